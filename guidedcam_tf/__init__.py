@@ -1,0 +1,43 @@
+"""Saliency maps for Keras: the global-guidance method and those it is compared with.
+
+    import guidedcam_tf as gcam
+
+    explanation = gcam.Explainer("resnet50").explain("cat.jpg", targets=["Egyptian cat"])
+
+TensorFlow is imported when one of these names is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    from guidedcam_tf.errors import InputError
+    from guidedcam_tf.explainer import Explainer
+    from guidedcam_tf.explainer import guided_cam
+    from guidedcam_tf.explanation import Explanation
+    from guidedcam_tf.methods import list_methods
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Explainer": "guidedcam_tf.explainer",
+    "Explanation": "guidedcam_tf.explanation",
+    "InputError": "guidedcam_tf.errors",
+    "guided_cam": "guidedcam_tf.explainer",
+    "list_methods": "guidedcam_tf.methods",
+}
+
+__all__ = ["Explainer", "Explanation", "InputError", "guided_cam", "list_methods"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

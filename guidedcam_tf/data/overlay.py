@@ -1,0 +1,36 @@
+"""A saliency map in colour, laid over its picture."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+
+ColourMap = Literal["inferno", "jet"]
+_OPENCV_MAPS = {"inferno": cv2.COLORMAP_INFERNO, "jet": cv2.COLORMAP_JET}
+
+
+def colour(saliency: np.ndarray, colour_map: ColourMap = "inferno") -> np.ndarray:
+    """Turn a map `[H, W]` in `[0, 1]` into uint8 RGB `[H, W, 3]`.
+
+    `"inferno"` grows evenly brighter with the value; `"jet"` is the field's usual.
+    """
+    levels = np.round(np.clip(saliency, 0, 1) * 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(levels, _OPENCV_MAPS[colour_map]), cv2.COLOR_BGR2RGB)
+
+
+def overlay(
+    picture: np.ndarray, saliency: np.ndarray, colour_map: ColourMap = "inferno"
+) -> np.ndarray:
+    """Lay a map over its picture so that what is salient glows and the rest stays recognisable.
+
+    Args:
+        picture: uint8 RGB `[H, W, 3]`.
+        saliency: `[H, W]` in `[0, 1]`.
+        colour_map: See `colour`.
+
+    Returns:
+        uint8 RGB `[H, W, 3]`.
+    """
+    return cv2.addWeighted(picture, 0.45, colour(saliency, colour_map), 0.55, 0.0)

@@ -1,0 +1,348 @@
+"""Explainer: a network, a layer and the way to a finished saliency map."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cached_property
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from typing import Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.data import Picture
+from guidedcam_tf.data import read_picture
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.explanation import Explanation
+from guidedcam_tf.methods import Method
+from guidedcam_tf.methods import get_method
+from guidedcam_tf.methods.base import Kernel
+from guidedcam_tf.networks import open_network
+from guidedcam_tf.ops import PRESETS
+from guidedcam_tf.ops import Postprocessing
+
+Target = int | str
+Fit = Literal["squash", "crop"]
+
+TOP_1 = -1
+
+
+class Explainer:
+    """Explains what a network sees in pictures.
+
+    Args:
+        model: `"resnet50"`, `"vgg16"`, a `.keras` or `.h5` file, or a `keras.Model` with one
+            picture input and one output of class scores. The model is read, never changed.
+        layer: The layer to explain. By default the last convolutional block's output after its
+            activation: ResNet50 `"conv5_block3_out"`, VGG16 `"block5_conv3"`.
+        preprocess: For a model of one's own: what turns float32 RGB in 0..255, `[N, H, W, 3]`,
+            into its input, in TensorFlow operations; or `"caffe"`, `"tf"`, `"torch"`, the modes of
+            Keras Applications. `None` feeds pictures as they are.
+        class_names: One name an output. By default ImageNet's where there are 1000.
+        weights: For a network by name: `"imagenet"`, a file, or `None` for random ones.
+        postprocessing: `"default"` (no smoothing), `"paper"` (3 x 3 Gaussian, sigma 0.8), or a
+            `guidedcam_tf.ops.Postprocessing`.
+        fit: How a picture comes to the network's shape: `"squash"`, or `"crop"` for the largest
+            centred part of that shape; outside of it the map is zero.
+
+    Raises:
+        InputError: If the model, its weights or the layer cannot be had.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model | str | os.PathLike[str] = "resnet50",
+        *,
+        layer: str | None = None,
+        preprocess: Callable[[tf.Tensor], tf.Tensor] | str | None = None,
+        class_names: Sequence[str] | None = None,
+        weights: str | os.PathLike[str] | None = "imagenet",
+        postprocessing: str | Postprocessing = "default",
+        fit: Fit = "squash",
+    ) -> None:
+        self.network = open_network(
+            model, weights=weights, preprocess=preprocess, class_names=class_names
+        )
+        self.view = self.network.view(layer)
+        self.postprocessing = _postprocessing(postprocessing)
+        if fit not in ("squash", "crop"):
+            raise InputError(f"fit must be 'squash' or 'crop'; received {fit!r}")
+        self._fit = fit
+        self._kernels: dict[Method, Kernel] = {}
+        self._told = False
+
+    @property
+    def layer(self) -> str:
+        """The name of the layer that is explained."""
+        return self.view.layer
+
+    def explain(
+        self,
+        picture: Picture,
+        targets: Sequence[Target] | Target = "top1",
+        method: str | Method = "guided",
+        **options: Any,
+    ) -> Explanation:
+        """Explain one picture for one or several targets, with one pass through the trunk.
+
+        Args:
+            picture: A path, a PIL picture, or RGB `[H, W, 3]`, uint8 or float in 0..255.
+            targets: Class indices, class names, wnids, `"top1"` or `"topK"` for the K best classes.
+            method: A name from `list_methods()`, or a method.
+            **options: The method's options.
+
+        Returns:
+            The maps, at the picture's own size, with everything around them.
+
+        Raises:
+            InputError: If the picture cannot be read, or a target, method or option is unknown.
+        """
+        chosen = get_method(method, **options)
+        ids = self._target_ids(targets)
+        pixels = read_picture(picture)
+        result = self._run(chosen, pixels[None], np.array([ids], np.int32))
+        maps = {name: array[0] for name, array in result.items()}
+        class_ids = maps["class_ids"].astype(int)
+        classes = self.network.classes
+        return Explanation(
+            picture=pixels,
+            maps=self._finish(maps["saliency"], pixels.shape[:2]),
+            raw=maps["saliency"],
+            intermediates={name: maps[name] for name in chosen.outputs[1:]},
+            targets=class_ids,
+            names=[classes.names[index] for index in class_ids],
+            wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
+            probabilities=_softmax(maps["logits"])[class_ids],
+            model=self.network.name,
+            layer=self.layer,
+            method=chosen.name,
+            weights=self.network.weights.source,
+            stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
+        )
+
+    def maps(
+        self,
+        images: np.ndarray,
+        class_ids: Sequence[int] | np.ndarray | None = None,
+        method: str | Method = "guided",
+        *,
+        raw: bool = False,
+        batch_size: int = 32,
+        **options: Any,
+    ) -> np.ndarray:
+        """Compute the saliency maps of a batch of pictures of one size.
+
+        Args:
+            images: RGB in 0..255, uint8 or float, `[N, H, W, 3]`. (A model without `preprocess`
+                gets them as they are, whatever their range.)
+            class_ids: Class indices `[N]`, or `[N, T]` for T targets of each picture; `None` for
+                each picture's best class.
+            method: A name from `list_methods()`, or a method.
+            raw: Return the method's own map, before smoothing, normalising and resizing.
+            batch_size: How many pictures go through the network at a time.
+            **options: The method's options.
+
+        Returns:
+            Float32 `[N, H, W]` in `[0, 1]`, or `[N, h, w]` with `raw`; with `class_ids` of shape
+            `[N, T]`, `[N, T, ...]`.
+
+        Raises:
+            InputError: If an argument has another form, or a class is out of range.
+        """
+        chosen = get_method(method, **options)
+        images = self._check_images(images)
+        ids = self._check_ids(class_ids, len(images))
+        parts = []
+        for part in _batches(len(images), batch_size):
+            saliency = self._run(chosen, images[part], ids[part].reshape(-1, ids[0].size))[
+                "saliency"
+            ]
+            if not raw:
+                flat = saliency.reshape(-1, *saliency.shape[2:])
+                flat = self._finish(flat, images.shape[1:3])
+                saliency = flat.reshape(*saliency.shape[:2], *flat.shape[1:])
+            parts.append(saliency)
+        maps = np.concatenate(parts)
+        return maps if ids.ndim == 2 else maps[:, 0]
+
+    def predict(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
+        """Return the softmax probabilities, float32 `[N, classes]`, of pictures `[N, H, W, 3]`.
+
+        Raises:
+            InputError: If the pictures have another form.
+        """
+        images = self._check_images(images)
+        logits = [
+            self.forward(self._fitted(images[part])) for part in _batches(len(images), batch_size)
+        ]
+        return _softmax(np.concatenate(logits))
+
+    @cached_property
+    def forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The plain compiled forward pass: pictures at the network's size to logits."""
+        network = self.network
+        shape = [None, *network.input_size, network.channels]
+        return tf.function(network.logits, input_signature=[tf.TensorSpec(shape, tf.float32)])
+
+    def kernel(self, method: Method) -> Kernel:
+        """The method compiled for this network and layer; made once."""
+        if method not in self._kernels:
+            self._kernels[method] = method.compile(self.view)
+        return self._kernels[method]
+
+    def _run(self, method: Method, images: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
+        self._tell()
+        result = self.kernel(method)(self._fitted(images), tf.constant(ids))
+        return {name: tensor.numpy() for name, tensor in result.items()}
+
+    def _tell(self) -> None:
+        if self.view.pools_globally and not self._told:
+            warnings.warn(
+                f"{self.network.name} pools globally after {self.layer}, so the gradient there is "
+                "constant in space: gradcam, xgradcam and hirescam agree, and guided is gradcam "
+                "squared. An earlier layer tells them apart.",
+                stacklevel=4,
+            )
+        self._told = True
+
+    def _fitted(self, images: np.ndarray) -> tf.Tensor:
+        top, left, height, width = self._part(*images.shape[1:3])
+        part = images[:, top : top + height, left : left + width]
+        return self.network.fit(tf.convert_to_tensor(part))
+
+    def _part(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """What of a picture the network sees: top, left, height, width."""
+        rows, columns = self.network.input_size
+        if self._fit == "squash" or rows is None or columns is None:
+            return 0, 0, height, width
+        scale = min(height / rows, width / columns)
+        inner_height = max(1, min(height, round(rows * scale)))
+        inner_width = max(1, min(width, round(columns * scale)))
+        return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
+
+    def _finish(self, raw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Raw maps `[M, h, w]` to maps `[M, *size]` in the picture's own geometry."""
+        top, left, height, width = self._part(*size)
+        part = self._postprocess(tf.constant(raw), tf.constant([height, width])).numpy()
+        if (height, width) == tuple(size):
+            return part
+        maps = np.zeros((len(raw), *size), np.float32)
+        maps[:, top : top + height, left : left + width] = part
+        return maps
+
+    @cached_property
+    def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
+        return tf.function(self.postprocessing.__call__, input_signature=signature)
+
+    def _target_ids(self, targets: Sequence[Target] | Target) -> list[int]:
+        """Class indices; the k-th best class is -k."""
+        listed = [targets] if isinstance(targets, (str, int, np.integer)) else list(targets)
+        if not listed:
+            raise InputError("targets is empty; expected at least one")
+        ids = [index for target in listed for index in self._one_target(target)]
+        return list(dict.fromkeys(ids))
+
+    def _one_target(self, target: Target) -> list[int]:
+        classes = self.network.classes
+        if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
+            return [classes.check(int(target))]
+        if not isinstance(target, str):
+            raise InputError(f"target must be an index or a name; received {target!r}")
+        if match := re.fullmatch(r"top(\d+)", target):
+            count = int(match[1])
+            if not 1 <= count <= len(classes.names):
+                raise InputError(
+                    f"target {target!r} is out of range: the network has {len(classes.names)} "
+                    "classes"
+                )
+            return list(range(TOP_1, TOP_1 - count, -1))
+        return [classes.find(target)]
+
+    def _check_images(self, images: np.ndarray) -> np.ndarray:
+        array = np.asarray(images)
+        if array.ndim != 4 or array.shape[-1] != self.network.channels or not array.size:
+            raise InputError(
+                f"images must have shape [N, H, W, {self.network.channels}] with N at least 1; "
+                f"received {array.shape}"
+            )
+        if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+            raise InputError(f"images must be uint8 or float; received {array.dtype}")
+        if min(array.shape[1:3]) < 2:
+            raise InputError(f"images must be at least 2 x 2 pixels; received {array.shape}")
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise InputError("images must be finite; received NaN or infinity")
+        return array
+
+    def _check_ids(self, class_ids: Sequence[int] | np.ndarray | None, count: int) -> np.ndarray:
+        if class_ids is None:
+            return np.full(count, TOP_1, np.int32)
+        ids = np.asarray(class_ids)
+        if ids.ndim not in (1, 2) or len(ids) != count or not ids.size:
+            raise InputError(
+                f"class_ids must have shape [{count}] or [{count}, T], one row for each picture; "
+                f"received {ids.shape}"
+            )
+        if not np.issubdtype(ids.dtype, np.integer):
+            raise InputError(f"class_ids must be integers; received {ids.dtype}")
+        for index in np.unique(ids):
+            self.network.classes.check(int(index))
+        return ids.astype(np.int32)
+
+
+def guided_cam(
+    model: keras.Model,
+    images: np.ndarray,
+    class_ids: Sequence[int] | np.ndarray | None = None,
+    layer: str | None = None,
+) -> np.ndarray:
+    """Return the proposed saliency maps of a Keras classifier in one line.
+
+    The model's compiled kernel is kept for the next call with the same model and layer.
+
+    Args:
+        model: A classifier with one picture input and one output `[N, classes]`; it is not changed.
+        images: What `model.predict` takes, `[N, H, W, C]`: preprocessed if the model needs it.
+        class_ids: One class index for each picture; `None` for each picture's best class.
+        layer: The layer to explain; by default the last one with a spatial feature map.
+
+    Returns:
+        Float32 `[N, H, W]` in `[0, 1]`.
+
+    Raises:
+        InputError: If the model or an argument has another form.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(f"model must be a keras.Model; received {type(model).__name__}")
+    return _explainer_of(model, layer).maps(images, class_ids)
+
+
+@lru_cache(maxsize=2)
+def _explainer_of(model: keras.Model, layer: str | None) -> Explainer:
+    return Explainer(model, layer=layer)
+
+
+def _postprocessing(choice: str | Postprocessing) -> Postprocessing:
+    if isinstance(choice, Postprocessing):
+        return choice
+    if choice not in PRESETS:
+        raise InputError(f"postprocessing {choice!r} is not known; expected {', '.join(PRESETS)}")
+    return PRESETS[choice]
+
+
+def _batches(count: int, batch_size: int) -> Iterator[slice]:
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1; received {batch_size}")
+    return (slice(start, start + batch_size) for start in range(0, count, batch_size))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    return tf.nn.softmax(logits).numpy()

@@ -1,0 +1,105 @@
+"""What every method is: options, what it returns, and how it is compiled for a network's layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from typing import ClassVar
+
+import tensorflow as tf
+
+from guidedcam_tf.networks import LayerView
+
+
+def option(default: Any, meaning: str) -> Any:
+    """Declare an option of a method: a dataclass field with words for `guidedcam methods`."""
+    return field(default=default, metadata={"help": meaning})
+
+
+Maps = dict[str, tf.Tensor]
+Kernel = Callable[[tf.Tensor, tf.Tensor], Maps]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to turn a network's layer and a target into a saliency map.
+
+    A subclass is a frozen dataclass whose fields, declared with `option`, are the method's options,
+    so two with the same options are equal and share one compiled kernel.
+
+    Attributes:
+        name: What the registry calls it.
+        reference: The paper, and its equations.
+        outputs: The maps it computes: `"saliency"` first, then intermediates.
+    """
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    outputs: ClassVar[tuple[str, ...]] = ("saliency",)
+
+    def compile(self, view: LayerView) -> Kernel:
+        """Return the method for one network and layer.
+
+        The kernel takes pictures, float32 RGB in 0..255 `[N, H, W, 3]` at the network's size, and
+        targets, int32 `[N, T]`, where -k means the k-th best class. It returns float32
+        `[N, T, h, w]` for each of `outputs`, the resolved targets as `"class_ids"`, int32
+        `[N, T]`, and `"logits"`, float32 `[N, classes]`.
+        """
+        raise NotImplementedError
+
+
+class GradientMethod(Method):
+    """A method that needs one forward pass, and one gradient of the logit at the layer a target."""
+
+    def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
+        """The method's formula.
+
+        Args:
+            activations: M, the layer's output, float32 `[N, h, w, K]`.
+            gradients: dY/dM for the target's logit Y, float32 `[N, h, w, K]`.
+
+        Returns:
+            Float32 `[N, h, w]` for each of `outputs`.
+        """
+        raise NotImplementedError
+
+    def compile(self, view: LayerView) -> Kernel:
+        """Return a kernel that is traced once, whatever the number of pictures and targets."""
+
+        @tf.function(input_signature=kernel_signature(view))
+        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+            inputs = view.network.preprocess(images)
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(inputs)
+                activations, logits = view.forward(inputs)
+            class_ids = resolve_ranks(class_ids, logits)
+
+            def of_target(target: tf.Tensor) -> Maps:
+                one_hot = tf.one_hot(target, tf.shape(logits)[1])
+                gradients = tape.gradient(logits, activations, output_gradients=one_hot)
+                return self.maps(activations, gradients)
+
+            signature = dict.fromkeys(self.outputs, tf.TensorSpec([None] * 3, tf.float32))
+            by_target = tf.map_fn(of_target, tf.transpose(class_ids), fn_output_signature=signature)
+            maps = {name: tf.transpose(m, [1, 0, 2, 3]) for name, m in by_target.items()}
+            return {**maps, "class_ids": class_ids, "logits": logits}
+
+        return kernel
+
+
+def kernel_signature(view: LayerView) -> list[tf.TensorSpec]:
+    """The arguments of every kernel: pictures at the network's size, and targets."""
+    network = view.network
+    return [
+        tf.TensorSpec([None, *network.input_size, network.channels], tf.float32),
+        tf.TensorSpec([None, None], tf.int32),
+    ]
+
+
+def resolve_ranks(class_ids: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Replace -k by the class with the k-th highest logit; int32 `[N, T]` to the same."""
+    ranking = tf.argsort(logits, direction="DESCENDING", stable=True)
+    by_rank = tf.gather(ranking, tf.maximum(-class_ids - 1, 0), batch_dims=1)
+    return tf.where(class_ids < 0, by_rank, class_ids)

@@ -1,0 +1,36 @@
+"""The paper's proposed method: Grad-CAM's aggregation inside a global guidance map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from guidedcam_tf import ops
+from guidedcam_tf.methods.base import GradientMethod
+from guidedcam_tf.methods.base import Maps
+
+
+@dataclass(frozen=True)
+class Guided(GradientMethod):
+    """S = ReLU(sum_k lambda^k (G_M * M^k)): the saliency map with global guidance.
+
+    G_M = ReLU(sum_k grad^k * M^k) keeps the gradient's position, which lambda^k, its mean over the
+    channel, has lost. As G_M is not negative and the same for all channels, S = G_M * Grad-CAM,
+    element by element. G_M itself is HiResCAM (Draelos and Carin, arXiv 2011.08891) after a ReLU.
+    """
+
+    name = "guided"
+    reference = "Fahim et al. 2022, Sensors 22(17) 6516, eq. 6"
+    outputs = ("saliency", "guidance", "unguided", "activation_sum")
+
+    def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
+        """Return S (eq. 6), G_M (eq. 5), the map without guidance (eq. 4) and A (eq. 1)."""
+        weights = ops.channel_weights(gradients)
+        guidance = ops.global_guidance(gradients, activations)
+        return {
+            "saliency": ops.guided_aggregation(weights, guidance, activations),
+            "guidance": guidance,
+            "unguided": ops.weighted_aggregation(weights, activations),
+            "activation_sum": ops.activation_sum(activations),
+        }

@@ -1,0 +1,122 @@
+"""The names of a network's classes, and finding a class by its name."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from guidedcam_tf.errors import InputError
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """What the outputs of a network are called.
+
+    Attributes:
+        names: One name a class, in the order of the outputs; spaces or underscores.
+        wnids: WordNet identifiers such as `"n02123045"` in the same order; empty where the classes
+            are not ImageNet's.
+    """
+
+    names: tuple[str, ...]
+    wnids: tuple[str, ...] = ()
+
+    def find(self, target: str) -> int:
+        """Return the index of the class with that name, wnid or index, written as text.
+
+        Case and the choice of space, underscore or hyphen do not matter, unless they alone tell two
+        classes apart (ImageNet's `Cardigan` is a dog, `cardigan` a garment).
+
+        Raises:
+            InputError: If no class or several have that name. The message offers the nearest.
+        """
+        if target in self.wnids:
+            return self.wnids.index(target)
+        exact = [i for i, name in enumerate(self.names) if _spaced(name) == _spaced(target)]
+        if len(exact) == 1:
+            return exact[0]
+        alike = exact or [i for i, name in enumerate(self.names) if _plain(name) == _plain(target)]
+        if len(alike) == 1:
+            return alike[0]
+        if alike:
+            raise InputError(
+                f"target {target!r} is the name of {len(alike)} classes; "
+                f"say which by its index or wnid: {self._listing(alike)}"
+            )
+        if target.strip().isdecimal():
+            return self.check(int(target))
+        raise InputError(
+            f"target {target!r} is no class of this network; expected an index from 0 to "
+            f"{len(self.names) - 1}, a class name, a wnid, 'top1' or 'topK'; "
+            f"nearest names: {self._listing(self._nearest(target)) or 'none'}"
+        )
+
+    def check(self, index: int) -> int:
+        """Return the index if it is a class. Raises `InputError` if it is out of range."""
+        if not 0 <= index < len(self.names):
+            raise InputError(
+                f"target {index} is out of range: the network has {len(self.names)} classes, "
+                f"0 to {len(self.names) - 1}"
+            )
+        return index
+
+    def _nearest(self, target: str, count: int = 5) -> list[int]:
+        plain = [_plain(name) for name in self.names]
+        wanted = _plain(target)
+        inside = [i for i, name in enumerate(plain) if wanted and wanted in name]
+        similar = difflib.get_close_matches(wanted, plain, n=count, cutoff=0.6)
+        return list(dict.fromkeys(inside + [plain.index(name) for name in similar]))[:count]
+
+    def _listing(self, indices: list[int]) -> str:
+        def entry(index: int) -> str:
+            wnid = f", {self.wnids[index]}" if self.wnids else ""
+            return f"{_spaced(self.names[index])} ({index}{wnid})"
+
+        return ", ".join(entry(index) for index in indices)
+
+
+def _spaced(name: str) -> str:
+    return " ".join(name.replace("_", " ").split())
+
+
+def _plain(name: str) -> str:
+    return _spaced(name.replace("-", " ")).casefold()
+
+
+@cache
+def imagenet_classes() -> ClassNames:
+    """The 1000 ImageNet classes in Keras's order, as shipped with the package."""
+    text = resources.files(__package__).joinpath("imagenet_classes.csv").read_text("utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    return ClassNames(
+        names=tuple(_spaced(row["name"]) for row in rows), wnids=tuple(row["wnid"] for row in rows)
+    )
+
+
+def class_names_for(count: int, given: Sequence[str] | None) -> ClassNames:
+    """Return the names of a network with `count` classes.
+
+    Args:
+        count: The number of classes.
+        given: The user's names in the order of the outputs. With `None`, 1000 classes are taken to
+            be ImageNet's, and others are called `"class 0"`, `"class 1"`, ...
+
+    Raises:
+        InputError: If there are more or fewer names than classes.
+    """
+    if given is None:
+        if count == 1000:
+            return imagenet_classes()
+        return ClassNames(tuple(f"class {index}" for index in range(count)))
+    if isinstance(given, str) or len(given) != count:
+        raise InputError(
+            f"class_names must be one name for each of the network's {count} classes; "
+            f"received {given!r}"
+            if isinstance(given, str)
+            else f"class_names has {len(given)} names, the network {count} classes"
+        )
+    return ClassNames(tuple(given))

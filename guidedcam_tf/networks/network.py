@@ -1,0 +1,302 @@
+"""A classifier opened for explanation: its preprocessing, its classes, and its layers."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.applications import Application
+from guidedcam_tf.networks.applications import find_application
+from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.networks.classes import class_names_for
+from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.weights import WeightsSource
+from guidedcam_tf.networks.weights import load_application
+from guidedcam_tf.networks.weights import load_file
+
+Preprocess = Callable[[tf.Tensor], tf.Tensor]
+MODES = ("caffe", "tf", "torch")
+
+NOT_FEATURES = (
+    keras.layers.AveragePooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.Cropping2D,
+    keras.layers.UpSampling2D,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+)
+"""Layers that only rearrange a feature map: never chosen by default."""
+
+LINEAR = (
+    keras.layers.Dense,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.BatchNormalization,
+)
+"""Layers whose gradient does not depend on where in the picture it is taken, once pooled."""
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """A network that exposes one layer.
+
+    Attributes:
+        network: The network.
+        step: The layer's place in the network's graph.
+    """
+
+    network: Network
+    step: Step
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+        return self.step.name
+
+    def forward(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Run preprocessed pictures through the network once, in inference mode.
+
+        Both results are float32 whatever the model's policy, and a tape sees the logits depend on
+        the activations.
+
+        Args:
+            inputs: Float32 `[N, H, W, 3]`, as `Network.preprocess` returns them.
+
+        Returns:
+            The layer's output `[N, h, w, K]`, and the logits `[N, classes]`.
+        """
+        graph, slot = self.network.graph, self.step.outputs[0]
+        activations, logits = graph.run(
+            {graph.input: inputs},
+            [slot, graph.logits],
+            edits={slot: lambda tensor: tf.cast(tensor, tf.float32)},
+        )
+        return activations, tf.cast(logits, tf.float32)
+
+    @cached_property
+    def pools_globally(self) -> bool:
+        """Whether only global average pooling and linear layers follow this layer.
+
+        Then the gradient of a logit is the same at every position of the layer.
+        """
+        later = self.network.graph.downstream(self.step)
+        return (
+            bool(later)
+            and isinstance(later[0].layer, keras.layers.GlobalAveragePooling2D)
+            and all(isinstance(step.layer, LINEAR) and not step.is_activation for step in later[1:])
+        )
+
+
+class Network:
+    """A Keras classifier with what is needed to explain it.
+
+    Args:
+        model: A functional or built sequential model with one picture input `[N, H, W, C]` and one
+            output `[N, classes]`. It is read, never changed.
+        preprocess: What turns float32 RGB in 0..255, `[N, H, W, 3]`, into the model's input, in
+            TensorFlow operations; `"caffe"`, `"tf"` or `"torch"` for the modes of Keras
+            Applications; `None` if the model takes pictures as they are.
+        class_names: Names in the order of the outputs; see `class_names_for`.
+        default_layer: The layer that is explained unless another is asked for.
+        weights: Where the weights came from.
+
+    Raises:
+        InputError: If the model is not of this form.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        preprocess: Preprocess | str | None = None,
+        class_names: Sequence[str] | None = None,
+        default_layer: str | None = None,
+        weights: WeightsSource | None = None,
+    ) -> None:
+        self.model = model
+        self.graph = Graph(model)
+        if len(self.graph.input_shape) != 4 or len(model.output_shape) != 2:
+            raise InputError(
+                f"model {model.name!r} maps {self.graph.input_shape} to {model.output_shape}; "
+                "expected pictures [N, H, W, C] to scores [N, classes]"
+            )
+        self.input_size: tuple[int | None, int | None] = self.graph.input_shape[1:3]
+        self.channels: int | None = self.graph.input_shape[3]
+        self.classes: ClassNames = class_names_for(model.output_shape[-1], class_names)
+        self.weights = weights or WeightsSource("the model passed in")
+        self._preprocess = _preprocessing(preprocess)
+        self._default_layer = default_layer
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    def fit(self, images: tf.Tensor) -> tf.Tensor:
+        """Squash pictures `[N, H, W, C]` of any dtype to the network's size, float32.
+
+        Bilinear with half-pixel centres. A network of any size takes them as they are.
+        """
+        size = [
+            given or actual
+            for given, actual in zip(self.input_size, images.shape[1:3], strict=True)
+        ]
+        if list(images.shape[1:3]) == size:
+            return tf.cast(images, tf.float32)
+        return tf.image.resize(images, size)
+
+    def preprocess(self, images: tf.Tensor) -> tf.Tensor:
+        """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what the model takes."""
+        return self._preprocess(images)
+
+    def logits(self, images: tf.Tensor) -> tf.Tensor:
+        """The scores before softmax, float32 `[N, classes]`, of pictures that `fit` returned."""
+        (logits,) = self.graph.run({self.graph.input: self.preprocess(images)}, [self.graph.logits])
+        return tf.cast(logits, tf.float32)
+
+    @cached_property
+    def layers(self) -> dict[str, Step]:
+        """The layers that can be explained: outputs `[N, h, w, K]` with more than one position."""
+        return {
+            step.name: step
+            for step in self.graph.scoring_steps
+            if _is_spatial(step) and not step.is_linear_part
+        }
+
+    @property
+    def default_layer(self) -> str:
+        """The last layer with spatial extent whose output is a feature map, after its activation.
+
+        Raises:
+            InputError: If the network has none.
+        """
+        if self._default_layer is not None:
+            return self._default_layer
+        features = [
+            name for name, step in self.layers.items() if not isinstance(step.layer, NOT_FEATURES)
+        ]
+        if not features:
+            raise InputError(
+                f"model {self.name!r} has no layer with spatial extent: expected an output "
+                "[N, h, w, K] with h or w above 1"
+            )
+        return features[-1]
+
+    def view(self, layer: str | None = None) -> LayerView:
+        """Open the network at a layer, by default at `default_layer`.
+
+        Raises:
+            InputError: If there is no such layer, or if it has no spatial extent.
+        """
+        name = layer or self.default_layer
+        if name in self.layers:
+            return LayerView(self, self.layers[name])
+        everything = {step.name: step for step in self.graph.steps}
+        if name in everything:
+            raise InputError(
+                f"layer {name!r} has no spatial extent before the scores: its output is "
+                f"{everything[name].shape}, expected [N, h, w, K] with h or w above 1; "
+                f"the default is {self.default_layer!r}"
+            )
+        nearest = difflib.get_close_matches(name, self.layers, n=3, cutoff=0.0)
+        raise InputError(
+            f"layer {name!r} is not in {self.name!r}; nearest: {', '.join(nearest)}; "
+            f"the default is {self.default_layer!r}"
+        )
+
+
+def open_network(
+    model: keras.Model | str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] | None = "imagenet",
+    preprocess: Preprocess | str | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Network:
+    """Open a network by name, from a file, or as it stands.
+
+    Args:
+        model: `"resnet50"`, `"vgg16"`, a `.keras` or `.h5` file of a whole model, or a
+            `keras.Model`.
+        weights: For a network by name: `"imagenet"` for the chain of sources in
+            `networks/weights.py`, a file, or `None` for random ones. A file also goes with a model
+            file. A model passed in keeps its own.
+        preprocess: As in `Network`; a network by name has its own.
+        class_names: As in `Network`.
+
+    Raises:
+        InputError: If the model or its weights cannot be had.
+    """
+    if isinstance(model, keras.Model):
+        if weights not in ("imagenet", None):
+            raise InputError("weights goes with a network by name; load them into the model itself")
+        return Network(model, preprocess=preprocess, class_names=class_names)
+    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else repr(model)
+    if name.endswith((".keras", ".h5")):
+        loaded = _load_model(Path(name))
+        source = WeightsSource("file", Path(name))
+        if weights not in ("imagenet", None):
+            source = load_file(loaded, weights)
+        return Network(loaded, preprocess=preprocess, class_names=class_names, weights=source)
+    application = find_application(name)
+    built, source = _build(application, weights)
+    return Network(
+        built,
+        preprocess=preprocess or application.preprocessing,
+        class_names=class_names,
+        default_layer=application.default_layer,
+        weights=source,
+    )
+
+
+def _build(
+    application: Application, weights: str | os.PathLike[str] | None
+) -> tuple[keras.Model, WeightsSource]:
+    if weights == "imagenet":
+        return load_application(application)
+    model = application.build(weights=None)
+    if weights is None:
+        return model, WeightsSource("random")
+    return model, load_file(model, weights)
+
+
+def _load_model(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise InputError(f"model file {path} does not exist")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras, zipfile and h5py each raise kinds of their own.
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"model file {path} cannot be read: {first[0]}") from error
+
+
+def _preprocessing(preprocess: Preprocess | str | None) -> Preprocess:
+    if preprocess is None:
+        return lambda images: images
+    if callable(preprocess):
+        return preprocess
+    if preprocess not in MODES:
+        raise InputError(
+            f"preprocess {preprocess!r} is not known; expected a callable, None, or one of "
+            f"{', '.join(MODES)}"
+        )
+    return lambda images: keras.applications.imagenet_utils.preprocess_input(
+        images, data_format="channels_last", mode=preprocess
+    )
+
+
+def _is_spatial(step: Step) -> bool:
+    return len(step.shape) == 4 and step.shape[1:3] != (1, 1)

@@ -1,0 +1,105 @@
+"""What tests share: small networks, the real ResNet50, and real photographs.
+
+Pictures with labels are looked for in `GUIDEDCAM_TEST_DATA`, by default a folder `shared/data`
+beside the repository. Tests that need them or the ResNet50 weights skip where they are missing.
+"""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+import guidedcam_tf as gcam
+from guidedcam_tf.networks.applications import APPLICATIONS
+from guidedcam_tf.networks.weights import cached_file
+from guidedcam_tf.networks.weights import keras_file
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("GUIDEDCAM_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder of labelled pictures."""
+    if not DATA.is_dir():
+        pytest.skip(f"no labelled pictures in {DATA} (GUIDEDCAM_TEST_DATA names another folder)")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def resnet50():
+    """An explainer of ResNet50 with its real ImageNet weights, at the default layer."""
+    application = APPLICATIONS["resnet50"]
+    if not (cached_file(application).exists() or keras_file(application).exists()):
+        pytest.skip("no ResNet50 weights here; `guidedcam weights fetch resnet50` brings them")
+    return gcam.Explainer("resnet50")
+
+
+@pytest.fixture(scope="session")
+def resnet50_at(resnet50):
+    """The same network explained at another layer: call it with the layer's name."""
+    return lambda layer, **options: gcam.Explainer(
+        resnet50.network.model, layer=layer, preprocess="caffe", **options
+    )
+
+
+@pytest.fixture(scope="session")
+def vgg16_model():
+    """VGG16 with seeded random weights."""
+    keras.utils.set_random_seed(16)
+    return keras.applications.VGG16(weights=None)
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """A cat and a cup of coffee, uint8 `[2, 224, 224, 3]`."""
+    import skimage.data
+    from PIL import Image
+
+    pictures = (skimage.data.chelsea(), skimage.data.coffee())
+    return np.stack([np.asarray(Image.fromarray(p).resize((224, 224))) for p in pictures])
+
+
+@pytest.fixture
+def rng():
+    """A seeded source of random numbers."""
+    return np.random.default_rng(7)
+
+
+def build_toy(head="gap", *, bias=True, size=8, classes=3, dtype=None, activation="softmax"):
+    """A network of two convolutions, seeded, whose maps are 4 x 4 at layer `conv2`."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    inputs = keras.Input((size, size, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1", dtype=dtype)(inputs)
+    x = layers.MaxPooling2D(2, name="pool1", dtype=dtype)(x)
+    x = layers.Conv2D(5, 3, padding="same", activation="relu", name="conv2", dtype=dtype)(x)
+    if head == "gap":
+        x = layers.GlobalAveragePooling2D(name="gap", dtype=dtype)(x)
+    else:
+        x = layers.Flatten(name="flatten", dtype=dtype)(x)
+        x = layers.Dense(6, activation="relu", name="fc", dtype=dtype)(x)
+    outputs = layers.Dense(classes, activation=activation, name="scores", dtype=dtype)(x)
+    model = keras.Model(inputs, outputs, name=f"toy_{head}")
+    if bias:
+        generator = np.random.default_rng(5)
+        for variable in model.weights:
+            if variable.name == "bias":
+                variable.assign(0.1 * generator.normal(size=variable.shape))
+    return model
+
+
+@pytest.fixture(params=["gap", "flatten"])
+def toy(request):
+    """A small network, once with global average pooling and once with a flattened head."""
+    return build_toy(request.param)
+
+
+@pytest.fixture
+def toy_images(rng):
+    """Pictures for the toy networks, float32 `[3, 8, 8, 3]`, about zero."""
+    return rng.normal(size=(3, 8, 8, 3)).astype(np.float32)
