@@ -106,7 +106,7 @@ class Explainer:
             InputError: If the picture cannot be read, or a target, method or option is unknown.
         """
         chosen = get_method(method, **options)
-        ids = self._target_ids(targets)
+        ids = self.check_targets(targets)
         pixels = read_picture(picture)
         result = self._run(chosen, pixels[None], np.array([ids], np.int32))
         maps = {name: array[0] for name, array in result.items()}
@@ -243,8 +243,12 @@ class Explainer:
         signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
         return tf.function(self.postprocessing.__call__, input_signature=signature)
 
-    def _target_ids(self, targets: Sequence[Target] | Target) -> list[int]:
-        """Class indices; the k-th best class is -k."""
+    def check_targets(self, targets: Sequence[Target] | Target) -> list[int]:
+        """Return targets as class indices, and the k-th best class of a picture as -k.
+
+        Raises:
+            InputError: If a target is unknown, ambiguous or out of range.
+        """
         listed = [targets] if isinstance(targets, (str, int, np.integer)) else list(targets)
         if not listed:
             raise InputError("targets is empty; expected at least one")

@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 from guidedcam_tf.data import overlay
-from guidedcam_tf.data.overlay import ColourMap
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 
@@ -68,7 +67,7 @@ class Explanation:
         name = re.sub(r"[^A-Za-z0-9]+", "-", self.names[index]).strip("-")[:40]
         return folder / f"{self.stem}_{self.method}_{self.targets[index]}-{name}.png"
 
-    def save(self, folder: str | os.PathLike[str], colour_map: ColourMap = "inferno") -> list[Path]:
+    def save(self, folder: str | os.PathLike[str], colour_map: str = "inferno") -> list[Path]:
         """Write an overlay for each target (PNG), all maps (NPZ) and the rest (JSON).
 
         Args:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 
-ColourMap = Literal["inferno", "jet"]
-_OPENCV_MAPS = {"inferno": cv2.COLORMAP_INFERNO, "jet": cv2.COLORMAP_JET}
+from guidedcam_tf.errors import InputError
+
+_OPENCV_MAPS: dict[str, int] = {"inferno": cv2.COLORMAP_INFERNO, "jet": cv2.COLORMAP_JET}
 
 
-def colour(saliency: np.ndarray, colour_map: ColourMap = "inferno") -> np.ndarray:
+def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
     """Turn a map `[H, W]` in `[0, 1]` into uint8 RGB `[H, W, 3]`.
 
-    `"inferno"` grows evenly brighter with the value; `"jet"` is the field's usual.
+    `"inferno"` grows evenly brighter with the value; `"jet"` is the field's usual. Another name
+    raises `InputError`.
     """
+    if colour_map not in _OPENCV_MAPS:
+        raise InputError(
+            f"colour map {colour_map!r} is not known; expected {', '.join(_OPENCV_MAPS)}"
+        )
     levels = np.round(np.clip(saliency, 0, 1) * 255).astype(np.uint8)
     return cv2.cvtColor(cv2.applyColorMap(levels, _OPENCV_MAPS[colour_map]), cv2.COLOR_BGR2RGB)
 
 
-def overlay(
-    picture: np.ndarray, saliency: np.ndarray, colour_map: ColourMap = "inferno"
-) -> np.ndarray:
+def overlay(picture: np.ndarray, saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
     """Lay a map over its picture so that what is salient glows and the rest stays recognisable.
 
     Args:

@@ -26,7 +26,9 @@ import numpy as np
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import writing
 from guidedcam_tf.networks import npm_weights
+from guidedcam_tf.networks.applications import APPLICATIONS
 from guidedcam_tf.networks.applications import Application
+from guidedcam_tf.networks.applications import find_application
 
 FOLDER_VARIABLE = "GUIDEDCAM_WEIGHTS"
 SUFFIXES = (".weights.h5", ".h5", ".keras")
@@ -72,6 +74,12 @@ def keras_file(application: Application) -> Path:
     return Path(home).expanduser() / "models" / application.keras_file
 
 
+def candidate_files(application: Application) -> list[Path]:
+    """Where the network's weights are looked for: in the folder of source 2, then in Keras's."""
+    in_folder = weights_folder() / application.keras_file
+    return [cached_file(application), in_folder, keras_file(application)]
+
+
 def load_application(application: Application) -> tuple[keras.Model, WeightsSource]:
     """Build a network and give it its ImageNet weights from the first source that has them.
 
@@ -80,7 +88,7 @@ def load_application(application: Application) -> tuple[keras.Model, WeightsSour
     """
     tried = []
     model = application.build(weights=None)
-    for file in (cached_file(application), weights_folder() / application.keras_file):
+    for file in candidate_files(application)[:2]:
         if not file.exists():
             tried.append(f"{file}: no such file")
             continue
@@ -155,6 +163,49 @@ def load_file(model: keras.Model, file: str | os.PathLike[str]) -> WeightsSource
             f"({_first_line(error)})"
         ) from error
     return WeightsSource("file", path)
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What `verify_files` found out about one file of weights."""
+
+    model: str
+    file: Path
+    state: str
+    damaged: bool
+
+
+def verify_files(name: str | None = None) -> list[FileCheck]:
+    """Load each file of ImageNet weights that is here and compare it with Keras's own.
+
+    Args:
+        name: A network; by default all that are known.
+
+    Raises:
+        InputError: If there is no network of that name.
+    """
+    applications = APPLICATIONS.values() if name is None else [find_application(name)]
+    return [
+        _verify(application, file)
+        for application in applications
+        for file in candidate_files(application)
+        if file.exists()
+    ]
+
+
+def _verify(application: Application, file: Path) -> FileCheck:
+    model = application.build(weights=None)
+    try:
+        load_file(model, file)
+    except InputError as error:
+        return FileCheck(application.name, file, str(error), damaged=True)
+    if not application.fingerprint:
+        state = "fits the network"
+    elif fingerprint(model) == application.fingerprint:
+        state = "Keras's ImageNet weights"
+    else:
+        state = "fits the network, but these are not Keras's ImageNet weights"
+    return FileCheck(application.name, file, state, damaged=False)
 
 
 def fingerprint(model: keras.Model) -> str:

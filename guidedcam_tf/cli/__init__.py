@@ -1,0 +1,56 @@
+"""The command line: each command parses, calls the package, and prints.
+
+Exit codes: 0 done; 1 the work failed; 2 the call was wrong. TensorFlow is imported inside the
+commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+from guidedcam_tf.cli.bench import bench
+from guidedcam_tf.cli.explain import explain
+from guidedcam_tf.cli.listings import layers
+from guidedcam_tf.cli.listings import methods
+from guidedcam_tf.cli.weights import weights
+from guidedcam_tf.errors import InputError
+
+app = typer.Typer(
+    name="guidedcam",
+    help="Saliency maps for Keras networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(explain)
+app.add_typer(weights, name="weights")
+app.command()(methods)
+app.command()(layers)
+app.command()(bench)
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit with its code."""
+    warnings.showwarning = _one_line  # type: ignore[assignment]
+    try:
+        app()
+    except InputError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except OSError as error:
+        _complain(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _complain(message: str) -> None:
+    print(f"guidedcam: {message}", file=sys.stderr)
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if issubclass(category, UserWarning):
+        print(f"note: {message}", file=sys.stderr)

@@ -1,0 +1,120 @@
+"""`guidedcam explain`: pictures in, saliency maps out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Literal
+
+import typer
+
+from guidedcam_tf.cli import options
+from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.cli.table import print_table
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.files import output_folder
+from guidedcam_tf.progress import progress
+
+if TYPE_CHECKING:
+    from guidedcam_tf.explanation import Explanation
+
+HEADER = ("picture", "target", "probability", "method", "layer", "file")
+
+
+def explain(
+    images: Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)],
+    model: options.Model = "resnet50",
+    weights: options.Weights = None,
+    layer: options.Layer = None,
+    method: Annotated[
+        str, typer.Option(help="One method or several with commas; see `guidedcam methods`.")
+    ] = "guided",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="A class index, name or wnid, top1 or topK. Repeatable. [default: top1]"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder for the results.")] = Path("out"),
+    preprocess: options.Preprocess = None,
+    postprocessing: Annotated[
+        Literal["default", "paper"],
+        typer.Option(help="default, or paper: smoothed with a 3 x 3 Gaussian, sigma 0.8."),
+    ] = "default",
+    fit: Annotated[
+        Literal["squash", "crop"],
+        typer.Option(help="squash the picture to the network's shape, or crop its centre."),
+    ] = "squash",
+    colour_map: Annotated[
+        Literal["inferno", "jet"], typer.Option(help="The overlays' colours.")
+    ] = "inferno",
+    figure: Annotated[
+        bool, typer.Option("--figure", help="Also draw the guidance map's figure of each picture.")
+    ] = False,
+) -> None:
+    """Explain pictures: an overlay for each target, the maps as NPZ, the rest as JSON.
+
+    Of several pictures, those that cannot be read are listed at the end, and the exit code is 1.
+    """
+    folder = output_folder(out)
+    import_tensorflow()
+    from guidedcam_tf.explainer import Explainer
+    from guidedcam_tf.methods import get_method
+
+    chosen = [get_method(name.strip()) for name in method.split(",")]
+    if figure and "guided" not in [one.name for one in chosen]:
+        raise InputError("--figure shows the guidance map; it needs --method guided")
+    explainer = Explainer(
+        model,
+        layer=layer,
+        weights=weights or "imagenet",
+        preprocess=preprocess,
+        postprocessing=postprocessing,
+        fit=fit,
+    )
+    targets = target or ["top1"]
+    explainer.check_targets(targets)
+    rows: list[tuple[object, ...]] = []
+    failures: list[str] = []
+    for image in progress(images, "explaining"):
+        try:
+            explanations = [explainer.explain(image, targets, one) for one in chosen]
+        except InputError as error:
+            failures.append(str(error))
+            continue
+        for explanation in explanations:
+            explanation.save(folder, colour_map)
+            rows += _rows(image, explanation, folder)
+            if figure and explanation.guidance is not None:
+                rows.append(_draw(image, explanation, folder))
+    if rows:
+        print_table(HEADER, rows)
+    if failures and not rows:
+        raise InputError("\n".join(failures))
+    if failures:
+        print(f"{len(failures)} of {len(images)} pictures failed:", file=sys.stderr)
+        print("\n".join(f"  {failure}" for failure in failures), file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _rows(image: Path, explanation: Explanation, folder: Path) -> list[tuple[object, ...]]:
+    return [
+        (
+            image.name,
+            f"{explanation.names[i]} ({explanation.targets[i]})",
+            f"{explanation.probabilities[i]:.4f}" + (" empty" if explanation.empty[i] else ""),
+            explanation.method,
+            explanation.layer,
+            explanation.file(folder, i),
+        )
+        for i in range(len(explanation.targets))
+    ]
+
+
+def _draw(image: Path, explanation: Explanation, folder: Path) -> tuple[object, ...]:
+    from guidedcam_tf.figures.guidance import draw_guidance
+    from guidedcam_tf.figures.saving import save_figure
+
+    file = folder / f"{explanation.stem}_figure.png"
+    save_figure(draw_guidance(explanation), file)
+    return (image.name, "figure", "", explanation.method, explanation.layer, file)

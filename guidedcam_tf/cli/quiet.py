@@ -1,0 +1,26 @@
+"""Importing TensorFlow without its start-up chatter."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and wake its runtime with standard error closed.
+
+    Its C++ libraries print there before any log level is heard (TensorFlow 2.21), and a person who
+    asked for a picture should not have to read about missing GPUs. What fails still raises.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - os.devnull is no Path
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.constant(0)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

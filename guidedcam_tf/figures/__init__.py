@@ -1,0 +1,1 @@
+"""Drawing: the paper's figures from results. Nothing here runs a network."""
