@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from guidedcam_tf.data import Picture
 from guidedcam_tf.data import read_picture
+from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
@@ -108,7 +109,7 @@ class Explainer:
         chosen = get_method(method, **options)
         ids = self.check_targets(targets)
         pixels = read_picture(picture)
-        result = self._run(chosen, pixels[None], np.array([ids], np.int32))
+        result = self._run(chosen, self._as_input(pixels)[None], np.array([ids], np.int32))
         maps = {name: array[0] for name, array in result.items()}
         class_ids = maps["class_ids"].astype(int)
         classes = self.network.classes
@@ -197,6 +198,16 @@ class Explainer:
         if method not in self._kernels:
             self._kernels[method] = method.compile(self.view)
         return self._kernels[method]
+
+    def _as_input(self, pixels: np.ndarray) -> np.ndarray:
+        if self.network.channels in (None, 3):
+            return pixels
+        if self.network.channels == 1:
+            return to_grey(pixels)
+        raise InputError(
+            f"{self.network.name} takes {self.network.channels} channels, a picture has 3; "
+            "use maps(images) with arrays of that form"
+        )
 
     def _run(self, method: Method, images: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
         self._tell()

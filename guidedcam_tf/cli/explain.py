@@ -102,7 +102,7 @@ def _rows(image: Path, explanation: Explanation, folder: Path) -> list[tuple[obj
         (
             image.name,
             f"{explanation.names[i]} ({explanation.targets[i]})",
-            f"{explanation.probabilities[i]:.4f}" + (" empty" if explanation.empty[i] else ""),
+            f"{explanation.probabilities[i]:.2g}" + (" (empty map)" if explanation.empty[i] else ""),
             explanation.method,
             explanation.layer,
             explanation.file(folder, i),

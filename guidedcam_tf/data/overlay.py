@@ -9,6 +9,9 @@ from guidedcam_tf.errors import InputError
 
 _OPENCV_MAPS: dict[str, int] = {"inferno": cv2.COLORMAP_INFERNO, "jet": cv2.COLORMAP_JET}
 
+FAINTEST, STRONGEST = 0.3, 0.75
+"""How much of an overlay is the map's colour where the map is 0, and where it is 1."""
+
 
 def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
     """Turn a map `[H, W]` in `[0, 1]` into uint8 RGB `[H, W, 3]`.
@@ -35,4 +38,6 @@ def overlay(picture: np.ndarray, saliency: np.ndarray, colour_map: str = "infern
     Returns:
         uint8 RGB `[H, W, 3]`.
     """
-    return cv2.addWeighted(picture, 0.45, colour(saliency, colour_map), 0.55, 0.0)
+    opacity = (FAINTEST + (STRONGEST - FAINTEST) * np.clip(saliency, 0, 1))[..., None]
+    mixed = (1 - opacity) * picture + opacity * colour(saliency, colour_map)
+    return np.round(mixed).astype(np.uint8)

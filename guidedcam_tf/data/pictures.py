@@ -65,6 +65,11 @@ def read_picture(picture: Picture) -> np.ndarray:
         raise InputError(f"{path} is damaged or cannot be read: {error}") from error
 
 
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    """Turn uint8 RGB `[H, W, 3]` into its luminance (ITU-R 601-2), uint8 `[H, W, 1]`."""
+    return np.array(Image.fromarray(picture).convert("L"))[..., None]
+
+
 def _decode(image: Image.Image, name: str) -> np.ndarray:
     _check_size(image.height, image.width, name)
     if image.mode.startswith("I") or image.mode == "F":

@@ -62,7 +62,8 @@ def run_benchmark(model: str, *, layer: str | None, pictures: int, rounds: int) 
     size = (pictures, height, width, explainer.network.channels or 3)
     batch = generator.uniform(0, 255, size).astype(np.float32)
     one = batch[:1]
-    several = np.arange(SEVERAL_TARGETS)[None]
+    count = min(SEVERAL_TARGETS, len(explainer.network.classes.names))
+    several = np.arange(count)[None]
 
     def forward(images: np.ndarray) -> Callable[[], object]:
         return lambda: explainer.forward(images).numpy()
@@ -79,8 +80,8 @@ def run_benchmark(model: str, *, layer: str | None, pictures: int, rounds: int) 
         ),
         ("guided, one picture", 1.15, lambda: explainer.maps(one), forward(one)),
         (
-            f"guided, one picture, {SEVERAL_TARGETS} targets",
-            1 + 0.02 * SEVERAL_TARGETS,
+            f"guided, one picture, {count} targets",
+            1 + 0.02 * count,
             lambda: explainer.maps(one, several),
             forward(one),
         ),

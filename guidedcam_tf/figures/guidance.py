@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,7 +35,7 @@ def draw_guidance(explanation: Explanation) -> Figure:
     picture = explanation.picture
     height, width = picture.shape[:2]
     rows = len(explanation.targets)
-    row_inches = float(np.clip(COLUMN_INCHES * height / width, 0.8, 6.0)) + 0.35
+    row_inches = float(np.clip(COLUMN_INCHES * height / width, 0.8, 6.0)) + 0.1
     figure = Figure(
         figsize=(COLUMN_INCHES * len(COLUMNS), row_inches * rows + 0.7), layout="constrained"
     )
@@ -49,9 +51,8 @@ def draw_guidance(explanation: Explanation) -> Figure:
             shown = colour(saliency) if name == "guidance" else overlay(picture, saliency)
             _show(axis, shown, title if row == 0 else "")
         _show(axes[0], picture, COLUMNS[0] if row == 0 else "")
-        axes[0].set_ylabel(
-            f"{explanation.names[row]}\n{explanation.probabilities[row]:.3f}", fontsize=11
-        )
+        name = textwrap.fill(explanation.names[row], 16)
+        axes[0].set_ylabel(f"{name}\np = {explanation.probabilities[row]:.2g}", fontsize=11)
     figure.suptitle(f"{explanation.model}, {explanation.layer}", fontsize=12)
     return figure
 

@@ -153,10 +153,13 @@ def load_file(model: keras.Model, file: str | os.PathLike[str]) -> WeightsSource
     if not path.name.endswith(SUFFIXES):
         raise InputError(f"weights file {path} must end in {', '.join(SUFFIXES)}")
     try:
-        if path.suffix == ".keras":
-            model.set_weights(keras.models.load_model(path, compile=False).get_weights())
-        else:
-            model.load_weights(path)
+        with warnings.catch_warnings():
+            # Keras 3.15 warns of its own bookkeeping groups; what is missing it raises.
+            warnings.simplefilter("ignore")
+            if path.suffix == ".keras":
+                model.set_weights(keras.models.load_model(path, compile=False).get_weights())
+            else:
+                model.load_weights(path)
     except Exception as error:  # h5py, zipfile and Keras each raise kinds of their own.
         raise InputError(
             f"weights file {path} does not fit {model.name}: it is damaged or of another network "

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Sets everything up, checks the style and the types, and runs the tests: bash scripts/test.sh
+source "$(dirname "$0")/setup.sh"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+exec .venv/bin/python -m pytest "$@"

@@ -1,0 +1,197 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import build_toy
+from PIL import Image
+
+from guidedcam_tf.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the command line in this process and in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["guidedcam", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return left.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def model(tmp_path):
+    build_toy("flatten").save(tmp_path / "toy.keras")
+    return "toy.keras"
+
+
+@pytest.fixture
+def picture(tmp_path, rng):
+    Image.fromarray(rng.integers(0, 256, (20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    return "a.png"
+
+
+def test_help_does_not_import_tensorflow():
+    code = (
+        "import sys; sys.argv = ['guidedcam', 'explain', '--help']\n"
+        "from guidedcam_tf.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'cv2'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--target" in done.stdout
+
+
+def test_python_m_is_the_same_program():
+    command = [sys.executable, "-m", "guidedcam_tf", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "explain" in done.stdout
+
+
+def test_explain_writes_and_prints(run, model, picture, tmp_path):
+    code, out, err = run(
+        "explain", picture, "--model", model, "--method", "guided, gradcam", "--target", "top2",
+        "--out", "results", "--figure",
+    )  # fmt: skip
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].split() == ["picture", "target", "probability", "method", "layer", "file"]
+    assert len(lines) == 1 + 2 + 1 + 2
+    for line in lines[1:]:
+        assert (tmp_path / line.split()[-1]).is_file()
+    record = json.loads((tmp_path / "results" / "a_gradcam.json").read_text())
+    assert record["layer"] == "conv2"
+    assert (tmp_path / "results" / "a_figure.png").is_file()
+
+
+def test_the_good_pictures_are_done_and_the_bad_ones_listed(run, model, picture, tmp_path):
+    (tmp_path / "bad.jpg").write_text("no")
+    code, out, err = run("explain", "bad.jpg", picture, "gone.png", "--model", model)
+    assert code == 1
+    assert len(out.splitlines()) == 2
+    assert "2 of 3 pictures failed:" in err
+    assert "bad.jpg is not a picture" in err
+    assert "gone.png does not exist" in err
+
+
+BAD_CALLS = {
+    "picture": (["explain", "gone.png", "--model", "toy.keras"], "gone.png does not exist"),
+    "folder": (["explain", ".", "--model", "toy.keras"], ". is a folder"),
+    "target": (
+        ["explain", "a.png", "--model", "toy.keras", "--target", "7"],
+        "target 7 is out of range: the network has 3 classes",
+    ),
+    "layer": (
+        ["explain", "a.png", "--model", "toy.keras", "--layer", "conv9"],
+        "layer 'conv9' is not in 'toy_flatten'",
+    ),
+    "method": (
+        ["explain", "a.png", "--model", "toy.keras", "--method", "gradcamm"],
+        "method 'gradcamm' is not known; nearest: gradcam",
+    ),
+    "figure": (
+        ["explain", "a.png", "--model", "toy.keras", "--method", "gradcam", "--figure"],
+        "needs --method guided",
+    ),
+    "out": (
+        ["explain", "a.png", "--model", "toy.keras", "--out", "a.png"],
+        "output folder a.png cannot be written",
+    ),
+    "model": (["explain", "a.png", "--model", "vgg61"], "model 'vgg61' is not known"),
+    "broken model": (["explain", "a.png", "--model", "broken.keras"], "broken.keras cannot be"),
+    "weights": (
+        ["explain", "a.png", "--model", "resnet50", "--weights", "broken.keras"],
+        "broken.keras does not fit resnet50",
+    ),
+    "fetch": (["weights", "fetch", "vgg61"], "model 'vgg61' is not known"),
+    "verify": (["weights", "verify", "vgg61"], "model 'vgg61' is not known"),
+    "layers": (["layers", "vgg61"], "model 'vgg61' is not known"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_bad_calls_are_one_line_and_exit_with_2(run, model, picture, tmp_path, name):
+    (tmp_path / "broken.keras").write_text("no model")
+    arguments, message = BAD_CALLS[name]
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert message in err
+    assert out == ""
+    assert not list(tmp_path.glob("**/.partial*"))
+
+
+@pytest.mark.parametrize("arguments", [["explain"], ["explain", "a.png", "--fit", "x"], ["what"]])
+def test_wrong_usage_exits_with_2(run, arguments):
+    assert run(*arguments)[0] == 2
+
+
+def test_weights_verify_and_list(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GUIDEDCAM_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    code, out, _ = run("weights", "verify")
+    assert (code, "no weights here" in out) == (0, True)
+    keras.applications.ResNet50(weights=None).save_weights(tmp_path / "resnet50.weights.h5")
+    code, out, _ = run("weights", "verify", "resnet50")
+    assert (code, "not Keras's ImageNet weights" in out) == (0, True)
+    (tmp_path / "resnet50.weights.h5").write_text("no weights")
+    code, out, _ = run("weights", "verify", "resnet50")
+    assert (code, "damaged" in out) == (1, True)
+    code, out, _ = run("weights", "list")
+    assert code == 0
+    assert f"{tmp_path / 'resnet50.weights.h5'}" in out
+    assert "10 bytes" in out
+
+
+def test_no_source_for_weights_exits_with_2(run, tmp_path, monkeypatch):
+    def closed(**_):
+        raise OSError("no route to host")
+
+    monkeypatch.setenv("GUIDEDCAM_WEIGHTS", str(tmp_path / "none"))
+    from guidedcam_tf.networks import applications
+
+    known = applications.APPLICATIONS["vgg16"]
+    build = known.build
+    monkeypatch.setitem(
+        applications.APPLICATIONS,
+        "vgg16",
+        applications.Application(
+            "vgg16",
+            lambda weights: closed() if weights else build(weights=None, classes=2),
+            known.preprocessing,
+            known.default_layer,
+            known.keras_file,
+        ),
+    )
+    code, _, err = run("weights", "fetch", "vgg16")
+    assert code == 2
+    assert "no source has ImageNet weights for vgg16. Tried:" in err
+    assert "no route to host" in err
+
+
+def test_listings(run, model):
+    code, out, _ = run("methods")
+    assert code == 0
+    assert "guided" in out.splitlines()
+    code, out, _ = run("layers", model)
+    assert code == 0
+    (default,) = [line for line in out.splitlines() if line.endswith("default")]
+    assert default.split()[0] == "conv2"
+    assert "4 x 4 x 5" in default
+
+
+def test_bench_prints_ratios(run, model):
+    code, out, err = run("bench", "--model", model, "--pictures", "2", "--rounds", "3")
+    assert code == 0, err
+    assert "guided, 2 pictures" in out

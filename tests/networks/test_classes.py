@@ -1,0 +1,69 @@
+"""Finding a class by name."""
+
+import csv
+
+import pytest
+
+from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.networks.classes import imagenet_classes
+
+
+@pytest.mark.parametrize(
+    ("target", "index"),
+    [
+        ("Egyptian cat", 285),
+        ("egyptian_cat", 285),
+        ("bull mastiff", 243),
+        ("tabby", 281),
+        ("espresso", 967),
+        ("n02123045", 281),
+        ("281", 281),
+        ("Cardigan", 264),
+        ("cardigan", 474),
+        ("black and gold garden spider", 72),
+        ("hen of the woods", 996),
+    ],
+)
+def test_imagenet_names(target, index):
+    assert imagenet_classes().find(target) == index
+
+
+def test_all_names_and_wnids_are_found_or_ambiguous():
+    classes = imagenet_classes()
+    assert len(classes.names) == len(set(classes.wnids)) == 1000
+    ambiguous = set()
+    for index, (name, wnid) in enumerate(zip(classes.names, classes.wnids, strict=True)):
+        assert classes.find(wnid) == index
+        try:
+            assert classes.find(name) == index
+        except ValueError:
+            ambiguous.add(name)
+    assert ambiguous == {"crane", "maillot"}
+
+
+def test_the_data_set_s_labels_agree(data_folder):
+    classes = imagenet_classes()
+    for row in csv.DictReader((data_folder / "imagenet_val_227" / "labels.csv").open()):
+        assert classes.wnids[int(row["index"])] == row["wnid"]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("crane", r"name of 2 classes.*crane \(134, n02012849\), crane \(517, n03126707\)"),
+        ("CARDIGAN", r"name of 2 classes.*Cardigan \(264, .*cardigan \(474, "),
+        ("egyptian cow", r"no class of this network.*nearest names: Egyptian cat \(285"),
+        ("mastiff", r"nearest names: bull mastiff \(243.*Tibetan mastiff \(244"),
+        ("1000", "target 1000 is out of range: the network has 1000 classes, 0 to 999"),
+        ("n99999999", "is no class"),
+        ("", "is no class"),
+    ],
+)
+def test_unknown_and_ambiguous_names_offer_the_nearest(target, message):
+    with pytest.raises(ValueError, match=message):
+        imagenet_classes().find(target)
+
+
+def test_a_name_that_is_a_number_comes_before_an_index():
+    assert ClassNames(("3", "2", "1")).find("1") == 2
+    assert ClassNames(("3", "2", "1")).find("0") == 0
