@@ -85,6 +85,11 @@ class Explainer:
         """The name of the layer that is explained."""
         return self.view.layer
 
+    @property
+    def fit(self) -> Fit:
+        """How a picture comes to the network's shape."""
+        return self._fit
+
     def explain(
         self,
         picture: Picture,
@@ -115,7 +120,7 @@ class Explainer:
         classes = self.network.classes
         return Explanation(
             picture=pixels,
-            maps=self._finish(maps["saliency"], pixels.shape[:2]),
+            maps=self.finish(maps["saliency"], pixels.shape[:2]),
             raw=maps["saliency"],
             intermediates={name: maps[name] for name in chosen.outputs[1:]},
             targets=class_ids,
@@ -168,7 +173,7 @@ class Explainer:
             ]
             if not raw:
                 flat = saliency.reshape(-1, *saliency.shape[2:])
-                flat = self._finish(flat, images.shape[1:3])
+                flat = self.finish(flat, images.shape[1:3])
                 saliency = flat.reshape(*saliency.shape[:2], *flat.shape[1:])
             parts.append(saliency)
         maps = np.concatenate(parts)
@@ -182,7 +187,7 @@ class Explainer:
         """
         images = self._check_images(images)
         logits = [
-            self.forward(self._fitted(images[part])) for part in _batches(len(images), batch_size)
+            self.forward(self.fitted(images[part])) for part in _batches(len(images), batch_size)
         ]
         return _softmax(np.concatenate(logits))
 
@@ -211,7 +216,7 @@ class Explainer:
 
     def _run(self, method: Method, images: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
         self._tell()
-        result = self.kernel(method)(self._fitted(images), tf.constant(ids))
+        result = self.kernel(method)(self.fitted(images), tf.constant(ids))
         return {name: tensor.numpy() for name, tensor in result.items()}
 
     def _tell(self) -> None:
@@ -224,7 +229,8 @@ class Explainer:
             )
         self._told = True
 
-    def _fitted(self, images: np.ndarray) -> tf.Tensor:
+    def fitted(self, images: np.ndarray) -> tf.Tensor:
+        """Bring pictures `[N, H, W, C]` to the network's size, float32 in their own range."""
         top, left, height, width = self._part(*images.shape[1:3])
         part = images[:, top : top + height, left : left + width]
         return self.network.fit(tf.convert_to_tensor(part))
@@ -239,10 +245,18 @@ class Explainer:
         inner_width = max(1, min(width, round(columns * scale)))
         return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
 
-    def _finish(self, raw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Raw maps `[M, h, w]` to maps `[M, *size]` in the picture's own geometry."""
+    def finish(self, raw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Smooth, normalise and resize raw maps `[M, h, w]` to a picture's own geometry.
+
+        Args:
+            raw: Float32 `[M, h, w]`, as `maps(..., raw=True)` returns them.
+            size: The picture's height and width.
+
+        Returns:
+            Float32 `[M, *size]` in `[0, 1]`.
+        """
         top, left, height, width = self._part(*size)
-        part = self._postprocess(tf.constant(raw), tf.constant([height, width])).numpy()
+        part = self.postprocess(tf.constant(raw), tf.constant([height, width])).numpy()
         if (height, width) == tuple(size):
             return part
         maps = np.zeros((len(raw), *size), np.float32)
@@ -250,7 +264,8 @@ class Explainer:
         return maps
 
     @cached_property
-    def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    def postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """The compiled post-processing: raw maps `[M, h, w]` and a size to maps `[M, *size]`."""
         signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
         return tf.function(self.postprocessing.__call__, input_signature=signature)
 

@@ -7,11 +7,47 @@ from dataclasses import fields
 from typing import Any
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.methods.ablationcam import AblationCAM
 from guidedcam_tf.methods.base import Method
+from guidedcam_tf.methods.cam import CAM
+from guidedcam_tf.methods.cameras import CAMERAS
+from guidedcam_tf.methods.eigencam import EigenCAM
+from guidedcam_tf.methods.faster_scorecam import FasterScoreCAM
+from guidedcam_tf.methods.fullgrad import Completeness
+from guidedcam_tf.methods.fullgrad import FullGrad
+from guidedcam_tf.methods.fullgrad import fullgrad_completeness
 from guidedcam_tf.methods.gradcam import GradCAM
+from guidedcam_tf.methods.gradcam_plus_plus import GradCAMPlusPlus
 from guidedcam_tf.methods.guided import Guided
+from guidedcam_tf.methods.hirescam import HiResCAM
+from guidedcam_tf.methods.integrated_gradcam import IntegratedGradCAM
+from guidedcam_tf.methods.layercam import LayerCAM
+from guidedcam_tf.methods.relevance_cam import RelevanceCAM
+from guidedcam_tf.methods.scorecam import ScoreCAM
+from guidedcam_tf.methods.smooth_fullgrad import SmoothFullGrad
+from guidedcam_tf.methods.xgradcam import XGradCAM
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Guided, GradCAM)}
+METHODS: dict[str, type[Method]] = {
+    method.name: method
+    for method in (
+        Guided,
+        GradCAM,
+        GradCAMPlusPlus,
+        XGradCAM,
+        ScoreCAM,
+        FasterScoreCAM,
+        FullGrad,
+        SmoothFullGrad,
+        CAMERAS,
+        IntegratedGradCAM,
+        RelevanceCAM,
+        HiResCAM,
+        LayerCAM,
+        EigenCAM,
+        AblationCAM,
+        CAM,
+    )
+}
 """Every method by its name, the proposed one first."""
 
 
@@ -51,4 +87,27 @@ def get_method(method: str | Method, **options: Any) -> Method:
     return known(**{**given, **options})
 
 
-__all__ = ["METHODS", "GradCAM", "Guided", "Method", "get_method", "list_methods"]
+__all__ = [
+    "CAM",
+    "CAMERAS",
+    "METHODS",
+    "AblationCAM",
+    "Completeness",
+    "EigenCAM",
+    "FasterScoreCAM",
+    "FullGrad",
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "Guided",
+    "HiResCAM",
+    "IntegratedGradCAM",
+    "LayerCAM",
+    "Method",
+    "RelevanceCAM",
+    "ScoreCAM",
+    "SmoothFullGrad",
+    "XGradCAM",
+    "fullgrad_completeness",
+    "get_method",
+    "list_methods",
+]

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 from typing import ClassVar
+from typing import Literal
+from typing import get_args
+from typing import get_origin
+from typing import get_type_hints
 
 import tensorflow as tf
 
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import LayerView
 
 
@@ -33,11 +38,15 @@ class Method:
         name: What the registry calls it.
         reference: The paper, and its equations.
         outputs: The maps it computes: `"saliency"` first, then intermediates.
+        many_passes: What it needs of the network in words, if that is too much for a request to a
+            server; empty for one forward pass and at most one gradient a target, compiled as one
+            function.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]] = ("saliency",)
+    many_passes: ClassVar[str] = ""
 
     def compile(self, view: LayerView) -> Kernel:
         """Return the method for one network and layer.
@@ -48,6 +57,43 @@ class Method:
         `[N, T]`, and `"logits"`, float32 `[N, classes]`.
         """
         raise NotImplementedError
+
+
+def check_choices(method: Method) -> None:
+    """Check the options that are declared `Literal`.
+
+    Raises:
+        InputError: If one of them is none of its choices.
+    """
+    for name, hint in get_type_hints(type(method)).items():
+        value = getattr(method, name)
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            choices = ", ".join(map(repr, get_args(hint)))
+            raise InputError(f"{method.name}: {name} must be one of {choices}; received {value!r}")
+
+
+def check_count(method: Method, option: str) -> None:
+    """Check that an option is a whole number of at least 1.
+
+    Raises:
+        InputError: If it is not.
+    """
+    value = getattr(method, option)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(
+            f"{method.name}: {option} must be a whole number of at least 1; received {value!r}"
+        )
+
+
+def check_flag(method: Method, option: str) -> None:
+    """Check that an option is `True` or `False`.
+
+    Raises:
+        InputError: If it is not.
+    """
+    value = getattr(method, option)
+    if not isinstance(value, bool):
+        raise InputError(f"{method.name}: {option} must be True or False; received {value!r}")
 
 
 class GradientMethod(Method):

@@ -19,9 +19,25 @@ import tensorflow as tf
 from keras.src.models.functional import Functional
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.ops.pooling import adaptive_average_pool
 
 LINEAR_PART = ":linear"
 SCORE_ACTIVATIONS = ("softmax", "sigmoid", "log_softmax")
+NONNEGATIVE_ACTIVATIONS = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softplus", "softmax")
+KEEPS_NONNEGATIVE = (
+    keras.layers.Add,
+    keras.layers.AveragePooling2D,
+    keras.layers.Concatenate,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.Reshape,
+    keras.layers.SpatialDropout2D,
+    keras.layers.ZeroPadding2D,
+)
+"""Layers whose output is not negative where their inputs are not."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,9 @@ class Step:
 
 class Graph:
     """The steps of a model in an order in which they can be run.
+
+    A model that is built for pictures of one size also runs at others, as far as its layers do: a
+    `Flatten`, which ties what follows to one extent, first pools maps of another extent to its own.
 
     Args:
         model: A functional `keras.Model`, or a `keras.Sequential` that is built. Models nested
@@ -127,7 +146,10 @@ class Graph:
             return self._read(inner, tensors, prefix=f"{name}/")
         outputs = tuple(self._new_slot() for _ in node.outputs)
         shape = tuple(node.outputs[0].shape)
-        step = Step(name, layer, _inference_call(layer), args, kwargs, outputs, shape)
+        call = _inference_call(layer)
+        if isinstance(layer, keras.layers.Flatten):
+            call = _flatten_any_size(layer, tuple(node.input_tensors[0].shape))
+        step = Step(name, layer, call, args, kwargs, outputs, shape)
         if isinstance(layer, keras.layers.Layer) and _holds_activation(layer):
             linear = (self._new_slot(),)
             without = _inference_call(_without_activation(layer))
@@ -156,6 +178,36 @@ class Graph:
                 reached.update(later.outputs)
                 found.append(later)
         return found
+
+    def frontier(self, step: Step) -> list[Slot]:
+        """Return what else crosses from before a step's first output to the logits.
+
+        With these tensors and that output given, `run` computes the logits from the steps after it
+        alone. The list is empty where the output is a cut of the graph.
+        """
+        later = self.downstream(step)
+        made = {step.outputs[0]}.union(*(each.outputs for each in later))
+        read = dict.fromkeys(slot for each in later for slot in each.inputs)
+        return [slot for slot in read if slot not in made]
+
+    def source(self, slot: Slot) -> Step | None:
+        """Return the step that fills a slot; `None` for the model's input."""
+        return self._by_slot.get(slot)
+
+    def is_nonnegative(self, step: Step) -> bool:
+        """Whether a step's output is certain not to be negative, as after a ReLU.
+
+        That is so for activation functions without negative values, and for pooling, sums and
+        concatenations of what is not negative.
+        """
+        if isinstance(step.layer, keras.layers.ReLU):
+            return not step.layer.negative_slope
+        if step.is_activation or isinstance(step.layer, keras.layers.Activation):
+            return getattr(step.layer.activation, "__name__", "") in NONNEGATIVE_ACTIVATIONS
+        sources = [self._by_slot.get(slot) for slot in step.inputs]
+        return isinstance(step.layer, KEEPS_NONNEGATIVE) and all(
+            source is not None and self.is_nonnegative(source) for source in sources
+        )
 
     def _needed(self, wanted: set[Slot], available: set[Slot]) -> list[Step]:
         missing, steps = set(wanted) - available, []
@@ -229,6 +281,24 @@ def _inference_call(layer: Any) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return layer(*args, **{**kwargs, "training": False})
+
+    return call
+
+
+def _flatten_any_size(layer: keras.layers.Flatten, shape: tuple[int | None, ...]) -> Any:
+    """Flatten maps of any extent to the number of values that the layers after it are built for.
+
+    Maps `[N, h, w, K]` of another extent than in `shape` are first pooled to that extent, as
+    torchvision's VGG does. Maps of that very extent are left alone.
+    """
+    if len(shape) != 4 or shape[1] is None or shape[2] is None:
+        return layer
+    extent = (shape[1], shape[2])
+
+    def call(maps: tf.Tensor) -> tf.Tensor:
+        if tuple(maps.shape[1:3]) != extent:
+            maps = adaptive_average_pool(maps, extent)
+        return layer(maps)
 
     return call
 

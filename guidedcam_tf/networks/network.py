@@ -161,11 +161,16 @@ class Network:
 
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
         """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what the model takes."""
-        return self._preprocess(images)
+        # As a tensor, because Keras's own preprocessing writes into NumPy arrays.
+        return self._preprocess(tf.convert_to_tensor(images))
 
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """The scores before softmax, float32 `[N, classes]`, of pictures that `fit` returned."""
-        (logits,) = self.graph.run({self.graph.input: self.preprocess(images)}, [self.graph.logits])
+        return self.logits_of(self.preprocess(images))
+
+    def logits_of(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The scores before softmax, float32 `[N, classes]`, of what `preprocess` returned."""
+        (logits,) = self.graph.run({self.graph.input: inputs}, [self.graph.logits])
         return tf.cast(logits, tf.float32)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Resizing of maps with half-pixel centres."""
+"""Resizing of maps: with half-pixel centres, and from corner to corner."""
 
 from typing import Literal
 
@@ -25,3 +25,18 @@ def resize_maps(
     """
     resized = tf.image.resize(maps[..., None], size, method=method)[..., 0]
     return tf.maximum(resized, 0.0) if method == "bicubic" else resized
+
+
+def resize_maps_to_corners(maps: tf.Tensor, size: tuple[int, int] | tf.Tensor) -> tf.Tensor:
+    """Resize maps bilinearly so that the centres of the corner cells stay in the corners.
+
+    This is the convention of PyTorch with `align_corners=True`.
+
+    Args:
+        maps: Float32 `[N, h, w]`.
+        size: Height and width of the result, in pixels.
+
+    Returns:
+        Float32 `[N, *size]`.
+    """
+    return tf.raw_ops.ResizeBilinear(images=maps[..., None], size=size, align_corners=True)[..., 0]

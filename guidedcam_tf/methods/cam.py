@@ -1,0 +1,98 @@
+"""CAM: channels weighted by the last layer's own weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.methods.base import Kernel
+from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.base import Method
+from guidedcam_tf.methods.base import check_flag
+from guidedcam_tf.methods.base import kernel_signature
+from guidedcam_tf.methods.base import option
+from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks.graph import LINEAR_PART
+from guidedcam_tf.networks.graph import Step
+
+KEEPS_VALUES = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape)
+"""Layers that hand on a pooled vector as it is, when the network is not being trained."""
+
+
+@dataclass(frozen=True)
+class CAM(Method):
+    """S = ReLU(sum_k W^k M^k), W^k being the weight from channel k to the target's logit.
+
+    Only for a layer that global average pooling and one linear layer turn into the logits. There
+    the logit is the mean of sum_k W^k M^k plus a bias, and S is Grad-CAM's map times h * w.
+
+    Raises:
+        InputError: If an option has another form.
+    """
+
+    name = "cam"
+    reference = "Zhou et al. 2016, CVPR, eq. 2"
+
+    relu: bool = option(
+        True, "cut off what speaks against the target; the paper's own map is signed (False)"
+    )
+
+    def __post_init__(self) -> None:
+        check_flag(self, "relu")
+
+    def compile(self, view: LayerView) -> Kernel:
+        """Return a kernel that runs the network forwards only.
+
+        Raises:
+            InputError: If anything but global average pooling and one linear layer follows the
+                layer; the message names what stands in the way.
+        """
+        classifier = _classifier(view)
+
+        @tf.function(input_signature=kernel_signature(view))
+        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+            activations, logits = view.forward(view.network.preprocess(images))
+            class_ids = resolve_ranks(class_ids, logits)
+            by_class = tf.reshape(classifier.kernel, [activations.shape[-1], logits.shape[-1]])
+            weights = tf.gather(tf.cast(tf.transpose(by_class), tf.float32), class_ids)
+            maps = tf.einsum("ntk,nhwk->nthw", weights, activations)
+            saliency = tf.nn.relu(maps) if self.relu else maps
+            return {"saliency": saliency, "class_ids": class_ids, "logits": logits}
+
+        return kernel
+
+
+def _classifier(view: LayerView) -> keras.layers.Layer:
+    """The one linear layer between the pooled layer and the logits."""
+    pooling, *later = view.network.graph.downstream(view.step)
+    head = [step for step in later if not isinstance(step.layer, KEEPS_VALUES)]
+    if not isinstance(pooling.layer, keras.layers.GlobalAveragePooling2D):
+        raise _no_cam(view, pooling)
+    if not head:
+        raise InputError(
+            f"method 'cam' needs a linear layer between {pooling.name!r} and the scores; "
+            f"{view.network.name!r} has none"
+        )
+    if not _is_linear_classifier(head[0]):
+        raise _no_cam(view, head[0])
+    if len(head) > 1:
+        raise _no_cam(view, head[1])
+    return head[0].layer
+
+
+def _is_linear_classifier(step: Step) -> bool:
+    if isinstance(step.layer, keras.layers.Conv2D):
+        return step.layer.kernel_size == (1, 1) and step.layer.groups == 1
+    return isinstance(step.layer, keras.layers.Dense)
+
+
+def _no_cam(view: LayerView, obstacle: Step) -> InputError:
+    name, kind = obstacle.name.removesuffix(LINEAR_PART), type(obstacle.layer).__name__
+    return InputError(
+        f"method 'cam' needs exactly global average pooling and one linear layer between "
+        f"{view.layer!r} and the scores; {name!r} ({kind}) stands in the way"
+    )

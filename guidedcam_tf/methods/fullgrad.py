@@ -1,0 +1,209 @@
+"""FullGrad: the gradients at the input and at every bias of the network, in one map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf import ops
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.methods.base import Kernel
+from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.base import Method
+from guidedcam_tf.methods.base import check_count
+from guidedcam_tf.methods.base import check_flag
+from guidedcam_tf.methods.base import kernel_signature
+from guidedcam_tf.methods.base import option
+from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.biases import bias_of
+from guidedcam_tf.networks.biases import biased_steps
+from guidedcam_tf.networks.graph import Step
+
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class FullGrad(Method):
+    """S = sum_c psi(x * dY/dx) + sum_l sum_c U(psi(b_l * dY/dz_l)): a map at the input's size.
+
+    Y is the target's logit, x the preprocessed picture, z_l the output of convolution or batch
+    normalisation l before any activation, b_l its bias, and c counts channels. psi takes absolute
+    values and stretches them to 0..1 over all channels and positions of its term; U resizes to the
+    input's size, bilinearly. Dense layers have no place in the picture and are left out.
+
+    The whole network is explained: the layer that an explainer is opened at does not matter.
+
+    With the dense layers' terms, and without psi and U, the terms add up to Y where the network
+    is linear between its ReLUs; see `fullgrad_completeness`. A network with other activation
+    functions gets its map all the same.
+    """
+
+    name = "fullgrad"
+    reference = "Srinivas and Fleuret 2019, NeurIPS (arXiv 1905.00780), psi as in the authors' code"
+    many_passes = "a backward pass through the whole network, with the gradient at every layer"
+
+    align_corners: bool = option(
+        True, "U keeps the centres of the corner cells in the corners; False: half-pixel centres"
+    )
+    block_size: int = option(8, "pictures that go through the network at a time")
+
+    def __post_init__(self) -> None:
+        check_flag(self, "align_corners")
+        check_count(self, "block_size")
+
+    def compile(self, view: LayerView) -> Kernel:
+        """Return a kernel of one forward pass, and one backward pass a target, for each block."""
+        network, steps = view.network, spatial_steps(view.network)
+
+        def of_block(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+            logits, terms_of = full_gradients(network, network.preprocess(images), steps)
+            class_ids = resolve_ranks(class_ids, logits)
+            by_target = tf.map_fn(
+                lambda target: aggregate(terms_of(target), align_corners=self.align_corners),
+                tf.transpose(class_ids),
+                fn_output_signature=tf.TensorSpec([None] * 3, tf.float32),
+            )
+            saliency = tf.transpose(by_target, [1, 0, 2, 3])
+            return {"saliency": saliency, "class_ids": class_ids, "logits": logits}
+
+        # The last block may be smaller, hence the ragged rows, whose `values` are all pictures'.
+        rows = {
+            "saliency": tf.RaggedTensorSpec([None] * 4, tf.float32, ragged_rank=0),
+            "class_ids": tf.RaggedTensorSpec([None] * 2, tf.int32, ragged_rank=0),
+            "logits": tf.RaggedTensorSpec([None] * 2, tf.float32, ragged_rank=0),
+        }
+
+        @tf.function(input_signature=kernel_signature(view))
+        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+            def block(start: tf.Tensor) -> Maps:
+                stop = start + self.block_size
+                return of_block(images[start:stop], class_ids[start:stop])
+
+            starts = tf.range(0, tf.shape(images)[0], self.block_size)
+            blocks = tf.map_fn(block, starts, fn_output_signature=rows)
+            return {name: maps.values for name, maps in blocks.items()}
+
+        return kernel
+
+
+def spatial_steps(network: Network) -> list[Step]:
+    """The biased steps whose output is a feature map `[N, h, w, c]`."""
+    return [step for step in biased_steps(network.graph) if len(step.shape) == 4]
+
+
+TermsOf = Callable[[tf.Tensor], list[tf.Tensor]]
+
+
+def full_gradients(
+    network: Network, inputs: tf.Tensor, steps: Sequence[Step]
+) -> tuple[tf.Tensor, TermsOf]:
+    """Run a network once, and return how a logit is split between its input and its biases.
+
+    Args:
+        network: The network.
+        inputs: Preprocessed pictures, float32 `[N, H, W, C]`.
+        steps: Some of the network's biased steps.
+
+    Returns:
+        The logits, float32 `[N, classes]`, and a function from targets, int32 `[N]`, to the terms
+        of their logits: x * dY/dx, float32 `[N, H, W, C]`, and b_l * dY/dz_l for each step, float32
+        `[N, h, w, c]`, or `[N, c]` after a dense layer.
+    """
+    graph = network.graph
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        outputs = [step.outputs[0] for step in steps]
+        *outputs, logits = graph.run({graph.input: inputs}, [*outputs, graph.logits])
+        logits = tf.cast(logits, tf.float32)
+
+    def terms_of(targets: tf.Tensor) -> list[tf.Tensor]:
+        gradients = tape.gradient(
+            logits,
+            [inputs, *outputs],
+            output_gradients=tf.one_hot(targets, tf.shape(logits)[1]),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        factors = [inputs, *map(bias_of, steps)]
+        return [f * tf.cast(g, tf.float32) for f, g in zip(factors, gradients, strict=True)]
+
+    return logits, terms_of
+
+
+def aggregate(terms: Sequence[tf.Tensor], *, align_corners: bool) -> tf.Tensor:
+    """Return S, float32 `[N, H, W]`, from terms `[N, h, w, c]`.
+
+    The first term is the input's and gives the size. Channels are added up before U, which is
+    linear.
+    """
+    resize = ops.resize_maps_to_corners if align_corners else ops.resize_maps
+    size = tf.shape(terms[0])[1:3]
+    return tf.add_n([resize(_rescaled_sum(term), size) for term in terms])
+
+
+def _rescaled_sum(term: tf.Tensor) -> tf.Tensor:
+    """sum_c psi(term): `[N, h, w, c]` to `[N, h, w]`, each picture by itself."""
+    magnitude = tf.abs(term)
+    lowest = tf.reduce_min(magnitude, axis=[1, 2, 3], keepdims=True)
+    extent = tf.reduce_max(magnitude, axis=[1, 2, 3], keepdims=True) - lowest
+    return tf.reduce_sum(magnitude - lowest, axis=3) / (extent[..., 0] + EPSILON)
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """What the full gradients of pictures add up to, float64 `[N]` each.
+
+    Attributes:
+        logits: Y, the targets' logits.
+        input_terms: The sum of x * dY/dx over the picture.
+        bias_terms: The sum of b_l * dY/dz_l over all layers, dense ones too.
+    """
+
+    logits: np.ndarray
+    input_terms: np.ndarray
+    bias_terms: np.ndarray
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """What of the logits the terms leave unexplained, `[N]`."""
+        return self.logits - self.input_terms - self.bias_terms
+
+
+def fullgrad_completeness(
+    network: Network, images: np.ndarray, class_ids: Sequence[int] | np.ndarray
+) -> Completeness:
+    """Split logits into what the picture and what the biases contribute.
+
+    `logits = input_terms + bias_terms`, up to rounding, for a network of convolutions, dense
+    layers, batch normalisations, and layers that are linear through the origin piece by piece:
+    ReLU, pooling, padding, sums, concatenations. It does not hold for a network with, say, a
+    sigmoid or swish inside, layer normalisation, a product of two branches, or a `Rescaling` with
+    an offset: the `residuals` tell by how much.
+
+    Args:
+        network: The network, such as `explainer.network`.
+        images: RGB in 0..255, uint8 or float, `[N, H, W, C]`.
+        class_ids: One class index for each picture.
+
+    Raises:
+        InputError: If there is not one class for each picture, or a class is out of range.
+    """
+    ids = [network.classes.check(int(index)) for index in np.ravel(class_ids)]
+    if np.ndim(images) != 4 or len(ids) != len(images) or not ids:
+        raise InputError(
+            "images must be [N, H, W, C] and class_ids [N]; "
+            f"received {np.shape(images)} and {np.shape(class_ids)}"
+        )
+    steps = biased_steps(network.graph)
+    rows = []
+    for image, index in zip(images, ids, strict=True):
+        inputs = network.preprocess(network.fit(tf.convert_to_tensor(image[None])))
+        logits, terms_of = full_gradients(network, inputs, steps)
+        sums = [float(tf.reduce_sum(term)) for term in terms_of(tf.constant([index]))]
+        rows.append((float(logits[0, index]), sums[0], sum(sums[1:])))
+    return Completeness(*np.array(rows).T)

@@ -1,0 +1,26 @@
+"""HiResCAM: every position weighted by its own gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from guidedcam_tf import ops
+from guidedcam_tf.methods.base import GradientMethod
+from guidedcam_tf.methods.base import Maps
+
+
+@dataclass(frozen=True)
+class HiResCAM(GradientMethod):
+    """S = ReLU(sum_k grad^k * M^k), element by element: the proposed method's guidance map G_M.
+
+    The ReLU keeps what speaks for the target; the paper's own map is the sum before it.
+    """
+
+    name = "hirescam"
+    reference = "Draelos and Carin 2020, arXiv 2011.08891"
+
+    def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
+        """Return S."""
+        return {"saliency": ops.global_guidance(gradients, activations)}

@@ -1,0 +1,25 @@
+"""LayerCAM: every position weighted by its own gradient where that is positive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from guidedcam_tf.methods.base import GradientMethod
+from guidedcam_tf.methods.base import Maps
+
+
+@dataclass(frozen=True)
+class LayerCAM(GradientMethod):
+    """S = ReLU(sum_k ReLU(grad^k) * M^k), element by element.
+
+    Made for shallow layers, where a gradient's mean over the channel says little.
+    """
+
+    name = "layercam"
+    reference = "Jiang et al. 2021, IEEE TIP 30, doi 10.1109/TIP.2021.3089943"
+
+    def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
+        """Return S."""
+        return {"saliency": tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1))}

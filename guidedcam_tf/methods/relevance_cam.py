@@ -1,0 +1,139 @@
+"""Relevance-CAM: channels weighted by the relevance that LRP passes back to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import tensorflow as tf
+
+from guidedcam_tf.methods.base import Kernel
+from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.base import Method
+from guidedcam_tf.methods.base import check_choices
+from guidedcam_tf.methods.base import kernel_signature
+from guidedcam_tf.methods.base import option
+from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.relevance_rules import Call
+from guidedcam_tf.methods.relevance_rules import PassBack
+from guidedcam_tf.methods.relevance_rules import rule_of
+from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Slot
+from guidedcam_tf.networks.graph import Step
+
+
+@dataclass(frozen=True)
+class RelevanceCAM(Method):
+    """S = sum_k w_k A^k, w_k being the mean relevance (1 / Z) sum_ij R^k_ij of channel k.
+
+    A^k is channel k of the layer, Z the number of its elements. R starts at the logits and is
+    passed back layer by layer, each by its rule in `relevance_rules`, down to the layer.
+
+    There is no ReLU at the end, so S has both signs. Normalising then puts its lowest value at 0:
+    a position that is not relevant at all is not at zero heat when another is negative.
+    """
+
+    name = "relevance_cam"
+    reference = "Lee et al. 2021, CVPR; SGLRP is Iwana et al. 2019, ICCVW"
+    outputs = ("saliency", "relevance")
+
+    init: Literal["clrp", "sglrp", "onehot"] = option(
+        "clrp",
+        "relevance of the logits: 1 for the target c and, for the N - 1 others, -1/N (clrp), "
+        "-p_j / (1 - p_c) with p the softmax (sglrp), or 0 (onehot)",
+    )
+    conv_bias: Literal["twice", "none"] = option(
+        "twice",
+        "a convolution's bias in both halves of its z+ rule, as in the authors' code (twice), or "
+        "in neither (none)",
+    )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+
+    def compile(self, view: LayerView) -> Kernel:
+        """Return a kernel that is traced once, whatever the number of pictures and targets.
+
+        Raises:
+            InputError: If a layer between the explained one and the logits has no rule.
+        """
+        graph = view.network.graph
+        steps = graph.downstream(view.step)
+        rules = {step: rule_of(step) for step in steps}
+        nonnegative = {step: _takes_nonnegative(graph, step) for step in steps}
+        explained = view.step.outputs[0]
+        slots = [explained, graph.logits, *dict.fromkeys(s for step in steps for s in step.inputs)]
+
+        @tf.function(input_signature=kernel_signature(view))
+        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+            tensors = graph.run({graph.input: view.network.preprocess(images)}, slots)
+            known = {s: tf.cast(t, tf.float32) for s, t in zip(slots, tensors, strict=True)}
+            activations, logits = known[explained], known[graph.logits]
+            class_ids = resolve_ranks(class_ids, logits)
+            passes = {
+                step: rule(
+                    Call(step, [known[s] for s in step.inputs], nonnegative[step], self.conv_bias)
+                )
+                for step, rule in rules.items()
+            }
+
+            def of_target(target: tf.Tensor) -> Maps:
+                start = initial_relevance(self.init, target, logits)
+                relevance = propagate(passes, {graph.logits: start})[explained]
+                weights = tf.reduce_mean(relevance, axis=[1, 2])
+                return {
+                    "saliency": tf.einsum("nk,nhwk->nhw", weights, activations),
+                    "relevance": tf.reduce_sum(relevance, axis=-1),
+                }
+
+            signature = dict.fromkeys(self.outputs, tf.TensorSpec([None] * 3, tf.float32))
+            by_target = tf.map_fn(of_target, tf.transpose(class_ids), fn_output_signature=signature)
+            maps = {name: tf.transpose(m, [1, 0, 2, 3]) for name, m in by_target.items()}
+            return {**maps, "class_ids": class_ids, "logits": logits}
+
+        return kernel
+
+
+def _takes_nonnegative(graph: Graph, step: Step) -> bool:
+    sources = [graph.source(slot) for slot in step.inputs]
+    return all(source is not None and graph.is_nonnegative(source) for source in sources)
+
+
+def initial_relevance(init: str, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The logits' relevance: 1 for the target, and none or a negative one for the others.
+
+    SGLRP's own p_c (1 - p_c) and -p_c p_j are divided by p_c (1 - p_c), which normalising a map
+    takes out anyway, so that nothing underflows where the network is sure.
+
+    Args:
+        init: As in `RelevanceCAM`.
+        targets: Int32 `[N]`.
+        logits: Float32 `[N, classes]`.
+
+    Returns:
+        Float32 `[N, classes]`.
+    """
+    classes = tf.shape(logits)[1]
+    target = tf.one_hot(targets, classes)
+    others = 1.0 - target
+    if init == "clrp":
+        return target - others / tf.cast(classes, tf.float32)
+    if init == "sglrp":
+        return target - others * tf.nn.softmax(tf.where(others > 0, logits, tf.float32.min))
+    return target
+
+
+def propagate(
+    passes: dict[Step, PassBack], relevance: dict[Slot, tf.Tensor]
+) -> dict[Slot, tf.Tensor]:
+    """Pass relevance back through steps, the last one first.
+
+    A tensor that several steps read gets the sum of what they pass back.
+    """
+    found = dict(relevance)
+    for step, pass_back in reversed(passes.items()):
+        shares = pass_back(found[step.outputs[0]])
+        for slot, share in zip(step.inputs, shares, strict=True):
+            found[slot] = found[slot] + share if slot in found else share
+    return found

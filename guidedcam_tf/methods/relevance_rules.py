@@ -1,0 +1,238 @@
+"""How relevance is passed back through one layer: a rule for each class of layer.
+
+Symbols: a layer computes z = f(x); R_j is the relevance of output j, and a rule returns R_i, that
+of input i. An upper + or - keeps a number's positive or negative part.
+
+Every rule that weighs its inputs has one form, x * vjp(f)(R / f(x)): input i gets of R_j the share
+that its own term has in the sum z_j (Bach et al. 2015, PLOS ONE 10(7), with alpha = 1, beta = 0).
+What counts as a layer's terms is as in the code of Relevance-CAM's authors (Lee et al. 2021, CVPR).
+
+The shares of a sum add up to R_j, so relevance is conserved, but for what a convolution's bias
+keeps or adds, and for sums that are 0, which pass nothing on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from typing import Literal
+
+import keras
+import tensorflow as tf
+from keras.src.ops.nn import Relu
+from keras.src.ops.numpy import Add
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.graph import Slot
+from guidedcam_tf.networks.graph import Step
+
+RECTIFIERS = ("relu", "relu6")
+SMALLEST_SUM = 1e-20
+"""Sums nearer to zero pass no relevance on: dividing by them would leave float32's range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A layer at work: what a rule knows of it.
+
+    Attributes:
+        step: The layer's place in the network's graph.
+        inputs: What it is called with, float32.
+        nonnegative: Whether no input is ever negative, whatever the picture.
+        conv_bias: Whether a convolution's bias is in both halves of z+, or in neither.
+    """
+
+    step: Step
+    inputs: list[tf.Tensor]
+    nonnegative: bool = False
+    conv_bias: Literal["twice", "none"] = "twice"
+
+    @property
+    def layer(self) -> Any:
+        """The layer."""
+        return self.step.layer
+
+    def run(self, *inputs: tf.Tensor) -> tf.Tensor:
+        """The layer's output for other inputs, in their dtype instead of the layer's own."""
+        rest = iter(inputs)
+        args, kwargs = keras.tree.map_structure(
+            lambda leaf: next(rest) if isinstance(leaf, Slot) else leaf,
+            (self.step.args, dict(self.step.kwargs)),
+        )
+        return self.layer.call(*args, **kwargs)
+
+
+PassBack = Callable[[tf.Tensor], list[tf.Tensor]]
+"""From the relevance of a layer's output to that of each of its inputs."""
+
+Rule = Callable[[Call], PassBack]
+
+
+def shares(function: Callable[..., tf.Tensor], terms: list[tf.Tensor]) -> PassBack:
+    """Make the rule x * vjp(f)(R / f(x)) for several terms x; 0 where f(x) is 0.
+
+    f is linear in its terms, but for a constant. What does not depend on R is computed here, once,
+    and not each time relevance is passed back.
+    """
+    terms = [tf.identity(term) for term in terms]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(terms)
+        sums = function(*terms)
+
+    def pass_back(relevance: tf.Tensor) -> list[tf.Tensor]:
+        nonzero = tf.abs(sums) > SMALLEST_SUM
+        ratio = tf.where(nonzero, relevance / tf.where(nonzero, sums, 1.0), 0.0)
+        gradients = tape.gradient(sums, terms, output_gradients=ratio)
+        return [term * gradient for term, gradient in zip(terms, gradients, strict=True)]
+
+    return pass_back
+
+
+def positive_terms(
+    call: Call, linear: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], bias: tf.Tensor | float
+) -> PassBack:
+    """The z+ rule: shares in f(x+, w+) + f(x-, w-) + bias, f being linear in x and in w."""
+    (inputs,) = call.inputs
+    kernel = tf.cast(call.layer.kernel, tf.float32)
+    positive, negative = tf.maximum(kernel, 0.0), tf.minimum(kernel, 0.0)
+    if call.nonnegative:
+        return shares(lambda x: linear(x, positive) + bias, [inputs])
+    halves = shares(
+        lambda above, below: linear(above, positive) + linear(below, negative) + bias,
+        [tf.maximum(inputs, 0.0), tf.minimum(inputs, 0.0)],
+    )
+    return lambda relevance: [tf.add_n(halves(relevance))]
+
+
+def dense(call: Call) -> PassBack:
+    """z+ without the bias: all relevance goes to the inputs."""
+    return positive_terms(call, keras.ops.matmul, bias=0.0)
+
+
+def convolution(call: Call) -> PassBack:
+    """z+ with the bias in both halves, so that 2 b takes a share of the relevance and keeps it."""
+    return positive_terms(call, call.layer.convolution_op, _bias_of_both_halves(call))
+
+
+def depthwise_convolution(call: Call) -> PassBack:
+    """As `convolution`, each channel by itself."""
+    layer = call.layer
+
+    def linear(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        return keras.ops.depthwise_conv(
+            inputs,
+            kernel,
+            strides=layer.strides,
+            padding=layer.padding,
+            data_format=layer.data_format,
+            dilation_rate=layer.dilation_rate,
+        )
+
+    return positive_terms(call, linear, _bias_of_both_halves(call))
+
+
+def _bias_of_both_halves(call: Call) -> tf.Tensor | float:
+    layer = call.layer
+    if layer.bias is None or call.conv_bias == "none":
+        return 0.0
+    bias = 2.0 * tf.cast(layer.bias, tf.float32)
+    return bias[:, None, None] if layer.data_format == "channels_first" else bias
+
+
+def batch_normalization(call: Call) -> PassBack:
+    """R (x w) / (x w), w being the layer's scale: R, but 0 where x or w is 0."""
+    (inputs,) = call.inputs
+    layer = call.layer
+    scale = tf.ones([]) if layer.gamma is None else _along(layer.axis, layer.gamma, inputs)
+    works = (inputs != 0.0) & (scale != 0.0)
+    return lambda relevance: [tf.where(works, relevance, 0.0)]
+
+
+def _along(axis: int, vector: Any, like: tf.Tensor) -> tf.Tensor:
+    shape = [1] * like.shape.rank
+    shape[axis] = -1
+    return tf.reshape(tf.cast(vector, tf.float32), shape)
+
+
+def unchanged(call: Call) -> PassBack:
+    """R: the layer acts on each element by itself."""
+    return lambda relevance: [relevance]
+
+
+def routed(call: Call) -> PassBack:
+    """vjp(f)(R): the layer moves its inputs about, or picks some, such as each window's maximum."""
+    inputs = [tf.identity(tensor) for tensor in call.inputs]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        outputs = call.run(*inputs)
+    return lambda relevance: tape.gradient(outputs, inputs, output_gradients=relevance)
+
+
+def averaged(call: Call) -> PassBack:
+    """Shares in the average of x+."""
+    return shares(call.run, [tf.maximum(tensor, 0.0) for tensor in call.inputs])
+
+
+def added(call: Call) -> PassBack:
+    """Shares x_i / (x_1 + x_2) with x_i's own sign: branches that disagree get one above R."""
+    return shares(call.run, call.inputs)
+
+
+RULES: dict[type, Rule] = {
+    keras.layers.Dense: dense,
+    keras.layers.Conv2D: convolution,
+    keras.layers.DepthwiseConv2D: depthwise_convolution,
+    keras.layers.BatchNormalization: batch_normalization,
+    keras.layers.Dropout: unchanged,
+    keras.layers.SpatialDropout2D: unchanged,
+    keras.layers.Identity: unchanged,
+    keras.layers.MaxPooling2D: routed,
+    keras.layers.GlobalMaxPooling2D: routed,
+    keras.layers.ZeroPadding2D: routed,
+    keras.layers.Cropping2D: routed,
+    keras.layers.Flatten: routed,
+    keras.layers.Reshape: routed,
+    keras.layers.Permute: routed,
+    keras.layers.Concatenate: routed,
+    keras.layers.AveragePooling2D: averaged,
+    keras.layers.GlobalAveragePooling2D: averaged,
+    keras.layers.Add: added,
+    Add: added,
+}
+"""The rule of each class of layer. A class of one's own gets its rule by an entry here.
+
+A subclass does not inherit its base's rule: what its `call` computes is not known.
+"""
+
+
+def rule_of(step: Step) -> Rule:
+    """Return the rule of one step of a network.
+
+    Raises:
+        InputError: If there is none for this class of layer, or for its activation function.
+    """
+    layer = step.layer
+    if step.is_activation or isinstance(layer, keras.layers.Activation):
+        if layer.activation is keras.activations.linear or _is_rectifier(layer.activation):
+            return unchanged
+        name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+        raise InputError(
+            f"relevance_cam has no rule for activation {name!r} of layer {step.name!r} "
+            f"({type(layer).__name__}); it has rules for {', '.join(RECTIFIERS)} and linear"
+        )
+    if _is_rectifier(layer):
+        return unchanged
+    if type(layer) not in RULES:
+        known = sorted({each.__name__ for each in RULES} | {"Activation", "ReLU"})
+        raise InputError(
+            f"relevance_cam has no rule for layer {step.name!r} of type {type(layer).__name__}; "
+            f"it has rules for {', '.join(known)}"
+        )
+    return RULES[type(layer)]
+
+
+def _is_rectifier(function: Any) -> bool:
+    if isinstance(function, (keras.layers.ReLU, Relu)):
+        return not getattr(function, "negative_slope", 0.0)
+    return getattr(function, "__name__", "") in RECTIFIERS

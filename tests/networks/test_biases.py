@@ -1,0 +1,74 @@
+"""What the linear steps of a network add."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import build_toy
+
+from guidedcam_tf.networks.biases import bias_of
+from guidedcam_tf.networks.biases import biased_steps
+from guidedcam_tf.networks.graph import Graph
+
+layers = keras.layers
+
+
+def batch_normalized(**options):
+    """A network of one batch normalisation of two channels, with mean [3, -1] and std [2, 0.5]."""
+    inputs = keras.Input((2, 2, 2))
+    normalization = layers.BatchNormalization(epsilon=0.01, name="bn", **options)
+    x = layers.GlobalAveragePooling2D()(normalization(inputs))
+    normalization.moving_mean.assign([3.0, -1.0])
+    normalization.moving_variance.assign([4.0 - 0.01, 0.25 - 0.01])
+    if normalization.scale:
+        normalization.gamma.assign([2.0, 3.0])
+    if normalization.center:
+        normalization.beta.assign([1.0, 0.5])
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # beta - mean * gamma / std: 1 - 3 * 2 / 2, and 0.5 + 1 * 3 / 0.5.
+        ({}, [-2.0, 6.5]),
+        ({"center": False}, [-3.0, 6.0]),
+        # 1 - 3 / 2, and 0.5 + 1 / 0.5.
+        ({"scale": False}, [-0.5, 2.5]),
+    ],
+)
+def test_batch_normalization_has_an_implicit_bias(options, expected):
+    (step,) = biased_steps(Graph(batch_normalized(**options)))
+    np.testing.assert_allclose(bias_of(step), expected, rtol=1e-6)
+
+
+def test_activations_are_split_from_what_adds_the_bias():
+    model = build_toy("flatten")
+    steps = biased_steps(Graph(model))
+    assert [step.name for step in steps] == [
+        "conv1:linear",
+        "conv2:linear",
+        "fc:linear",
+        "scores:linear",
+    ]
+    for step in steps:
+        np.testing.assert_array_equal(bias_of(step), step.layer.bias)
+
+
+def every_kind_of_layer(use_bias):
+    inputs = keras.Input((4, 4, 3))
+    x = layers.SeparableConv2D(3, 1, use_bias=use_bias, name="separable")(inputs)
+    x = layers.DepthwiseConv2D(1, use_bias=use_bias, activation="relu", name="depthwise")(x)
+    x = layers.Conv2DTranspose(3, 2, use_bias=use_bias, name="transposed")(x)
+    x = layers.Activation("relu")(x)
+    x = layers.Conv2D(3, 1, use_bias=use_bias, name="convolution")(x)
+    x = layers.Flatten()(layers.MaxPooling2D(2)(x))
+    return keras.Model(inputs, layers.Dense(2, use_bias=use_bias, name="dense")(x))
+
+
+def test_every_kind_of_layer_with_a_bias_is_found():
+    names = [step.name for step in biased_steps(Graph(every_kind_of_layer(use_bias=True)))]
+    assert names == ["separable", "depthwise:linear", "transposed", "convolution", "dense"]
+
+
+def test_layers_without_a_bias_are_left_out():
+    assert biased_steps(Graph(every_kind_of_layer(use_bias=False))) == []
