@@ -1,9 +1,59 @@
-"""Pictures: read from files, and shown with a map laid over."""
+"""Pictures and data sets: read from files, and shown with a map laid over."""
 
+from guidedcam_tf.data.boxes import Box
+from guidedcam_tf.data.class_map import ClassMap
+from guidedcam_tf.data.class_map import read_class_map
+from guidedcam_tf.data.coco import open_coco
+from guidedcam_tf.data.folder import open_folder
+from guidedcam_tf.data.imagenet import open_imagenet
+from guidedcam_tf.data.loading import Loaded
+from guidedcam_tf.data.loading import load
+from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.data.overlay import colour
 from guidedcam_tf.data.overlay import overlay
 from guidedcam_tf.data.pictures import Picture
 from guidedcam_tf.data.pictures import read_picture
 from guidedcam_tf.data.pictures import to_grey
+from guidedcam_tf.data.samples import Annotation
+from guidedcam_tf.data.samples import DataSet
+from guidedcam_tf.data.samples import Label
+from guidedcam_tf.data.samples import Sample
+from guidedcam_tf.data.samples import union
+from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.data.skipped import count_reasons
+from guidedcam_tf.data.splits import draw
+from guidedcam_tf.data.splits import list_sha256
+from guidedcam_tf.data.splits import read_list
+from guidedcam_tf.data.splits import select
+from guidedcam_tf.data.splits import write_list
+from guidedcam_tf.data.voc import open_voc
 
-__all__ = ["Picture", "colour", "overlay", "read_picture", "to_grey"]
+__all__ = [
+    "Annotation",
+    "Box",
+    "ClassMap",
+    "DataSet",
+    "Label",
+    "Loaded",
+    "Picture",
+    "Sample",
+    "Skipped",
+    "colour",
+    "count_reasons",
+    "draw",
+    "list_sha256",
+    "load",
+    "load_one",
+    "open_coco",
+    "open_folder",
+    "open_imagenet",
+    "open_voc",
+    "overlay",
+    "read_class_map",
+    "read_list",
+    "read_picture",
+    "select",
+    "to_grey",
+    "union",
+    "write_list",
+]

@@ -1,0 +1,50 @@
+"""Boxes as the package writes them, made from VOC's and COCO's.
+
+A box is (x_min, y_min, x_max, y_max) in pixels from 0 with its end left out, so that its width is
+x_max - x_min.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from guidedcam_tf.errors import InputError
+
+Box = tuple[float, float, float, float]
+
+SLACK = 0.5
+"""How many pixels a box may reach over the picture's edge: rounding, which is cut off."""
+
+
+def from_voc(corners: Sequence[float], shape: tuple[int, int]) -> Box:
+    """Turn VOC's (xmin, ymin, xmax, ymax), counted from 1 and with its end, into a box.
+
+    Args:
+        corners: Four numbers.
+        shape: Height and width of the picture.
+
+    Raises:
+        InputError: If the box is empty, is not finite or leaves the picture.
+    """
+    left, top, right, bottom = corners
+    return _inside((left - 1, top - 1, right, bottom), corners, shape)
+
+
+def from_coco(corner_and_size: Sequence[float], shape: tuple[int, int]) -> Box:
+    """Turn COCO's (x, y, width, height) into a box; see `from_voc`."""
+    left, top, width, height = corner_and_size
+    return _inside((left, top, left + width, top + height), corner_and_size, shape)
+
+
+def _inside(box: Box, written: Sequence[float], shape: tuple[int, int]) -> Box:
+    height, width = shape
+    limits = np.array([width, height, width, height])
+    cut = np.clip(box, 0, limits)
+    if not (np.abs(cut - box) <= SLACK).all() or not (cut[:2] < cut[2:]).all():
+        raise InputError(
+            f"box {', '.join(f'{number:g}' for number in written)} is empty or leaves the picture "
+            f"of {width} x {height} pixels"
+        )
+    return float(cut[0]), float(cut[1]), float(cut[2]), float(cut[3])

@@ -1,0 +1,209 @@
+"""MS-COCO 2014: boxes, polygons and run lengths from one JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from guidedcam_tf.data.boxes import Box
+from guidedcam_tf.data.boxes import from_coco
+from guidedcam_tf.data.class_map import ClassMap
+from guidedcam_tf.data.class_map import read_class_map
+from guidedcam_tf.data.coco_masks import check_pycocotools
+from guidedcam_tf.data.coco_masks import decode
+from guidedcam_tf.data.coco_masks import packed
+from guidedcam_tf.data.samples import Annotation
+from guidedcam_tf.data.samples import DataSet
+from guidedcam_tf.data.samples import Label
+from guidedcam_tf.data.samples import Sample
+from guidedcam_tf.data.skipped import SampleError
+from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.data.tree import wrong_tree
+from guidedcam_tf.errors import InputError
+
+_EXPECTED = """
+ROOT/annotations/instances_val2014.json      with images, annotations and categories
+ROOT/val2014/COCO_val2014_000000000042.jpg
+(annotations= and pictures= say where they are from ROOT if elsewhere)
+"""
+
+_KEPT = frozenset({"bbox", "category_id", "image_id", "iscrowd", "segmentation"})
+
+
+def open_coco(
+    root: str | os.PathLike[str],
+    split: str = "val2014",
+    *,
+    annotations: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
+    masks: bool = True,
+    class_map: ClassMap | None = None,
+) -> DataSet:
+    """Find the pictures that a COCO file of instances names, in its order.
+
+    A picture has a label for each category in it, with the boxes of all its annotations, crowds
+    included and flagged, and the union of their masks. A sample's identifier is its `file_name`.
+
+    Args:
+        root: The folder of the data set.
+        split: `"val2014"` or `"train2014"`.
+        annotations: The JSON file, from the root; by default `annotations/instances_SPLIT.json`.
+        pictures: The folder of pictures, from the root; by default `SPLIT`.
+        masks: Make the masks, which needs pycocotools, of the extra `coco`.
+        class_map: By default the one that is shipped.
+
+    Raises:
+        InputError: If a file or folder is missing, the JSON is not COCO's, or pycocotools is.
+    """
+    root = Path(root)
+    file = root / (annotations or Path("annotations") / f"instances_{split}.json")
+    folder = root / (pictures or split)
+    if not folder.is_dir():
+        raise wrong_tree(root, f"{folder} is not a folder of pictures", _EXPECTED)
+    if masks:
+        check_pycocotools()
+    document = _read_json(file, root)
+    read = partial(
+        _annotate,
+        categories={str(entry.get("id")): entry.get("name") for entry in document["categories"]},
+        masks=masks,
+        class_map=class_map or read_class_map("coco2014"),
+    )
+    entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in document["annotations"]:
+        entries[str(entry.get("image_id"))].append(entry)
+    samples: dict[str, Sample] = {}
+    skipped = []
+    for image in document["images"]:
+        name, number = str(image.get("file_name")), str(image.get("id"))
+        record = _Record(
+            where=f"{file}, {name}",
+            size=(image.get("height"), image.get("width")),
+            entries=tuple(entries.pop(number, ())),
+        )
+        try:
+            picture = _find_picture(folder, name, record.where)
+            if name in samples:
+                raise SampleError("bad annotation", f"{record.where} is named twice")
+            samples[name] = Sample(name, picture, partial(read, record))
+        except SampleError as error:
+            skipped.append(Skipped(name, error.reason, str(error)))
+    for number, orphans in entries.items():
+        message = (
+            f"{file} has annotations of a picture {number}, {len(orphans)}, but no such picture"
+        )
+        skipped.append(Skipped(number, "bad annotation", message))
+    if not document["images"]:
+        skipped.append(Skipped(file.name, "empty list", f"{file} names no picture"))
+    return DataSet("coco2014", root, tuple(samples.values()), tuple(skipped))
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the JSON says of one picture; `where` names it in messages."""
+
+    where: str
+    size: tuple[Any, Any]
+    entries: tuple[Mapping[str, Any], ...]
+
+
+def _read_json(file: Path, root: Path) -> dict[str, list[dict[str, Any]]]:
+    try:
+        with file.open(encoding="utf-8") as stream:
+            document = json.load(stream, object_hook=_compact)
+    except OSError as error:
+        raise wrong_tree(root, f"{file} cannot be read: {error.strerror}", _EXPECTED) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is no JSON: {error}") from error
+    for key in ("images", "annotations", "categories"):
+        entries = document.get(key) if isinstance(document, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise InputError(f"{file} is not a COCO file of instances: it has no list {key!r}")
+    return document
+
+
+def _compact(entry: dict[str, Any]) -> dict[str, Any]:
+    """Pack an annotation's numbers while the file is read; lists of them take 2.4 x the room."""
+    if "segmentation" in entry:
+        entry = {key: value for key, value in entry.items() if key in _KEPT}
+        if isinstance(entry["segmentation"], list):
+            entry["segmentation"] = [packed(polygon) for polygon in entry["segmentation"]]
+    elif isinstance(entry.get("counts"), list):
+        entry["counts"] = packed(entry["counts"])
+    return entry
+
+
+def _find_picture(folder: Path, name: str, where: str) -> Path:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise SampleError("bad annotation", f"{where} lies outside of {folder}")
+    if not (folder / name).is_file():
+        raise SampleError("missing picture", f"{where} does not exist in {folder}")
+    return folder / name
+
+
+def _annotate(
+    record: _Record,
+    shape: tuple[int, int],
+    *,
+    categories: Mapping[str, Any],
+    masks: bool,
+    class_map: ClassMap,
+) -> Annotation:
+    where = record.where
+    if record.size not in (shape, (None, None)):
+        raise SampleError(
+            "mask of another size",
+            f"{where} is {shape[1]} x {shape[0]} pixels, "
+            f"annotated as {record.size[1]} x {record.size[0]}",
+        )
+    by_category: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for entry in record.entries:
+        category = str(entry.get("category_id"))
+        if category not in categories:
+            raise SampleError("bad annotation", f"{where} has no known category: {category}")
+        by_category[category].append(entry)
+    labels = []
+    for category, name in categories.items():
+        found = by_category[category]
+        if found:
+            labels.append(
+                Label(
+                    name=str(name),
+                    class_ids=class_map.find(str(name)),
+                    boxes=tuple(_box(entry.get("bbox"), shape, where) for entry in found),
+                    difficult=(False,) * len(found),
+                    crowd=tuple(bool(entry.get("iscrowd")) for entry in found),
+                    mask=_union(found, shape, where) if masks else None,
+                )
+            )
+    return Annotation(tuple(labels))
+
+
+def _box(numbers: Any, shape: tuple[int, int], where: str) -> Box:
+    array = packed(numbers)
+    if array is None or len(array) != 4:
+        raise SampleError(
+            "bad annotation", f"{where} has a bbox {numbers!r}; expected four numbers"
+        )
+    try:
+        return from_coco(array.tolist(), shape)
+    except InputError as error:
+        raise SampleError("box outside the picture", f"{where}: {error}") from error
+
+
+def _union(entries: list[Mapping[str, Any]], shape: tuple[int, int], where: str) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    for entry in entries:
+        try:
+            mask |= decode(entry.get("segmentation"), shape)
+        except ValueError as error:
+            raise SampleError("bad mask", f"{where}: {error}") from error
+    return mask

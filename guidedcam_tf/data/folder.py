@@ -1,0 +1,55 @@
+"""A plain folder of pictures, without labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from guidedcam_tf.data.samples import Annotation
+from guidedcam_tf.data.samples import DataSet
+from guidedcam_tf.data.samples import Sample
+from guidedcam_tf.data.tree import wrong_tree
+
+PICTURE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+_EXPECTED = """
+ROOT/any name.jpg     pictures, also in folders below
+ROOT/folder/other.png
+"""
+
+
+def open_folder(root: str | os.PathLike[str]) -> DataSet:
+    """Find the pictures of a folder and of the folders in it, in alphabetical order.
+
+    A sample's identifier is its path from the root, with `/`. Files are told to be pictures by
+    their suffix (`PICTURE_SUFFIXES`); hidden ones are left out.
+
+    Raises:
+        InputError: If there is no such folder or it holds no picture.
+    """
+    root = Path(root)
+    samples = tuple(
+        Sample(path.relative_to(root).as_posix(), path, _no_labels)
+        for path in sorted(find_pictures(root))
+    )
+    if not samples:
+        raise wrong_tree(root, f"{root} holds no picture", _EXPECTED)
+    return DataSet("folder", root, samples)
+
+
+def find_pictures(folder: Path) -> Iterator[Path]:
+    """Find the files in a folder, and in those below, that have a picture's suffix."""
+    return (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
+    )
+
+
+def _no_labels(shape: tuple[int, int]) -> Annotation:
+    return Annotation()

@@ -1,0 +1,35 @@
+"""The error for a folder that is not laid out as a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from guidedcam_tf.errors import InputError
+
+MOST_SHOWN = 12
+
+
+def wrong_tree(root: Path, problem: str, expected: str) -> InputError:
+    """Make the error that says what is wrong, which tree was expected and what was found.
+
+    Args:
+        root: The folder that was given.
+        problem: One sentence without a full stop.
+        expected: The tree, one line a file or folder.
+    """
+    lines = [problem, "expected:", *(f"  {line}" for line in expected.strip().splitlines())]
+    return InputError("\n".join([*lines, f"found in {root}:", *(f"  {x}" for x in _listing(root))]))
+
+
+def _listing(root: Path) -> list[str]:
+    if not root.exists():
+        nearest = next((parent for parent in root.absolute().parents if parent.exists()), root)
+        return [f"no such folder; the nearest that exists is {nearest}"]
+    if not root.is_dir():
+        return ["a file, not a folder"]
+    try:
+        entries = sorted(f"{path.name}{'/' if path.is_dir() else ''}" for path in root.iterdir())
+    except OSError as error:
+        return [f"nothing that can be read: {error.strerror}"]
+    more = len(entries) - MOST_SHOWN
+    return [*entries[:MOST_SHOWN], *([f"... and {more} more"] if more > 0 else [])] or ["nothing"]
