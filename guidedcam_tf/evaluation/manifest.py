@@ -1,0 +1,35 @@
+"""What a run was made with, so that somebody else can make it again."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import datetime
+from datetime import timezone
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy", "opencv-python", "pillow")
+
+
+def environment() -> dict[str, object]:
+    """Versions, the machine's kind, the time, and the revision where the package is a checkout."""
+    return {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {package: version(package) for package in PACKAGES},
+        "git": _revision(),
+    }
+
+
+def _revision() -> str | None:
+    """The commit, with `"-dirty"` where files differ from it; `None` outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,33 @@
+"""The paper's own numbers, from the file that they were typed into once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from guidedcam_tf.errors import InputError
+
+PaperValues = dict[str, dict[str, float]]
+"""The paper's numbers: by metric, then by method."""
+
+
+def paper_values(file: Path, table: str) -> PaperValues:
+    """Return the numbers of one of the paper's tables.
+
+    Args:
+        file: `configs/paper_tables.yaml`.
+        table: `"table1"`, `"table2"` or `"table3"`.
+
+    Raises:
+        InputError: If the file cannot be read or has no such table.
+    """
+    try:
+        document = yaml.safe_load(file.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"paper tables {file} cannot be read: {error.strerror}") from error
+    if table not in document["tables"]:
+        raise InputError(f"paper tables {file} has no {table!r}: {', '.join(document['tables'])}")
+    rows = document["tables"][table]["rows"]
+    methods = list(document["methods"])
+    return {metric: dict(zip(methods, row["values"], strict=True)) for metric, row in rows.items()}
