@@ -32,6 +32,8 @@ class RelevanceCAM(Method):
 
     There is no ReLU at the end, so S has both signs. Normalising then puts its lowest value at 0:
     a position that is not relevant at all is not at zero heat when another is negative.
+
+    The second output is the relevance itself, sum_k R^k, LRP's own map at the layer.
     """
 
     name = "relevance_cam"

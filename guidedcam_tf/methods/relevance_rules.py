@@ -175,7 +175,11 @@ def averaged(call: Call) -> PassBack:
 
 
 def added(call: Call) -> PassBack:
-    """Shares x_i / (x_1 + x_2) with x_i's own sign: branches that disagree get one above R."""
+    """Shares x_i / (x_1 + x_2), signed: where branches disagree, one gets more than R.
+
+    A ReLU right after the sum keeps this in bounds, as its relevance grows with the sum. Without
+    one, as in pre-activation networks, a sum near 0 of large terms passes on many times R.
+    """
     return shares(call.run, call.inputs)
 
 
