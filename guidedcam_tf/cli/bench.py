@@ -16,25 +16,61 @@ def bench(
     layer: options.Layer = None,
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of the batch.")] = 16,
     rounds: Annotated[int, typer.Option(min=3, help="Rounds; the median is shown.")] = 15,
+    runtimes: Annotated[
+        bool,
+        typer.Option("--runtimes", help="Time the export in TensorFlow and in OpenVINO instead."),
+    ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers", help="Also time tf-keras-vis, tf-explain and xplique where installed."
+        ),
+    ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Measure each method's peak memory instead.")
+    ] = False,
 ) -> None:
     """Time the methods against the plain forward pass, in turns, and print the ratios.
 
     The weights do not matter for the time, so the network gets random ones.
     """
     import_tensorflow()
+    if runtimes:
+        _runtimes(model, layer, pictures, rounds)
+        return
+    from guidedcam_tf.evaluation.benchmark import measure_memory
     from guidedcam_tf.evaluation.benchmark import run_benchmark
 
-    rows = run_benchmark(model, layer=layer, pictures=pictures, rounds=rounds)
+    if memory:
+        rows = measure_memory(model, layer=layer)
+    else:
+        rows = run_benchmark(model, layer=layer, pictures=pictures, rounds=rounds, peers=peers)
     print_table(
-        ("what", "forward passes", "target", "seconds", "forward pass"),
+        ("what", "measured", "", "target", "met"),
+        [
+            (row.what, f"{row.value:.4g}", row.unit, row.target, "yes" if row.met else "no")
+            for row in rows
+        ],
+    )
+
+
+def _runtimes(model: str, layer: str | None, pictures: int, rounds: int) -> None:
+    from guidedcam_tf.evaluation.runtimes import run_runtimes
+    from guidedcam_tf.serving.openvino import is_installed
+
+    rows = run_runtimes(model, layer=layer, pictures=pictures, rounds=rounds)
+    print_table(
+        ("what", "forward passes", "of Explainer.maps", "seconds", "pictures a second"),
         [
             (
                 row.what,
-                f"{row.ratio:.3f}",
-                f"<= {row.target:.2f}",
+                f"{row.forward_passes:.3f}",
+                f"{row.live:.3f}",
                 f"{row.seconds:.4f}",
-                f"{row.forward_seconds:.4f}",
+                f"{row.per_second:.1f}",
             )
             for row in rows
         ],
     )
+    if not is_installed():
+        print("OpenVINO is not installed; pip install 'guidedcam-tf[openvino]' adds its rows")

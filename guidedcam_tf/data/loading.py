@@ -2,7 +2,7 @@
 
 The readers are a small pool of threads, not `tf.data`: what they run is Python (EXIF, palettes,
 XML, RLE), which `tf.data` could only call back under the interpreter's lock, and whose arrays it
-would copy once more; on VOC's pictures and masks that took 1.3 to 2 times as long. Pillow and NumPy
+would copy once more; on VOC's pictures and masks that took 1.2 to 2 times as long. Pillow and NumPy
 release the lock while they decode.
 """
 

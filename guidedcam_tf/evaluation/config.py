@@ -127,6 +127,9 @@ class EvaluationConfig(Strict):
     data: DataConfig
     model: str = "resnet50"
     weights: str = "imagenet"
+    preprocess: Literal["caffe", "tf", "torch"] | None = Field(
+        default=None, description="For a model file: a mode of Keras Applications."
+    )
     layer: str | None = None
     postprocessing: Literal["default", "paper"] = "default"
     fit: Literal["squash", "crop"] = "squash"

@@ -88,7 +88,7 @@ class Chunk:
         self.inputs = explainer.network.preprocess(self.images).numpy()
         logits = explainer.forward(self.images)
         self.logits = logits.numpy()
-        self.probabilities = tf.nn.softmax(logits).numpy()
+        self.probabilities = explainer.network.probabilities(logits).numpy()
 
 
 class Scorer:
@@ -225,7 +225,7 @@ class Scorer:
         network = self._explainer.network
         shape = [None, *network.input_size, network.channels]
         return tf.function(
-            lambda inputs: tf.nn.softmax(network.logits_of(inputs)),
+            lambda inputs: network.probabilities(network.logits_of(inputs)),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
         )
 

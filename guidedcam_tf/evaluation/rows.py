@@ -66,7 +66,8 @@ class RowFile:
         if self._journal.exists() and self.path.exists():
             state = json.loads(self._journal.read_text())
             self.units_done, self.seconds = state["units"], state["seconds"]
-            os.truncate(self.path, state["bytes"])
+            if self.path.stat().st_size > state["bytes"]:
+                os.truncate(self.path, state["bytes"])
         else:
             self.path.write_text(_as_csv([HEADER]))
 

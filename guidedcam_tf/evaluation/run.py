@@ -69,6 +69,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
         config.model,
         layer=config.layer,
         weights=config.weights,
+        preprocess=config.preprocess,
         postprocessing=config.postprocessing,
         fit=config.fit,
     )

@@ -29,11 +29,8 @@ TEN = data_set([f"p{number}" for number in range(10)])
 
 
 def test_a_draw_is_pinned():
-    # Places by SHA-256 of "7:p0", "7:p1", ...: the smallest begin with 18, 25, 33.
-    digests = {name: hashlib.sha256(f"7:{name}".encode()).hexdigest() for name in TEN.ids}
-    first = sorted(TEN.ids, key=digests.get)[:3]
-    assert draw(TEN, 3, seed=7).ids == tuple(sorted(first))
-    assert len(set(first)) == 3
+    # printf 7:p2 | sha256sum is the smallest, 02b2cd...; then come p7, 2593b0, and p9, 656a34.
+    assert draw(TEN, 3, seed=7).ids == ("p2", "p7", "p9")
 
 
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(), st.randoms())

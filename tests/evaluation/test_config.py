@@ -1,0 +1,92 @@
+"""Configurations: unknown keys, wrong types and presets, before any work."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.config import read_config
+
+GOOD = {
+    "name": "try",
+    "data": {"kind": "folder", "root": "pictures"},
+    "methods": ["guided", {"name": "fullgrad", "options": {"align_corners": False}}],
+    "metrics": ["saliency_drop"],
+}
+
+
+def read(tmp_path, changes=None, settings=()):
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({**GOOD, **(changes or {})}))
+    return read_config(file, EvaluationConfig, settings)
+
+
+def test_defaults_are_the_paper_s_reading(tmp_path):
+    config = read(tmp_path)
+    assert config.protocol.mask.kind == "threshold"
+    assert config.protocol.tolerance == 15
+    assert config.methods[1].options == {"align_corners": False}
+
+
+def test_a_preset_sets_keys_and_the_file_wins(tmp_path):
+    assert read(tmp_path, {"preset": "gradcampp"}).protocol.mask.kind == "soft"
+    changes = {"preset": "scorecam", "protocol": {"fill": "black"}}
+    protocol = read(tmp_path, changes).protocol
+    assert (protocol.mask.kind, protocol.mask.value, protocol.fill) == ("top", 0.5, "black")
+
+
+def test_settings_change_keys(tmp_path):
+    config = read(tmp_path, settings=["seed=4", "data.root=/elsewhere", "protocol.mask.kind=otsu"])
+    assert config.seed == 4
+    assert config.data.root == Path("/elsewhere")
+    assert config.protocol.mask.kind == "otsu"
+
+
+def test_the_paper_s_file_is_beside_the_config(tmp_path):
+    paper = {"file": "paper_tables.yaml", "table": "table1"}
+    assert read(tmp_path, {"paper": paper}).paper.file == tmp_path / "paper_tables.yaml"
+
+
+BAD = {
+    "unknown": ({"metods": []}, "key metods is unknown; nearest: methods"),
+    "unknown below": (
+        {"protocol": {"mask": {"kindd": "otsu"}}},
+        "key protocol.mask.kindd is unknown; nearest: kind",
+    ),
+    "type": ({"seed": "many"}, "key seed: .*received 'many'"),
+    "choice": ({"protocol": {"fill": "grey"}}, "key protocol.fill: .*'mean' or 'black'"),
+    "missing": ({"data": {"kind": "folder"}}, "key data.root is missing"),
+    "empty": ({"methods": []}, "key methods: .*at least 1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_keys_are_named(tmp_path, name):
+    changes, message = BAD[name]
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, changes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["seed"], "must have the form key=value"),
+        (["seed.x=1", "seed.x.y=1"], "x is no group of keys"),
+        (["seed=[1"], "the value is not YAML"),
+    ],
+)
+def test_bad_settings_are_named(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("[1, 2]", "must hold keys and values"), ("{a", "is not YAML")]
+)
+def test_bad_files_are_named(tmp_path, text, message):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_config(tmp_path / "bad.yaml", EvaluationConfig)
+    with pytest.raises(ValueError, match=r"gone\.yaml cannot be read: No such file"):
+        read_config(tmp_path / "gone.yaml", EvaluationConfig)

@@ -1,0 +1,88 @@
+"""Tables from rows: means, ranks, marks and correlations, computed by hand."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from guidedcam_tf.evaluation.tables import correlations
+from guidedcam_tf.evaluation.tables import summarise
+from guidedcam_tf.evaluation.tables import write_tables
+
+VALUES = {"guided": [0.5, 1.0, 0.0], "gradcam": [0.25, 0.25, 0.25], "layercam": [0.5, 0.5, 0.5]}
+PAPER = {"saliency_drop": {"guided": 0.3, "gradcam": 0.2, "layercam": 0.1}}
+
+
+def rows(metric="saliency_drop", area="", values=VALUES, note=""):
+    return pd.DataFrame(
+        [
+            {
+                "image": f"p{i}",
+                "class_name": "cat" if i else "dog",
+                "target": 1,
+                "method": method,
+                "metric": metric,
+                "area": area,
+                "value": value,
+                "note": note,
+            }
+            for method, listed in values.items()
+            for i, value in enumerate(listed)
+        ]
+    )
+
+
+def test_means_and_ranks():
+    table = summarise(rows(), methods=list(VALUES), paper=PAPER).set_index("method")
+    assert table["ours"].to_dict() == {"guided": 0.5, "gradcam": 0.25, "layercam": 0.5}
+    # The metric is better when lower: gradcam is first, and the two others share the second rank.
+    assert table["rank_ours"].to_dict() == {"guided": 2, "gradcam": 1, "layercam": 2}
+    assert table["rank_paper"].to_dict() == {"guided": 3, "gradcam": 2, "layercam": 1}
+    assert table.loc["guided", "difference"] == pytest.approx(0.2)
+    # dog: 0.5; cat: (1 + 0) / 2; so the classes' mean is 0.5.
+    assert table.loc["guided", "class_mean"] == 0.5
+    assert table.loc["gradcam", ["ci_low", "ci_high"]].tolist() == [0.25, 0.25]
+    assert 0 <= table.loc["guided", "ci_low"] < 0.5 < table.loc["guided", "ci_high"] <= 1
+
+
+def test_undefined_pairs_are_left_out_and_counted():
+    values = {"guided": [0.5, math.nan, 1.0], "gradcam": [math.nan] * 3}
+    table = summarise(rows(values=values), methods=list(values)).set_index("method")
+    assert table.loc["guided", ["ours", "pairs", "pictures", "undefined"]].tolist() == [
+        0.75,
+        2,
+        2,
+        1,
+    ]
+    assert math.isnan(table.loc["gradcam", "ours"])
+    assert table.loc["gradcam", "undefined"] == 3
+
+
+def test_empty_maps_are_counted():
+    table = summarise(rows(note="empty map"), methods=list(VALUES))
+    assert table["empty"].tolist() == [3, 3, 3]
+
+
+def test_correlation_with_the_paper_s_ranking():
+    # Ours rise 0.1, 0.2, 0.3 as the paper's fall 0.3, 0.2, 0.1.
+    values = {"guided": [0.1], "gradcam": [0.2], "layercam": [0.3]}
+    assert correlations(summarise(rows(values=values), methods=list(values), paper=PAPER)) == {
+        "saliency_drop": pytest.approx(-1)
+    }
+    assert correlations(summarise(rows(), methods=list(VALUES))) == {}
+
+
+def test_written_tables_mark_best_and_second(tmp_path):
+    both = pd.concat([rows(), rows("saliency_increase", "0.1")])
+    table = summarise(both, methods=list(VALUES), paper=PAPER)
+    write_tables(table, tmp_path, title="Try", notes=["A note."])
+    markdown = (tmp_path / "table.md").read_text()
+    assert "Drop for saliency zone ↓" in markdown
+    assert "**0.2500**<br>*0.2000*" in markdown
+    assert "<u>0.5000</u><br>*0.3000*" in markdown
+    assert "Increase for saliency zone, 10% of the area ↑" in markdown
+    assert "- A note." in markdown
+    latex = (tmp_path / "table.tex").read_text()
+    assert r"\textbf{0.2500}" in latex
+    assert r"$\uparrow$" in latex
+    assert pd.read_csv(tmp_path / "table.csv")["ours"].tolist() == table["ours"].tolist()
