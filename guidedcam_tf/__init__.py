@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
+    from guidedcam_tf.callback import SaliencyCallback
     from guidedcam_tf.errors import InputError
     from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.explainer import guided_cam
     from guidedcam_tf.explanation import Explanation
     from guidedcam_tf.methods import list_methods
+    from guidedcam_tf.serving.saved_model import export
 
 __version__ = "0.1.0"
 
@@ -26,11 +28,21 @@ _HOMES = {
     "Explainer": "guidedcam_tf.explainer",
     "Explanation": "guidedcam_tf.explanation",
     "InputError": "guidedcam_tf.errors",
+    "export": "guidedcam_tf.serving.saved_model",
+    "SaliencyCallback": "guidedcam_tf.callback",
     "guided_cam": "guidedcam_tf.explainer",
     "list_methods": "guidedcam_tf.methods",
 }
 
-__all__ = ["Explainer", "Explanation", "InputError", "guided_cam", "list_methods"]
+__all__ = [
+    "Explainer",
+    "Explanation",
+    "InputError",
+    "SaliencyCallback",
+    "export",
+    "guided_cam",
+    "list_methods",
+]
 
 
 def __getattr__(name: str) -> Any:

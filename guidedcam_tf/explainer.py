@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
 from functools import cached_property
 from functools import lru_cache
 from pathlib import Path
@@ -22,37 +24,59 @@ from guidedcam_tf.data import Picture
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.methods.base import Kernel
+from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks import open_network
+from guidedcam_tf.networks.scores import Score
 from guidedcam_tf.ops import PRESETS
 from guidedcam_tf.ops import Postprocessing
+from guidedcam_tf.targets import Target
+from guidedcam_tf.targets import class_ids_for
+from guidedcam_tf.targets import class_targets
+from guidedcam_tf.targets import scores_among
 
-Target = int | str
 Fit = Literal["squash", "crop"]
 
-TOP_1 = -1
+KEPT_SCORES = 16
+"""How many sets of functions as targets have their kernels kept."""
+
+
+@dataclass
+class _Opened:
+    """A network opened at a layer, for classes or for functions of the output, and its kernels."""
+
+    view: LayerView
+    kernels: dict[Method, Kernel] = field(default_factory=dict)
 
 
 class Explainer:
     """Explains what a network sees in pictures.
 
     Args:
-        model: `"resnet50"`, `"vgg16"`, a `.keras` or `.h5` file, or a `keras.Model` with one
-            picture input and one output of class scores. The model is read, never changed.
+        model: A network of Keras Applications by name (`"resnet50"`, `"efficientnetv2-b0"`, ...), a
+            `.keras` or `.h5` file, or a `keras.Model`: functional, sequential, or subclassed where
+            Keras can trace it; models inside it are read through, their layers named by path
+            (`"resnet50/conv5_block3_out"`). The model is read, never changed.
         layer: The layer to explain. By default the last convolutional block's output after its
             activation: ResNet50 `"conv5_block3_out"`, VGG16 `"block5_conv3"`.
         preprocess: For a model of one's own: what turns float32 RGB in 0..255, `[N, H, W, 3]`,
             into its input, in TensorFlow operations; or `"caffe"`, `"tf"`, `"torch"`, the modes of
-            Keras Applications. `None` feeds pictures as they are.
+            Keras Applications. `None` feeds pictures as they are, and hints where the model has the
+            name of a Keras Application; `"none"` feeds them so without a hint.
         class_names: One name an output. By default ImageNet's where there are 1000.
         weights: For a network by name: `"imagenet"`, a file, or `None` for random ones.
         postprocessing: `"default"` (no smoothing), `"paper"` (3 x 3 Gaussian, sigma 0.8), or a
             `guidedcam_tf.ops.Postprocessing`.
         fit: How a picture comes to the network's shape: `"squash"`, or `"crop"` for the largest
             centred part of that shape; outside of it the map is zero.
+        input: For a model with several inputs, the name of the one that takes the picture.
+        output: For a model with several outputs, the name of the one that is explained.
+        fixed_inputs: For a model with several inputs, what the others get, by name, the same for
+            all pictures: arrays without the batch axis.
 
     Raises:
         InputError: If the model, its weights or the layer cannot be had.
@@ -68,16 +92,26 @@ class Explainer:
         weights: str | os.PathLike[str] | None = "imagenet",
         postprocessing: str | Postprocessing = "default",
         fit: Fit = "squash",
+        input: str | None = None,
+        output: str | None = None,
+        fixed_inputs: Mapping[str, Any] | None = None,
     ) -> None:
         self.network = open_network(
-            model, weights=weights, preprocess=preprocess, class_names=class_names
+            model,
+            weights=weights,
+            preprocess=preprocess,
+            class_names=class_names,
+            input=input,
+            output=output,
+            fixed_inputs=fixed_inputs,
         )
         self.view = self.network.view(layer)
         self.postprocessing = _postprocessing(postprocessing)
         if fit not in ("squash", "crop"):
             raise InputError(f"fit must be 'squash' or 'crop'; received {fit!r}")
         self._fit = fit
-        self._kernels: dict[Method, Kernel] = {}
+        self._for_classes = _Opened(self.view)
+        self._for_scores = lru_cache(KEPT_SCORES)(self._open)
         self._told = False
 
     @property
@@ -93,7 +127,7 @@ class Explainer:
     def explain(
         self,
         picture: Picture,
-        targets: Sequence[Target] | Target = "top1",
+        targets: Sequence[Target] | Target | Sequence[Score] | Score = "top1",
         method: str | Method = "guided",
         **options: Any,
     ) -> Explanation:
@@ -101,7 +135,10 @@ class Explainer:
 
         Args:
             picture: A path, a PIL picture, or RGB `[H, W, 3]`, uint8 or float in 0..255.
-            targets: Class indices, class names, wnids, `"top1"` or `"topK"` for the K best classes.
+            targets: Class indices, class names, wnids, `"top1"` or `"topK"` for the K best classes;
+                or functions of the output, each giving one number a picture: what they get is
+                float32 `[N, ...]`, before a final softmax or sigmoid, and they return `[N]`, in
+                TensorFlow operations. A function is compiled once: pass the same one again.
             method: A name from `list_methods()`, or a method.
             **options: The method's options.
 
@@ -112,12 +149,14 @@ class Explainer:
             InputError: If the picture cannot be read, or a target, method or option is unknown.
         """
         chosen = get_method(method, **options)
-        ids = self.check_targets(targets)
+        scores = scores_among(targets)
+        ids = list(range(len(scores))) or self.check_targets(targets)
         pixels = read_picture(picture)
-        result = self._run(chosen, self._as_input(pixels)[None], np.array([ids], np.int32))
+        network = self._opened(scores).view.network
+        result = self._run(chosen, self._as_input(pixels)[None], np.array([ids], np.int32), scores)
         maps = {name: array[0] for name, array in result.items()}
         class_ids = maps["class_ids"].astype(int)
-        classes = self.network.classes
+        classes = network.classes
         return Explanation(
             picture=pixels,
             maps=self.finish(maps["saliency"], pixels.shape[:2]),
@@ -126,7 +165,7 @@ class Explainer:
             targets=class_ids,
             names=[classes.names[index] for index in class_ids],
             wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
-            probabilities=_softmax(maps["logits"])[class_ids],
+            probabilities=network.probabilities(maps["logits"][None]).numpy()[0, class_ids],
             model=self.network.name,
             layer=self.layer,
             method=chosen.name,
@@ -137,7 +176,7 @@ class Explainer:
     def maps(
         self,
         images: np.ndarray,
-        class_ids: Sequence[int] | np.ndarray | None = None,
+        class_ids: Sequence[int] | np.ndarray | Score | Sequence[Score] | None = None,
         method: str | Method = "guided",
         *,
         raw: bool = False,
@@ -150,7 +189,8 @@ class Explainer:
             images: RGB in 0..255, uint8 or float, `[N, H, W, 3]`. (A model without `preprocess`
                 gets them as they are, whatever their range.)
             class_ids: Class indices `[N]`, or `[N, T]` for T targets of each picture; `None` for
-                each picture's best class.
+                each picture's best class; or a function of the output, or T of them in a list, as
+                in `explain`.
             method: A name from `list_methods()`, or a method.
             raw: Return the method's own map, before smoothing, normalising and resizing.
             batch_size: How many pictures go through the network at a time.
@@ -158,19 +198,23 @@ class Explainer:
 
         Returns:
             Float32 `[N, H, W]` in `[0, 1]`, or `[N, h, w]` with `raw`; with `class_ids` of shape
-            `[N, T]`, `[N, T, ...]`.
+            `[N, T]` or a list of T functions, `[N, T, ...]`.
 
         Raises:
             InputError: If an argument has another form, or a class is out of range.
         """
         chosen = get_method(method, **options)
         images = self._check_images(images)
-        ids = self._check_ids(class_ids, len(images))
+        scores = scores_among(class_ids)
+        if scores:
+            places = np.arange(len(scores), dtype=np.int32)
+            ids = np.tile(places, (len(images), 1))[:, slice(None) if scores != (class_ids,) else 0]
+        else:
+            ids = class_ids_for(self.network.classes, class_ids, len(images))
         parts = []
         for part in _batches(len(images), batch_size):
-            saliency = self._run(chosen, images[part], ids[part].reshape(-1, ids[0].size))[
-                "saliency"
-            ]
+            one_part = ids[part].reshape(-1, ids[0].size)
+            saliency = self._run(chosen, images[part], one_part, scores)["saliency"]
             if not raw:
                 flat = saliency.reshape(-1, *saliency.shape[2:])
                 flat = self.finish(flat, images.shape[1:3])
@@ -180,7 +224,10 @@ class Explainer:
         return maps if ids.ndim == 2 else maps[:, 0]
 
     def predict(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
-        """Return the softmax probabilities, float32 `[N, classes]`, of pictures `[N, H, W, 3]`.
+        """Return the probabilities, float32 `[N, classes]`, of pictures `[N, H, W, 3]`.
+
+        They are sigmoid's where the model ends in a sigmoid, or in one unit without activation, and
+        else softmax's. An output that is not `[N, classes]` is returned as the model gives it.
 
         Raises:
             InputError: If the pictures have another form.
@@ -189,7 +236,7 @@ class Explainer:
         logits = [
             self.forward(self.fitted(images[part])) for part in _batches(len(images), batch_size)
         ]
-        return _softmax(np.concatenate(logits))
+        return self.network.probabilities(np.concatenate(logits)).numpy()
 
     @cached_property
     def forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -198,11 +245,24 @@ class Explainer:
         shape = [None, *network.input_size, network.channels]
         return tf.function(network.logits, input_signature=[tf.TensorSpec(shape, tf.float32)])
 
-    def kernel(self, method: Method) -> Kernel:
-        """The method compiled for this network and layer; made once."""
-        if method not in self._kernels:
-            self._kernels[method] = method.compile(self.view)
-        return self._kernels[method]
+    def kernel(self, method: Method, scores: tuple[Score, ...] = ()) -> Kernel:
+        """The method compiled for this network and layer; made once.
+
+        Args:
+            method: The method.
+            scores: Functions of the output that take the classes' place; the kernel's `class_ids`
+                then count them.
+        """
+        opened = self._opened(scores)
+        if method not in opened.kernels:
+            opened.kernels[method] = method.compile(opened.view)
+        return opened.kernels[method]
+
+    def _opened(self, scores: tuple[Score, ...]) -> _Opened:
+        return self._for_scores(scores) if scores else self._for_classes
+
+    def _open(self, scores: tuple[Score, ...]) -> _Opened:
+        return _Opened(self.network.scored_by(scores).view(self.layer))
 
     def _as_input(self, pixels: np.ndarray) -> np.ndarray:
         if self.network.channels in (None, 3):
@@ -214,9 +274,16 @@ class Explainer:
             "use maps(images) with arrays of that form"
         )
 
-    def _run(self, method: Method, images: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(
+        self, method: Method, images: np.ndarray, ids: np.ndarray, scores: tuple[Score, ...]
+    ) -> dict[str, np.ndarray]:
         self._tell()
-        result = self.kernel(method)(self.fitted(images), tf.constant(ids))
+        try:
+            result = self.kernel(method, scores)(self.fitted(images), tf.constant(ids))
+        except Exception as error:  # TensorFlow wraps what is raised while it compiles.
+            if (behind := input_error_behind(error)) is None:
+                raise
+            raise behind from None
         return {name: tensor.numpy() for name, tensor in result.items()}
 
     def _tell(self) -> None:
@@ -269,33 +336,13 @@ class Explainer:
         signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
         return tf.function(self.postprocessing.__call__, input_signature=signature)
 
-    def check_targets(self, targets: Sequence[Target] | Target) -> list[int]:
+    def check_targets(self, targets: Any) -> list[int]:
         """Return targets as class indices, and the k-th best class of a picture as -k.
 
         Raises:
             InputError: If a target is unknown, ambiguous or out of range.
         """
-        listed = [targets] if isinstance(targets, (str, int, np.integer)) else list(targets)
-        if not listed:
-            raise InputError("targets is empty; expected at least one")
-        ids = [index for target in listed for index in self._one_target(target)]
-        return list(dict.fromkeys(ids))
-
-    def _one_target(self, target: Target) -> list[int]:
-        classes = self.network.classes
-        if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
-            return [classes.check(int(target))]
-        if not isinstance(target, str):
-            raise InputError(f"target must be an index or a name; received {target!r}")
-        if match := re.fullmatch(r"top(\d+)", target):
-            count = int(match[1])
-            if not 1 <= count <= len(classes.names):
-                raise InputError(
-                    f"target {target!r} is out of range: the network has {len(classes.names)} "
-                    "classes"
-                )
-            return list(range(TOP_1, TOP_1 - count, -1))
-        return [classes.find(target)]
+        return class_targets(self.network.classes, targets)
 
     def _check_images(self, images: np.ndarray) -> np.ndarray:
         array = np.asarray(images)
@@ -312,26 +359,11 @@ class Explainer:
             raise InputError("images must be finite; received NaN or infinity")
         return array
 
-    def _check_ids(self, class_ids: Sequence[int] | np.ndarray | None, count: int) -> np.ndarray:
-        if class_ids is None:
-            return np.full(count, TOP_1, np.int32)
-        ids = np.asarray(class_ids)
-        if ids.ndim not in (1, 2) or len(ids) != count or not ids.size:
-            raise InputError(
-                f"class_ids must have shape [{count}] or [{count}, T], one row for each picture; "
-                f"received {ids.shape}"
-            )
-        if not np.issubdtype(ids.dtype, np.integer):
-            raise InputError(f"class_ids must be integers; received {ids.dtype}")
-        for index in np.unique(ids):
-            self.network.classes.check(int(index))
-        return ids.astype(np.int32)
-
 
 def guided_cam(
     model: keras.Model,
     images: np.ndarray,
-    class_ids: Sequence[int] | np.ndarray | None = None,
+    class_ids: Sequence[int] | np.ndarray | Score | None = None,
     layer: str | None = None,
 ) -> np.ndarray:
     """Return the proposed saliency maps of a Keras classifier in one line.
@@ -339,9 +371,10 @@ def guided_cam(
     The model's compiled kernel is kept for the next call with the same model and layer.
 
     Args:
-        model: A classifier with one picture input and one output `[N, classes]`; it is not changed.
+        model: A model with one picture input and one output, as in `Explainer`; it is not changed.
         images: What `model.predict` takes, `[N, H, W, C]`: preprocessed if the model needs it.
-        class_ids: One class index for each picture; `None` for each picture's best class.
+        class_ids: One class index for each picture; `None` for each picture's best class; or a
+            function of the output, as in `Explainer.explain`.
         layer: The layer to explain; by default the last one with a spatial feature map.
 
     Returns:
@@ -357,7 +390,7 @@ def guided_cam(
 
 @lru_cache(maxsize=2)
 def _explainer_of(model: keras.Model, layer: str | None) -> Explainer:
-    return Explainer(model, layer=layer)
+    return Explainer(model, layer=layer, preprocess="none")
 
 
 def _postprocessing(choice: str | Postprocessing) -> Postprocessing:
@@ -372,7 +405,3 @@ def _batches(count: int, batch_size: int) -> Iterator[slice]:
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; received {batch_size}")
     return (slice(start, start + batch_size) for start in range(0, count, batch_size))
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return tf.nn.softmax(logits).numpy()

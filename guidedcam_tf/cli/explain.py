@@ -37,17 +37,12 @@ def explain(
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the results.")] = Path("out"),
     preprocess: options.Preprocess = None,
-    postprocessing: Annotated[
-        Literal["default", "paper"],
-        typer.Option(help="default, or paper: smoothed with a 3 x 3 Gaussian, sigma 0.8."),
-    ] = "default",
+    postprocessing: options.Postprocessing = "default",
     fit: Annotated[
         Literal["squash", "crop"],
         typer.Option(help="squash the picture to the network's shape, or crop its centre."),
     ] = "squash",
-    colour_map: Annotated[
-        Literal["inferno", "jet"], typer.Option(help="The overlays' colours.")
-    ] = "inferno",
+    colour_map: options.ColourMap = "inferno",
     figure: Annotated[
         bool, typer.Option("--figure", help="Also draw the guidance map's figure of each picture.")
     ] = False,
@@ -72,6 +67,8 @@ def explain(
         postprocessing=postprocessing,
         fit=fit,
     )
+    if layer is None:
+        print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
     targets = target or ["top1"]
     explainer.check_targets(targets)
     rows: list[tuple[object, ...]] = []
@@ -102,7 +99,8 @@ def _rows(image: Path, explanation: Explanation, folder: Path) -> list[tuple[obj
         (
             image.name,
             f"{explanation.names[i]} ({explanation.targets[i]})",
-            f"{explanation.probabilities[i]:.2g}" + (" (empty map)" if explanation.empty[i] else ""),
+            f"{explanation.probabilities[i]:.2g}"
+            + (" (empty map)" if explanation.empty[i] else ""),
             explanation.method,
             explanation.layer,
             explanation.file(folder, i),

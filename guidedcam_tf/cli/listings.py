@@ -25,7 +25,8 @@ def methods() -> None:
 
 def layers(
     model: Annotated[
-        str, typer.Argument(help="resnet50, vgg16, or a .keras or .h5 file.", show_default=False)
+        str,
+        typer.Argument(help="A Keras Application, or a .keras or .h5 file.", show_default=False),
     ],
 ) -> None:
     """List the layers of a model that can be explained, with their output shapes."""
@@ -45,3 +46,4 @@ def layers(
             for name, step in network.layers.items()
         ],
     )
+    print(f"default: {network.default_layer_reason}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from typing import Literal
 
 import typer
 
 Model = Annotated[
-    str, typer.Option(help="resnet50, vgg16, or a .keras or .h5 file of a whole model.")
+    str,
+    typer.Option(help="A Keras Application such as resnet50, or a .keras or .h5 file of a model."),
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="A weights file, in place of the ImageNet weights.")
@@ -18,5 +20,12 @@ Layer = Annotated[
 ]
 Preprocess = Annotated[
     str | None,
-    typer.Option(help="For a model file: caffe, tf or torch, the modes of Keras Applications."),
+    typer.Option(
+        help="For a model file: caffe, tf or torch (the modes of Keras Applications), or none."
+    ),
 ]
+Postprocessing = Annotated[
+    Literal["default", "paper"],
+    typer.Option(help="default, or paper: smoothed with a 3 x 3 Gaussian, sigma 0.8."),
+]
+ColourMap = Annotated[Literal["inferno", "jet"], typer.Option(help="The overlays' colours.")]

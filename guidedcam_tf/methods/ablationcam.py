@@ -28,8 +28,8 @@ class AblationCAM(Method):
     it would turn the weights' signs around and show what speaks against the class. |y| below 1e-6
     counts as 1e-6: the map keeps its form and stays finite.
 
-    Only the network's part after the layer runs for each channel; a channel that is zero everywhere
-    has w^k = 0 and costs nothing. All targets of a picture share its passes.
+    Only the network's part after the layer runs for each channel, and none of it for a channel that
+    is zero everywhere. All targets of a picture share its passes.
     """
 
     name = "ablationcam"
@@ -86,17 +86,16 @@ class AblationCAM(Method):
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             first = first_pass(images, class_ids)
             activations, class_ids = first["known"][0], first["class_ids"]
-            live = tf.reduce_any(activations != 0, axis=[1, 2])
             ablated = scores_by_channel(
                 lambda pairs: ablated_scores(first["known"], class_ids, pairs),
-                live,
-                class_ids.shape[1],
+                # What an empty channel weighs does not matter: it adds nothing to the sum.
+                live=tf.reduce_any(activations != 0, axis=[1, 2]),
+                targets=class_ids.shape[1],
                 block_size=self.block_size,
                 description=self.name,
             )
             scores = tf.gather(first["logits"], class_ids, batch_dims=1)[..., None]
-            lost = (scores - ablated) / tf.maximum(tf.abs(scores), SMALLEST_SCORE)
-            weights = tf.where(live[:, None, :], lost, 0.0)
+            weights = (scores - ablated) / tf.maximum(tf.abs(scores), SMALLEST_SCORE)
             saliency = tf.nn.relu(tf.einsum("ntk,nhwk->nthw", weights, activations))
             return {"saliency": saliency, "class_ids": class_ids, "logits": first["logits"]}
 

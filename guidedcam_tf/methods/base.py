@@ -123,9 +123,9 @@ class GradientMethod(Method):
             class_ids = resolve_ranks(class_ids, logits)
 
             def of_target(target: tf.Tensor) -> Maps:
-                one_hot = tf.one_hot(target, tf.shape(logits)[1])
-                gradients = tape.gradient(logits, activations, output_gradients=one_hot)
-                return self.maps(activations, gradients)
+                return self.maps(
+                    activations, target_gradients(view, tape, logits, activations, target)
+                )
 
             signature = dict.fromkeys(self.outputs, tf.TensorSpec([None] * 3, tf.float32))
             by_target = tf.map_fn(of_target, tf.transpose(class_ids), fn_output_signature=signature)
@@ -142,6 +142,35 @@ def kernel_signature(view: LayerView) -> list[tf.TensorSpec]:
         tf.TensorSpec([None, *network.input_size, network.channels], tf.float32),
         tf.TensorSpec([None, None], tf.int32),
     ]
+
+
+def target_gradients(
+    view: LayerView,
+    tape: tf.GradientTape,
+    logits: tf.Tensor,
+    activations: tf.Tensor,
+    targets: tf.Tensor,
+) -> tf.Tensor:
+    """The gradient of each picture's target logit at the layer, float32 `[N, h, w, K]`.
+
+    Args:
+        view: The network and layer.
+        tape: A persistent tape that recorded `view.forward`.
+        logits: What that returned, float32 `[N, classes]`.
+        activations: What that returned, float32 `[N, h, w, K]`.
+        targets: Class indices, int32 `[N]`.
+
+    Raises:
+        InputError: If a layer in between has no gradient; the message names it.
+    """
+    one_hot = tf.one_hot(targets, tf.shape(logits)[1])
+    gradients = tape.gradient(logits, activations, output_gradients=one_hot)
+    if gradients is None:
+        raise InputError(
+            f"no gradient of the scores reaches layer {view.layer!r}: {view.gradient_stopper()} "
+            "in between has none; choose a later layer, or a method without gradients (scorecam)"
+        )
+    return gradients
 
 
 def resolve_ranks(class_ids: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,7 @@ from guidedcam_tf.methods.base import check_count
 from guidedcam_tf.methods.base import check_flag
 from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.base import target_gradients
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.progress import progress
 
@@ -44,8 +45,8 @@ class CAMERAS(Method):
     all sizes.
 
     One forward pass a picture and size, one backward pass a target more. Features and gradients are
-    kept at their own, low, resolution; at full resolution only a block of channels exists at a
-    time. A network with a `Flatten` runs at other sizes as `networks.graph` says there.
+    kept at their own, low, resolution; no tensor holds all channels at full resolution. A network
+    with a `Flatten` runs at other sizes as `networks.graph` says there.
 
     Raises:
         InputError: If an option has another form; from the kernel, if the network cannot run at one
@@ -64,7 +65,7 @@ class CAMERAS(Method):
     match_top1: bool = option(
         True, "for a target by rank, leave out sizes at which the best class is another"
     )
-    block_size: int = option(128, "channels that are resized at a time")
+    block_size: int = option(16, "columns of the map that are computed at a time")
 
     def __post_init__(self) -> None:
         if self.sizes is not None:
@@ -78,7 +79,7 @@ class CAMERAS(Method):
         return [(size, max(1, round(size * width / height))) for size in heights]
 
     def compile(self, view: LayerView) -> Kernel:
-        """Return a kernel that loops over pictures, sizes and blocks of channels."""
+        """Return a kernel that loops over pictures, sizes and blocks of the map's columns."""
         look = _compiled_pass(view)
         product = _compiled_product(len(self.sizes) if self.sizes else SIZE_COUNT)
 
@@ -89,19 +90,14 @@ class CAMERAS(Method):
                 own if size == own_size else look(picture, size, own["class_ids"])
                 for size in progress(self.sizes_for(*own_size), "cameras: sizes")
             ]
+            features = [s["features"] for s in seen]
+            gradients = [s["gradients"] for s in seen]
             weights = self._weights(own, seen, targets)
-            sums = tf.zeros([len(targets), *own_size])
-            for start in range(0, seen[0]["features"].shape[-1], self.block_size):
-                block = slice(start, start + self.block_size)
-                features = [s["features"][..., block] for s in seen]
-                gradients = [s["gradients"][..., block] for s in seen]
-                sums += tf.stack(
-                    [
-                        product(features, [g[target] for g in gradients], w, own_size)
-                        for target, w in enumerate(weights)
-                    ]
-                )
-            saliency = tf.nn.relu(sums)
+            blocks = [
+                product(features, gradients, weights, own_size, columns)
+                for columns in _blocks(own_size[1], self.block_size)
+            ]
+            saliency = tf.nn.relu(tf.concat(blocks, axis=2))
             return {"saliency": saliency, "class_ids": own["class_ids"], "logits": own["logits"]}
 
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
@@ -123,8 +119,8 @@ class CAMERAS(Method):
 def _compiled_pass(view: LayerView) -> Callable[[tf.Tensor, tuple[int, int], tf.Tensor], Maps]:
     """What looks at a preprocessed picture `[H, W, 3]` at a size, for targets int32 `[T]`.
 
-    It returns the picture's `"features"` `[h, w, K]`, their `"gradients"` `[T, h, w, K]`, the
-    resolved `"class_ids"` `[T]` and the `"logits"` `[classes]`.
+    It returns, columns first, the picture's `"features"` `[w, h, K]` and their `"gradients"`
+    `[T, w, h, K]`, and the resolved `"class_ids"` `[T]` and the `"logits"` `[classes]`.
     """
     network = view.network
 
@@ -143,13 +139,13 @@ def _compiled_pass(view: LayerView) -> Callable[[tf.Tensor, tuple[int, int], tf.
         class_ids = resolve_ranks(class_ids[None], logits)[0]
 
         def gradient_of(target: tf.Tensor) -> tf.Tensor:
-            one_hot = tf.one_hot(target[None], tf.shape(logits)[1])
-            return tape.gradient(logits, features, output_gradients=one_hot)[0]
+            gradients = target_gradients(view, tape, logits, features, target[None])
+            return tf.transpose(gradients[0], [1, 0, 2])
 
-        signature = tf.TensorSpec(features.shape[1:], tf.float32)
+        signature = tf.TensorSpec([None, None, features.shape[-1]], tf.float32)
         gradients = tf.map_fn(gradient_of, class_ids, fn_output_signature=signature)
         return {
-            "features": features[0],
+            "features": tf.transpose(features[0], [1, 0, 2]),
             "gradients": gradients,
             "class_ids": class_ids,
             "logits": logits[0],
@@ -170,42 +166,77 @@ def _compiled_pass(view: LayerView) -> Callable[[tf.Tensor, tuple[int, int], tf.
 
 
 def _compiled_product(count: int) -> Callable[..., tf.Tensor]:
-    """What sums mean_s U(F_s)^k * mean_s U(G_s)^k over a block of channels, for `count` sizes."""
-    maps = [tf.TensorSpec([None, None, None], tf.float32)] * count
+    """What computes columns of sum_k mean_s U(F_s)^k * mean_s U(G_s)^k, for `count` sizes.
+
+    Resizing is a product with one matrix for the columns and one for the rows. Let X^k_ja be the
+    features with their columns resized, j a column of the map and a counting the rows of all sizes,
+    Y^k_ja the gradients likewise, and R_ia the rows' matrices side by side, each times what its
+    size counts. Then row i and column j of the sum is
+
+        sum_k (sum_a R_ia X^k_ja) (sum_b R_ib Y^k_jb) = sum_ab R_ia (sum_k X^k_ja Y^k_jb) R_ib,
+
+    and on the right the sum over the channels comes before the rows are resized.
+    """
+    features_spec = [tf.TensorSpec([None] * 3, tf.float32)] * count
+    gradients_spec = [tf.TensorSpec([None] * 4, tf.float32)] * count
 
     @tf.function(
         input_signature=[
-            maps,
-            maps,
-            tf.TensorSpec([count], tf.float32),
+            features_spec,
+            gradients_spec,
+            tf.TensorSpec([None, count], tf.float32),
+            tf.TensorSpec([2], tf.int32),
             tf.TensorSpec([2], tf.int32),
         ]
     )
     def product(
-        features: list[tf.Tensor], gradients: list[tf.Tensor], weights: tf.Tensor, size: tf.Tensor
+        features: list[tf.Tensor],
+        gradients: list[tf.Tensor],
+        weights: tf.Tensor,
+        size: tf.Tensor,
+        columns: tf.Tensor,
     ) -> tf.Tensor:
-        shares = tf.unstack(weights)
-        return tf.reduce_sum(
-            _blend(features, shares, size) * _blend(gradients, shares, size), axis=-1
+        """Return `[T, H, columns]` for the columns from `columns[0]` to before `columns[1]`."""
+        rows = [_bilinear(tf.shape(m)[1], size[0]) for m in features]
+        resized_features = _resize_columns(features, size[1], columns)
+
+        def of_target(gradients: list[tf.Tensor], shares: tf.Tensor) -> tf.Tensor:
+            weighted = zip(tf.unstack(shares), rows, strict=True)
+            all_rows = tf.concat([share * matrix for share, matrix in weighted], axis=1)
+            resized_gradients = _resize_columns(gradients, size[1], columns)
+            over_channels = tf.matmul(resized_features, resized_gradients, transpose_b=True)
+            left = tf.matmul(all_rows[None], over_channels)
+            return tf.transpose(tf.reduce_sum(left * all_rows, axis=-1))
+
+        return tf.map_fn(
+            lambda target: of_target(*target),
+            (gradients, weights),
+            fn_output_signature=tf.TensorSpec([None, None], tf.float32),
         )
 
     return product
 
 
-def _blend(maps: list[tf.Tensor], weights: list[tf.Tensor], size: tf.Tensor) -> tf.Tensor:
-    """The weighted sum of maps `[h_s, w_s, K]`, each resized to `[*size, K]`.
+def _resize_columns(maps: list[tf.Tensor], width: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Resize maps `[w_s, h_s, K]` to some columns of `[width, h_s, K]`, the rows one after another.
 
-    Resizing is a product with one matrix for the columns and one for the rows, so the matrices of
-    all maps' rows side by side resize and add in one product.
+    Returns:
+        `[columns, sum of h_s, K]`.
     """
-    columns = [tf.matmul(_bilinear(tf.shape(m)[1], size[1])[None], m) for m in maps]
-    rows = [w * _bilinear(tf.shape(m)[0], size[0]) for w, m in zip(weights, maps, strict=True)]
-    return tf.einsum("ih,hjk->ijk", tf.concat(rows, axis=1), tf.concat(columns, axis=0))
+    matrices = [_bilinear(tf.shape(m)[0], width)[columns[0] : columns[1]] for m in maps]
+    resized = [tf.einsum("jw,whk->jhk", *pair) for pair in zip(matrices, maps, strict=True)]
+    return tf.concat(resized, axis=1)
 
 
 def _bilinear(length: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """The matrix `[size, length]` that resizes an axis, half-pixel bilinear: a resized identity."""
     return tf.image.resize(tf.eye(length)[..., None], tf.stack([size, length]))[..., 0]
+
+
+def _blocks(length: int, block_size: int) -> list[tf.Tensor]:
+    """The bounds of blocks of an axis, int32 `[2]` each."""
+    starts = range(0, length, block_size)
+    return [tf.constant([start, min(start + block_size, length)]) for start in starts]
 
 
 def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ from guidedcam_tf.progress import progress
 
 def scores_by_channel(
     block_scores: Callable[[tf.Tensor], tf.Tensor],
+    *,
     live: tf.Tensor,
     targets: int,
-    *,
     block_size: int,
     description: str,
 ) -> tf.Tensor:

@@ -18,6 +18,7 @@ from guidedcam_tf.methods.base import check_flag
 from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.base import target_gradients
 from guidedcam_tf.methods.baselines import baseline_inputs
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.progress import progress
@@ -114,8 +115,7 @@ class IntegratedGradCAM(Method):
                 weighted = t * (activations - own["start_activations"])
 
             def of_target(target: tf.Tensor) -> tf.Tensor:
-                one_hot = tf.one_hot(target, tf.shape(logits)[1])
-                gradients = tape.gradient(logits, activations, output_gradients=one_hot)
+                gradients = target_gradients(view, tape, logits, activations, target)
                 return ops.weighted_aggregation(ops.channel_weights(gradients), weighted)
 
             signature = tf.TensorSpec([None] * 3, tf.float32)

@@ -39,7 +39,9 @@ class ScoreCAM(Method):
     reference = "Wang et al. 2020, CVPR Workshops, Algorithm 1, weights as in the authors' code"
     many_passes = "a forward pass for each channel of the layer"
 
-    score: Literal["prob", "logit"] = option("prob", "f_c: softmax probability or logit")
+    score: Literal["prob", "logit"] = option(
+        "prob", "f_c: probability (softmax, or sigmoid where the model ends in one) or logit"
+    )
     baseline: Literal["none", "black", "mean", "blur"] = option(
         "none",
         "picture x_b whose score is subtracted: black, zeros in the preprocessed input (the mean "
@@ -82,15 +84,15 @@ class ScoreCAM(Method):
             pictures, size = pairs[:, 0], tf.shape(inputs)[1:3]
             masks = ops.min_max(ops.resize_maps(tf.gather_nd(channels, pairs), size))
             masked = tf.gather(inputs, pictures) * masks[..., None]
-            return self._scores(view.forward(masked)[1], tf.gather(class_ids, pictures))
+            return self._scores(view, view.forward(masked)[1], tf.gather(class_ids, pictures))
 
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             inputs, channels, class_ids, logits, baseline = first_pass(images, class_ids)
             live = self.live(channels)
             scores = scores_by_channel(
                 lambda pairs: masked_scores(inputs, channels, class_ids, pairs),
-                live,
-                class_ids.shape[1],
+                live=live,
+                targets=class_ids.shape[1],
                 block_size=self.block_size,
                 description=self.name,
             )
@@ -104,8 +106,8 @@ class ScoreCAM(Method):
         """Which channels are used, bool `[N, K]`: those that vary in space, `[N, K, h, w]`."""
         return tf.reduce_any(ops.min_max(channels) > 0, axis=[-2, -1])
 
-    def _scores(self, logits: tf.Tensor, class_ids: tf.Tensor) -> tf.Tensor:
-        scores = tf.nn.softmax(logits) if self.score == "prob" else logits
+    def _scores(self, view: LayerView, logits: tf.Tensor, class_ids: tf.Tensor) -> tf.Tensor:
+        scores = view.network.probabilities(logits) if self.score == "prob" else logits
         return tf.gather(scores, class_ids, batch_dims=1)
 
     def _baseline_scores(
@@ -121,7 +123,7 @@ class ScoreCAM(Method):
             inputs = tf.zeros_like(preprocess(images))
         else:
             inputs = preprocess(_blurred(images))
-        return self._scores(view.forward(inputs)[1], class_ids)
+        return self._scores(view, view.forward(inputs)[1], class_ids)
 
     def _weights(self, scores: tf.Tensor, baseline: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
         """s^k from the masked scores `[N, T, K]`; zero for channels that are not live."""

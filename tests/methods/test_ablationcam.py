@@ -78,6 +78,21 @@ def test_hand_computed():
     np.testing.assert_array_equal(raw[1], np.zeros((2, 2)))
 
 
+def test_negative_channels_count():
+    # A^1 = x, A^2 = -x, means (2.75, -2.75), y_0 = 2 * 2.75 + 2.75 = 8.25; without A^1 it is 2.75,
+    # without A^2 5.5, so S_0 = ReLU(2/3 x - 1/3 x) = x / 3.
+    inputs = keras.Input((2, 2, 1))
+    x = layers.Conv2D(2, 1, name="features")(inputs)
+    outputs = layers.Dense(2, name="scores")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, outputs)
+    kernel = np.array([1, -1], np.float32).reshape(1, 1, 1, 2)
+    model.get_layer("features").set_weights([kernel, np.zeros(2, np.float32)])
+    scores = np.array([[2, 0], [-1, 0]], np.float32)
+    model.get_layer("scores").set_weights([scores, np.zeros(2, np.float32)])
+    raw = gcam.Explainer(model).maps(BY_HAND, [0], "ablationcam", raw=True)[0]
+    np.testing.assert_allclose(raw, [[1 / 3, 2 / 3], [1, 5 / 3]], rtol=1e-5)
+
+
 @pytest.mark.parametrize("bias", [-20.0, -19.9999, -100.0, 100.0])
 def test_a_constant_added_to_all_logits_changes_nothing_but_the_scale(bias):
     """Softmax does not see it; y_0 is 20 + bias, so zero, next to it, negative or large."""
@@ -230,7 +245,7 @@ def test_dead_channels_cost_no_pass_and_targets_share_them(toy_images):
     assert counter.traces == 2
 
 
-@pytest.mark.parametrize("block_size", [1, 4, 7, 100])
+@pytest.mark.parametrize("block_size", [1, 7])
 def test_block_size_changes_nothing(toy, toy_images, block_size):
     explainer = gcam.Explainer(toy)
     expected = explainer.maps(toy_images, [0] * 3, "ablationcam", raw=True)

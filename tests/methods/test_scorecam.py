@@ -241,7 +241,7 @@ def test_order_of_channels_changes_nothing(toy_images):
     np.testing.assert_allclose(before, after, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("block_size", [1, 4, 7, 100])
+@pytest.mark.parametrize("block_size", [1, 7])
 def test_block_size_changes_nothing(toy, toy_images, block_size):
     explainer = gcam.Explainer(toy)
     expected = explainer.maps(toy_images, [0] * 3, "scorecam", raw=True)
@@ -265,7 +265,7 @@ def test_softmax_over_channels_cancels_the_baseline(toy, pictures):
             pictures, [1] * 3, "scorecam", raw=True, score="logit",
             baseline=baseline, normalize_weights="channel_softmax",
         )
-        for baseline in BASELINES
+        for baseline in ("none", "black", "blur")
     ]  # fmt: skip
     for other in maps[1:]:
         np.testing.assert_allclose(maps[0], other, rtol=1e-4)
@@ -289,17 +289,17 @@ def test_rank_targets_are_resolved(toy, toy_images):
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
-@pytest.mark.parametrize("value", [0, 255])
-def test_flat_pictures_give_finite_maps(toy, baseline, value):
-    images = np.full((1, 8, 8, 3), value, np.uint8)
+def test_flat_pictures_give_finite_maps(toy, baseline):
+    black, white = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
     explainer = gcam.Explainer(toy, preprocess="tf")
-    maps = explainer.maps(images, [[0, 1, 2]], "scorecam", baseline=baseline)
-    assert maps.shape == (1, 3, 8, 8)
+    maps = explainer.maps(np.stack([black, white]), [[0, 1, 2]] * 2, "scorecam", baseline=baseline)
+    assert maps.shape == (2, 3, 8, 8)
     assert np.isfinite(maps).all()
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"normalize_weights": "channel_softmax"}, {"score": "logit", "baseline": "mean"}]
+    "options",
+    [{}, {"normalize_weights": "channel_softmax"}, {"score": "logit", "baseline": "mean"}],
 )
 @pytest.mark.parametrize("value", [0.0, 0.5])
 def test_a_picture_without_live_channels_gives_zero(toy_images, options, value):

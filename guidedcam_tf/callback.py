@@ -1,0 +1,160 @@
+"""A Keras callback that shows, epoch by epoch, where a network looks while it learns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from guidedcam_tf.data import overlay
+from guidedcam_tf.data import to_grey
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.files import output_folder
+from guidedcam_tf.files import writing
+from guidedcam_tf.methods import Method
+
+BLOB_SEQUENCE = 3
+"""TensorBoard's class of data for lists of pictures."""
+
+
+class SaliencyCallback(keras.callbacks.Callback):
+    """Writes the saliency maps of a few pictures at the end of epochs, as overlays.
+
+    The folder gets `epoch_0001.png`, `epoch_0002.png`, ..., each with all pictures side by side;
+    TensorBoard gets the same under `saliency`. The method is compiled once, at the first epoch that
+    is shown, and sees the weights that the model has by then. Nothing of the model is changed.
+
+    Args:
+        images: RGB in 0..255, uint8 or float, `[N, H, W, 3]`.
+        targets: One class index, name or wnid for each picture, or one for all of them: also
+            `"top1"`, or a function of the output, as in `Explainer.explain`.
+        folder: Where the PNGs go; `None` for none.
+        log_dir: TensorBoard's folder; `None` for none. TensorBoard need not be installed.
+        every: Show each epoch whose number, counted from 1, is a multiple of this.
+        epochs: The numbers of the epochs to show, counted from 1, in place of `every`.
+        method: A name from `list_methods()`, or a method.
+        colour_map: `"inferno"` or `"jet"`.
+        **options: Further arguments of `Explainer`, such as `layer` and `preprocess`.
+
+    Raises:
+        InputError: If an argument has another form; what depends on the model when training begins.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        targets: Sequence[int | str] | int | str | Callable = "top1",
+        *,
+        folder: str | os.PathLike[str] | None = "saliency",
+        log_dir: str | os.PathLike[str] | None = None,
+        every: int = 1,
+        epochs: Sequence[int] | None = None,
+        method: str | Method = "guided",
+        colour_map: str = "inferno",
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.images = np.asarray(images)
+        if self.images.ndim != 4 or not len(self.images) or self.images.shape[-1] != 3:
+            raise InputError(
+                f"images must be RGB [N, H, W, 3] with N at least 1; received {self.images.shape}"
+            )
+        if every < 1:
+            raise InputError(f"every must be at least 1; received {every}")
+        if folder is None and log_dir is None:
+            raise InputError("give a folder, a log_dir, or both: nothing would be written")
+        listed = not isinstance(targets, (str, int, np.integer)) and not callable(targets)
+        if listed and len(targets) != len(self.images):  # type: ignore[arg-type]
+            raise InputError(
+                f"targets must be one for each of the {len(self.images)} pictures, or one for all; "
+                f"received {targets!r}"
+            )
+        self.targets = targets
+        self.every = every
+        self.epochs = None if epochs is None else set(epochs)
+        self.method = method
+        self.colour_map = colour_map
+        self._listed = listed
+        self._folder = None if folder is None else Path(folder)
+        self._log_dir = log_dir
+        self._options = {"preprocess": "none", **options}
+        self._explainer: Explainer | None = None
+        self._writer: tf.summary.SummaryWriter | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Open the model, if it is built by now, so that a wrong layer or target ends it here."""
+        if self._folder is not None:
+            output_folder(self._folder)
+        if self._log_dir is not None:
+            self._writer = tf.summary.create_file_writer(os.fspath(self._log_dir))
+        if self.model.built:
+            self._open()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the maps, if the epoch is one of those to show."""
+        number = epoch + 1
+        shown = number % self.every == 0 if self.epochs is None else number in self.epochs
+        if not shown:
+            return
+        panels = self._overlays()
+        if self._folder is not None:
+            with writing(self._folder / f"epoch_{number:04d}.png") as temporary:
+                Image.fromarray(np.hstack(panels)).save(temporary)
+        if self._writer is not None:
+            with self._writer.as_default():
+                write_pictures("saliency", panels, step=number)
+            self._writer.flush()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Close TensorBoard's file."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open(self) -> tuple[Explainer, Any]:
+        if self._explainer is None or self._explainer.network.model is not self.model:
+            self._explainer = Explainer(self.model, **self._options)
+        if callable(self.targets):
+            return self._explainer, self.targets
+        if not self._listed:
+            ids = self._explainer.check_targets(self.targets)
+            return self._explainer, np.repeat([ids[:1]], len(self.images), axis=0)[:, 0]
+        ids = [self._explainer.check_targets(target)[0] for target in self.targets]  # type: ignore[union-attr]
+        return self._explainer, np.array(ids)
+
+    def _overlays(self) -> list[np.ndarray]:
+        explainer, targets = self._open()
+        images = self.images
+        if explainer.network.channels == 1:
+            images = np.stack([to_grey(image.astype(np.uint8)) for image in images])
+        # A rank is -1 or lower, which `maps` takes for an error: the best class is its default.
+        best = isinstance(targets, np.ndarray) and (targets < 0).all()
+        maps = explainer.maps(images, None if best else targets, self.method)
+        pictures = np.clip(self.images, 0, 255).astype(np.uint8)
+        return [
+            overlay(picture, saliency, self.colour_map)
+            for picture, saliency in zip(pictures, maps, strict=True)
+        ]
+
+
+def write_pictures(tag: str, pictures: Sequence[np.ndarray], step: int) -> None:
+    """Write pictures, uint8 RGB `[H, W, 3]` of one size, to TensorBoard's default writer.
+
+    As `tf.summary.image` does, which needs TensorBoard to be installed.
+    """
+    height, width = pictures[0].shape[:2]
+    encoded = [cv2.imencode(".png", picture[..., ::-1])[1].tobytes() for picture in pictures]
+    metadata = tf.compat.v1.SummaryMetadata(
+        plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="images"),
+        data_class=BLOB_SEQUENCE,
+    )
+    values = tf.constant([str(width).encode(), str(height).encode(), *encoded])
+    tf.summary.write(tag, values, step=step, metadata=metadata)

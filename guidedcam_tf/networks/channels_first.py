@@ -1,0 +1,94 @@
+"""Networks whose data is channels-first, read as the channels-last networks that they equal.
+
+A layer's kernels do not depend on where the channels are. So the same layer with the same variables
+and `data_format="channels_last"` computes the same, and everything that explains a network sees
+`[N, h, w, K]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+TO_LAST = (0, 2, 3, 1)
+TO_FIRST = (0, 3, 1, 2)
+WITH_AXIS = (
+    keras.layers.BatchNormalization,
+    keras.layers.Concatenate,
+    keras.layers.GroupNormalization,
+    keras.layers.Softmax,
+)
+AGNOSTIC = (
+    keras.layers.Activation,
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Dropout,
+    keras.layers.LeakyReLU,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+    keras.layers.Multiply,
+    keras.layers.ReLU,
+    keras.layers.Subtract,
+)
+"""Layers that work element by element."""
+
+
+def is_channels_first(layers: Iterable[Any]) -> bool:
+    """Whether a network's first convolution or pooling takes `[N, C, H, W]`."""
+    formats = (
+        layer.data_format
+        for layer in layers
+        if hasattr(layer, "kernel_size") or hasattr(layer, "pool_size")
+    )
+    return next(formats, "") == "channels_first"
+
+
+def channels_last_shape(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """`(N, C, H, W)` as `(N, H, W, C)`; other ranks as they are."""
+    return tuple(shape[axis] for axis in TO_LAST) if len(shape) == 4 else shape
+
+
+def channels_last_twin(layer: Any) -> Any:
+    """The same layer with the same variables for `[N, h, w, K]`; `layer` is untouched.
+
+    The layer itself where there is no such twin: `channels_last_call` then turns its data.
+    """
+    changes: dict[str, Any] = {}
+    if getattr(layer, "data_format", None) == "channels_first":
+        # Flatten keeps a second note of it.
+        changes |= {"data_format": "channels_last", "_channels_first": False}
+    if isinstance(layer, WITH_AXIS) and layer.axis in (1, -3):
+        changes["axis"] = -1 if not isinstance(layer, keras.layers.BatchNormalization) else 3
+    if not changes:
+        return layer
+    twin = object.__new__(type(layer))
+    twin.__dict__.update(layer.__dict__)
+    twin.__dict__.update(changes)
+    twin.__dict__["_input_spec"] = None
+    return twin
+
+
+def channels_last_call(layer: Any, twin: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a call take and return `[N, h, w, K]`.
+
+    Args:
+        layer: A channels-first network's layer or operation.
+        twin: Its `channels_last_twin`.
+        call: What runs the twin.
+    """
+    if twin is not layer or isinstance(layer, AGNOSTIC):
+        return call
+
+    def turned(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = keras.tree.map_structure(lambda leaf: _turn(leaf, TO_FIRST), (args, kwargs))
+        return keras.tree.map_structure(lambda leaf: _turn(leaf, TO_LAST), call(*args, **kwargs))
+
+    return turned
+
+
+def _turn(leaf: Any, axes: tuple[int, ...]) -> Any:
+    return tf.transpose(leaf, axes) if tf.is_tensor(leaf) and leaf.shape.rank == 4 else leaf

@@ -1,0 +1,118 @@
+"""The training callback: which epochs, which files, what TensorBoard reads, an untouched model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import build_toy
+from PIL import Image
+
+import guidedcam_tf as gcam
+from guidedcam_tf.data import overlay
+
+
+@pytest.fixture
+def pictures(rng):
+    return rng.integers(0, 256, (2, 8, 8, 3), np.uint8)
+
+
+def train(callback, pictures, epochs=3, model=None):
+    model = model or build_toy("flatten")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    history = model.fit(
+        pictures / 255.0, np.array([0, 1]), epochs=epochs, verbose=0, callbacks=[callback]
+    )
+    return model, history.history["loss"]
+
+
+def files(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_epochs_are_shown_as_overlays_of_the_weights_by_then(tmp_path, pictures):
+    callback = gcam.SaliencyCallback(
+        pictures, [0, 1], folder=tmp_path, preprocess=lambda images: images / 255.0
+    )
+    model, _ = train(callback, pictures)
+    assert files(tmp_path) == ["epoch_0001.png", "epoch_0002.png", "epoch_0003.png"]
+    maps = gcam.Explainer(model, preprocess=lambda images: images / 255.0).maps(pictures, [0, 1])
+    expected = np.hstack([overlay(p, m, "inferno") for p, m in zip(pictures, maps, strict=True)])
+    last = np.asarray(Image.open(tmp_path / "epoch_0003.png")).astype(int)
+    np.testing.assert_allclose(last, expected, atol=1)
+
+
+def test_it_does_not_disturb_the_training(tmp_path, pictures):
+    _, plain = train(keras.callbacks.Callback(), pictures)
+    _, watched = train(gcam.SaliencyCallback(pictures, folder=tmp_path), pictures)
+    np.testing.assert_array_equal(plain, watched)
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"), [({"every": 2}, [2, 4]), ({"epochs": [1, 4]}, [1, 4])]
+)
+def test_chosen_epochs(tmp_path, pictures, options, shown):
+    train(gcam.SaliencyCallback(pictures, 1, folder=tmp_path, **options), pictures, epochs=5)
+    assert files(tmp_path) == [f"epoch_{number:04d}.png" for number in shown]
+
+
+def test_it_is_compiled_once(tmp_path, pictures):
+    callback = gcam.SaliencyCallback(pictures, folder=tmp_path)
+    train(callback, pictures)
+    (kernel,) = callback._explainer._for_classes.kernels.values()
+    assert kernel.experimental_get_tracing_count() == 1
+
+
+def test_tensorboard_reads_the_pictures(tmp_path, pictures):
+    train(gcam.SaliencyCallback(pictures, folder=None, log_dir=tmp_path), pictures, epochs=2)
+    (file,) = tmp_path.iterdir()
+    summaries = [
+        (event.step, value)
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+    ]
+    assert [step for step, _ in summaries] == [1, 2]
+    value = summaries[0][1]
+    assert value.tag == "saliency"
+    assert value.metadata.plugin_data.plugin_name == "images"
+    width, height, *encoded = tf.make_ndarray(value.tensor)
+    assert (width, height) == (b"8", b"8")
+    assert [tf.io.decode_png(png).shape for png in encoded] == [(8, 8, 3)] * 2
+
+
+def test_a_model_that_training_builds(tmp_path, pictures):
+    layers = keras.layers
+    steps = [layers.Conv2D(3, 3, activation="relu"), layers.Flatten(), layers.Dense(2, "softmax")]
+    train(gcam.SaliencyCallback(pictures, folder=tmp_path), pictures, 1, keras.Sequential(steps))
+    assert files(tmp_path) == ["epoch_0001.png"]
+
+
+def test_names_and_functions_as_targets(tmp_path, pictures):
+    names = ["ant", "bee", "wasp"]
+    for targets in (["bee", "ant"], "wasp", lambda logits: logits[:, 1] - logits[:, 0]):
+        callback = gcam.SaliencyCallback(
+            pictures, targets, folder=tmp_path, class_names=names, method="gradcam"
+        )
+        train(callback, pictures, 1)
+
+
+BAD = {
+    "images": (lambda p: gcam.SaliencyCallback(p[0]), r"images must be RGB \[N, H, W, 3\]"),
+    "targets": (lambda p: gcam.SaliencyCallback(p, [1]), "one for each of the 2 pictures"),
+    "every": (lambda p: gcam.SaliencyCallback(p, every=0), "every must be at least 1"),
+    "nowhere": (lambda p: gcam.SaliencyCallback(p, folder=None), "give a folder, a log_dir"),
+    "layer": (
+        lambda p: train(gcam.SaliencyCallback(p, layer="conv9", folder="."), p),
+        "'conv9' is not in",
+    ),
+    "class": (
+        lambda p: train(gcam.SaliencyCallback(p, 7, folder="."), p),
+        "target 7 is out of range",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_arguments_say_what_is_wrong(name, pictures):
+    call, message = BAD[name]
+    with pytest.raises(gcam.InputError, match=message):
+        call(pictures)
