@@ -1,0 +1,92 @@
+"""`guidedcam export`: an explainer as a SavedModel for TensorFlow Serving, and its check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guidedcam_tf.cli import options
+from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.cli.table import print_table
+from guidedcam_tf.serving.defaults import MAX_PIXELS
+from guidedcam_tf.serving.defaults import MERGE
+
+
+def export(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="BASE/NAME/VERSION, or BASE/NAME for the version after the highest there.",
+            show_default=False,
+        ),
+    ],
+    model: options.Model = "resnet50",
+    weights: options.Weights = None,
+    layer: options.Layer = None,
+    method: Annotated[
+        str, typer.Option(help="A method of a few passes; see `guidedcam methods`.")
+    ] = "guided",
+    preprocess: options.Preprocess = None,
+    postprocessing: options.Postprocessing = "default",
+    colour_map: options.ColourMap = "inferno",
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Requests with larger pictures are refused.")
+    ] = MAX_PIXELS,
+    merge: Annotated[
+        int,
+        typer.Option(min=0, help="Pictures of concurrent requests that run together; 0 for none."),
+    ] = MERGE,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare the export in the folder with the live one.")
+    ] = False,
+    picture: Annotated[
+        list[Path] | None, typer.Option(help="For --check: a picture. Repeatable.")
+    ] = None,
+) -> None:
+    """Export the explanation as a SavedModel that TensorFlow Serving runs.
+
+    With --check: run what is in the folder in a fresh process without this package, and compare
+    it with the live explainer of the same --model, --weights and --preprocess.
+    """
+    import_tensorflow()
+    source = weights or "imagenet"
+    if check:
+        _check(folder, model, source, preprocess, picture or [])
+        return
+    from guidedcam_tf.explainer import Explainer
+    from guidedcam_tf.serving import saved_model
+
+    chosen, target = saved_model.exportable(method), saved_model.free_version(folder)
+    explainer = Explainer(
+        model, layer=layer, weights=source, preprocess=preprocess, postprocessing=postprocessing
+    )
+    version = saved_model.export(
+        explainer, target, chosen, colour_map=colour_map, max_pixels=max_pixels, merge=merge
+    )
+    print(f"{version}: {explainer.network.name}, {method} at {explainer.layer}")
+
+
+def _check(
+    folder: Path, model: str, weights: str | Path, preprocess: str | None, pictures: list[Path]
+) -> None:
+    from guidedcam_tf.serving.check import check_export
+
+    rows = check_export(folder, model, weights=weights, preprocess=preprocess, pictures=pictures)
+    print_table(
+        ("runtime", "signature", "output", "largest difference", "allowed", ""),
+        [
+            (
+                row.runtime,
+                row.signature,
+                row.output,
+                f"{row.difference:.2g}",
+                "-" if row.allowed is None else f"{row.allowed:g}",
+                "" if row.right else "WRONG",
+            )
+            for row in rows
+        ],
+    )
+    if not all(row.right for row in rows):
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""The explanation as a service: a SavedModel that TensorFlow Serving runs, and its check."""

@@ -1,0 +1,190 @@
+"""Writing an explainer and a method as a SavedModel that TensorFlow Serving runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.files import output_folder
+from guidedcam_tf.files import writing
+from guidedcam_tf.methods import METHODS
+from guidedcam_tf.methods import Method
+from guidedcam_tf.methods import get_method
+from guidedcam_tf.serving.defaults import MAX_PIXELS
+from guidedcam_tf.serving.defaults import MERGE
+from guidedcam_tf.serving.defaults import WARM_UP_SIZES
+from guidedcam_tf.serving.endpoints import Endpoints
+from guidedcam_tf.serving.endpoints import Signatures
+from guidedcam_tf.serving.warm_up import write_warm_up
+
+CLASS_NAMES = "class_names.txt"
+EXTRA, WARM_UP = "assets.extra", "tf_serving_warmup_requests"
+MANIFEST = f"{EXTRA}/guidedcam.json"
+
+
+def export(
+    explainer: Explainer,
+    folder: str | os.PathLike[str],
+    method: str | Method = "guided",
+    *,
+    colour_map: str = "inferno",
+    max_pixels: int = MAX_PIXELS,
+    merge: int = MERGE,
+    **options: Any,
+) -> Path:
+    """Write an explainer with one method as a version of a servable model.
+
+    The signatures are described in `docs/serving.md`. The folder appears whole or not at all, so a
+    server that watches its parent may be running.
+
+    Args:
+        explainer: What is served. Its network has one input size, and it squashes pictures.
+        folder: `BASE/NAME/VERSION`, the version being a whole number from 1; without it, the next
+            version that is free in `BASE/NAME`.
+        method: A name from `list_methods()`, or a method, that needs a few passes at most.
+        colour_map: Of the overlays; `"inferno"` or `"jet"`.
+        max_pixels: Requests with larger pictures are refused.
+        merge: How many encoded pictures of concurrent requests go through the network together; 0
+            to run each request by itself.
+        **options: The method's options.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        InputError: If the method costs too many passes, the version exists already, or an argument
+            has another form.
+    """
+    chosen = exportable(method, **options)
+    target = free_version(folder)
+    _check_explainer(explainer)
+    for name, value, least in (("max_pixels", max_pixels, 1), ("merge", merge, 0)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise InputError(f"{name} must be a whole number from {least}; received {value!r}")
+    endpoints = Endpoints(explainer, chosen, colour_map, max_pixels, merge)
+    signatures = endpoints.signatures()
+    output_folder(target.parent)
+    with writing(target) as temporary:
+        _save(signatures, explainer.network.classes.names, temporary)
+        _write_extra(endpoints, signatures, temporary / EXTRA, target.resolve().parent.name)
+    return target
+
+
+def exportable(method: str | Method, **options: Any) -> Method:
+    """Return a method by its name, with its options, if a server can afford it.
+
+    Raises:
+        InputError: If it needs too many passes; or as `get_method` does.
+    """
+    chosen = get_method(method, **options)
+    if chosen.many_passes:
+        served = [name for name, known in METHODS.items() if not known.many_passes]
+        raise InputError(
+            f"method {chosen.name!r} cannot be exported: it needs {chosen.many_passes}, too much "
+            f"for a request; expected one of {', '.join(served)}"
+        )
+    return chosen
+
+
+def free_version(folder: str | os.PathLike[str]) -> Path:
+    """Return the folder of a version that does not exist yet.
+
+    Args:
+        folder: `BASE/NAME/VERSION`; or `BASE/NAME`, for the version after the highest there.
+
+    Raises:
+        InputError: If the version exists, or is 0.
+    """
+    path = Path(folder)
+    if _number(path) is None:
+        return _next_version(path)
+    if _number(path) == 0:
+        raise InputError(f"{path}: a version is a whole number from 1")
+    if path.exists():
+        raise InputError(
+            f"{path} exists already, and a version that may be served is not overwritten; "
+            f"the next that is free is {_next_version(path.parent)}"
+        )
+    return path
+
+
+def served_version(folder: str | os.PathLike[str]) -> Path:
+    """Return an export's folder: the one given, or the highest version in it.
+
+    Raises:
+        InputError: If there is no export.
+    """
+    path = Path(folder)
+    if not (path / "saved_model.pb").exists() and (found := _versions(path)):
+        path = path / str(max(found))
+    if not (path / MANIFEST).exists():
+        raise InputError(f"{folder} holds no export of `guidedcam export`: no {path / MANIFEST}")
+    return path
+
+
+def _next_version(base: Path) -> Path:
+    return base / str(1 + max(_versions(base), default=0))
+
+
+def _versions(base: Path) -> list[int]:
+    children = base.iterdir() if base.is_dir() else ()
+    return [number for child in children if (number := _number(child)) is not None]
+
+
+def _number(path: Path) -> int | None:
+    return int(path.name) if re.fullmatch("[0-9]+", path.name) else None
+
+
+def _check_explainer(explainer: Explainer) -> None:
+    network = explainer.network
+    if None in network.input_size:
+        raise InputError(
+            f"{network.name} takes pictures of any size, and an export needs one; "
+            "build the model with an input of a fixed height and width"
+        )
+    if explainer.fit != "squash":
+        raise InputError(
+            f"an export squashes pictures to {network.input_size}; received an explainer with "
+            f"fit={explainer.fit!r}"
+        )
+
+
+def _save(signatures: Signatures, names: Sequence[str], folder: Path) -> None:
+    file = folder.parent / CLASS_NAMES
+    file.write_text("".join(f"{name}\n" for name in names), "utf-8")
+    module = tf.Module()
+    module.class_names = tf.saved_model.Asset(str(file))
+    module.kept = [each for function in signatures.values() for each in function.variables]
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def _write_extra(endpoints: Endpoints, signatures: Signatures, folder: Path, model: str) -> None:
+    explainer, method = endpoints.explainer, endpoints.method
+    folder.mkdir()
+    write_warm_up(folder / WARM_UP, model, signatures, explainer.network.input_size, WARM_UP_SIZES)
+    manifest = {
+        "model": explainer.network.name,
+        "weights": explainer.network.weights.source,
+        "layer": explainer.layer,
+        "method": method.name,
+        "options": asdict(method),
+        "postprocessing": asdict(explainer.postprocessing),
+        "colour_map": endpoints.colour_map,
+        "max_pixels": endpoints.max_pixels,
+        "merge": endpoints.merge,
+        "input_size": explainer.network.input_size,
+        "versions": {
+            name: version(name) for name in ("guidedcam-tf", "keras", "tensorflow", "numpy")
+        },
+    }
+    (folder.parent / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")

@@ -1,0 +1,51 @@
+"""The check of an export: it passes what is right, and sees what is not."""
+
+import shutil
+
+import pytest
+from conftest import build_toy
+
+import guidedcam_tf as gcam
+from guidedcam_tf.serving.check import check_export
+
+
+def test_an_export_agrees_with_the_live_explainer(toy_export, toy_explainer, pictures):
+    model = toy_explainer.network.model
+    rows = check_export(toy_export.parent, model, preprocess="torch", pictures=pictures[:2])
+    assert {row.signature for row in rows if row.runtime == "TensorFlow"} == {
+        "serving_default",
+        "explain",
+        "explain_uint8",
+        "explain_bytes",
+        "overlay_bytes",
+        "predict",
+    }
+    assert {row.runtime for row in rows} == {"TensorFlow", "OpenVINO f32", "OpenVINO bf16"}
+    assert all(row.right for row in rows)
+    assert all((row.allowed is None) == (row.runtime == "OpenVINO bf16") for row in rows
+               if "png" not in row.output)  # fmt: skip
+
+
+def test_another_preprocessing_is_seen(toy_export, toy_explainer):
+    rows = check_export(toy_export, toy_explainer.network.model, preprocess="tf")
+    wrong = {(row.runtime, row.signature, row.output) for row in rows if not row.right}
+    assert ("TensorFlow", "explain", "saliency") in wrong
+    assert ("OpenVINO f32", "explain", "saliency") in wrong
+    assert ("TensorFlow", "predict", "probabilities") in wrong
+
+
+def test_an_export_that_does_not_load_is_said_so(toy_export, toy_explainer, tmp_path):
+    broken = tmp_path / "toy" / "1"
+    shutil.copytree(toy_export, broken)
+    (broken / "variables" / "variables.index").unlink()
+    with pytest.raises(gcam.InputError, match="does not run in a fresh process"):
+        check_export(broken, toy_explainer.network.model, preprocess="torch")
+
+
+def test_what_openvino_cannot_convert_is_noted_and_the_rest_is_checked(tmp_path):
+    model = build_toy("gap")
+    folder = gcam.export(gcam.Explainer(model), tmp_path / "toy", "eigencam")
+    with pytest.warns(UserWarning, match="not compared in OpenVINO: .*SelfAdjointEigV2"):
+        rows = check_export(folder, model)
+    assert {row.runtime for row in rows} == {"TensorFlow"}
+    assert all(row.right for row in rows)
