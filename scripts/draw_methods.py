@@ -1,4 +1,4 @@
-"""Draw every method on the demo's mosaic, for docs/methods.md; `bash scripts/demo.sh` comes first."""
+"""Draw every method on the mosaic that `bash scripts/demo.sh` makes, for docs/methods.md."""
 
 import argparse
 from pathlib import Path

@@ -12,9 +12,13 @@ import warnings
 import typer
 
 from guidedcam_tf.cli.bench import bench
+from guidedcam_tf.cli.evaluate import evaluate
 from guidedcam_tf.cli.explain import explain
+from guidedcam_tf.cli.export import export
+from guidedcam_tf.cli.figure import figure
 from guidedcam_tf.cli.listings import layers
 from guidedcam_tf.cli.listings import methods
+from guidedcam_tf.cli.report import report
 from guidedcam_tf.cli.weights import weights
 from guidedcam_tf.errors import InputError
 
@@ -26,6 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(explain)
+app.command()(evaluate)
+app.command()(figure)
+app.command()(report)
+app.command()(export)
 app.add_typer(weights, name="weights")
 app.command()(methods)
 app.command()(layers)

@@ -15,7 +15,11 @@ Model = Annotated[str | None, typer.Argument(help="resnet50 or vgg16. [default: 
 
 
 @weights.command()
-def fetch(model: Annotated[str, typer.Argument(help="resnet50 or vgg16.")] = "resnet50") -> None:
+def fetch(
+    model: Annotated[
+        str, typer.Argument(help="A Keras Application, such as resnet50.")
+    ] = "resnet50",
+) -> None:
     """Bring a network's weights from the first source that has them, and keep them."""
     import_tensorflow()
     from guidedcam_tf.networks.applications import find_application

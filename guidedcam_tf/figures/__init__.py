@@ -1,1 +1,1 @@
-"""Drawing: the paper's figures from results. Nothing here runs a network."""
+"""The figures: results computed apart from their drawing, which runs no network."""

@@ -1,67 +1,61 @@
-"""The paper's figure 1: what the guidance map adds, for each target of one picture."""
+"""The paper's figures 1 and 3: what the guidance map adds, for each target of a picture."""
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Sequence
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from guidedcam_tf.data import colour
-from guidedcam_tf.data import overlay
 from guidedcam_tf.explanation import Explanation
+from guidedcam_tf.figures import style
+from guidedcam_tf.figures.grid import Grid
+from guidedcam_tf.figures.grid import Panel
+from guidedcam_tf.figures.grid import Row
+from guidedcam_tf.figures.grid import draw_grids
 from guidedcam_tf.ops import Postprocessing
 
 COLUMNS = (
     "picture",
-    "all activations, $A^l$ (eq. 1)",
-    "guidance map, $G_M$ (eq. 5)",
-    "without guidance (eq. 4)",
-    "with guidance (eq. 6)",
+    "all activations,\n$A^l$ (eq. 1)",
+    "guidance map,\n$G_M$ (eq. 5)",
+    "without guidance\n(eq. 4)",
+    "with guidance\n(eq. 6)",
 )
-COLUMN_INCHES = 3.0
+_INTERMEDIATES = ("activation_sum", "guidance", "unguided")
 
 
-def draw_guidance(explanation: Explanation) -> Figure:
+def draw_guidance(explanation: Explanation, colour_map: str = "inferno") -> Figure:
     """Draw a row a target: the picture, A^l, G_M, and the maps without and with guidance.
 
     Args:
         explanation: Of the method `"guided"`, with its intermediates.
+        colour_map: `"inferno"` or `"jet"`.
 
     Returns:
         The figure.
     """
-    picture = explanation.picture
-    height, width = picture.shape[:2]
-    rows = len(explanation.targets)
-    row_inches = float(np.clip(COLUMN_INCHES * height / width, 0.8, 6.0)) + 0.1
-    figure = Figure(
-        figsize=(COLUMN_INCHES * len(COLUMNS), row_inches * rows + 0.7), layout="constrained"
-    )
-    grid = figure.subplots(rows, len(COLUMNS), squeeze=False)
+    return draw_guidances([explanation], colour_map)
+
+
+def draw_guidances(explanations: Sequence[Explanation], colour_map: str = "inferno") -> Figure:
+    """Draw `draw_guidance` of several pictures of one network below one another."""
+    first = explanations[0]
+    rows = tuple(row for explanation in explanations for row in _rows(explanation))
+    title = f"{style.network_title(first.model)}, {first.layer}"
+    return draw_grids([Grid(COLUMNS, rows)], title=title, colour_map=colour_map)
+
+
+def _rows(explanation: Explanation) -> list[Row]:
     resize = Postprocessing()
-    for row, axes in enumerate(grid):
-        for title, name, axis in zip(COLUMNS[1:], _INTERMEDIATES, axes[1:], strict=True):
-            if name is None:
-                saliency = explanation.maps[row]
-            else:
-                raw = explanation.intermediates[name][row : row + 1]
-                saliency = resize(raw, (height, width)).numpy()[0]
-            shown = colour(saliency) if name == "guidance" else overlay(picture, saliency)
-            _show(axis, shown, title if row == 0 else "")
-        _show(axes[0], picture, COLUMNS[0] if row == 0 else "")
-        name = textwrap.fill(explanation.names[row], 16)
-        axes[0].set_ylabel(f"{name}\np = {explanation.probabilities[row]:.2g}", fontsize=11)
-    figure.suptitle(f"{explanation.model}, {explanation.layer}", fontsize=12)
-    return figure
-
-
-_INTERMEDIATES = ("activation_sum", "guidance", "unguided", None)
-
-
-def _show(axis: Axes, image: np.ndarray, title: str) -> None:
-    axis.imshow(image)
-    axis.set_title(title, fontsize=11)
-    axis.set_xticks([])
-    axis.set_yticks([])
+    picture = explanation.picture
+    rows = []
+    for at, name in enumerate(explanation.names):
+        panels = [Panel(picture)]
+        for intermediate in _INTERMEDIATES:
+            raw = explanation.intermediates[intermediate][at : at + 1]
+            saliency = resize(raw, picture.shape[:2]).numpy()[0]
+            panels.append(Panel(picture, saliency, over=intermediate != "guidance"))
+        panels.append(Panel(picture, explanation.maps[at]))
+        probability = style.shown_probability(float(explanation.probabilities[at]))
+        rows.append(Row(f"{name}\n{probability}", tuple(panels)))
+    return rows

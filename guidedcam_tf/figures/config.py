@@ -1,0 +1,130 @@
+"""What a figure shows, read from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import Strict
+from guidedcam_tf.evaluation.config import read_config
+from guidedcam_tf.metrics import STEP
+
+
+class PictureConfig(Strict):
+    """A picture and the classes that are explained in it."""
+
+    file: str = Field(
+        description="From the root; or photographs of scikit-image, cut square and put side by "
+        "side, as skimage:chelsea+coffee, with / between lines."
+    )
+    targets: tuple[int | str, ...] = Field(default=("top1",), min_length=1)
+    model: str | None = Field(default=None, description="Where it is not the figure's.")
+
+
+class FigureConfig(Strict):
+    """What all figures have."""
+
+    name: str = Field(description="The figure's folder below `runs/`, and its files' name.")
+    kind: str
+    root: Path = Field(default=Path(), description="The folder of the pictures.")
+    pictures: tuple[PictureConfig, ...] = ()
+    demo: tuple[PictureConfig, ...] = Field(
+        default=(), description="What `--demo` shows in place of `pictures`."
+    )
+    model: str = "resnet50"
+    layer: str | None = None
+    postprocessing: Literal["default", "paper"] = "default"
+    colour_map: Literal["inferno", "jet"] = "inferno"
+    dots_per_inch: int = Field(default=300, ge=50, le=1200, description="Of the PNG.")
+
+
+class GuidanceConfig(FigureConfig):
+    """Figures 1 and 3: what the guidance map adds."""
+
+    kind: Literal["guidance"]
+
+
+class ComparisonConfig(FigureConfig):
+    """Figures 2 and 4: pictures down, methods across."""
+
+    kind: Literal["comparison"]
+    methods: tuple[str, ...] = Field(min_length=1)
+    full_methods: tuple[str, ...] = Field(
+        default=(), description="Methods that take long: columns that only `--full` adds."
+    )
+
+
+class InterpretationConfig(FigureConfig):
+    """Figure 5: classes down, methods and networks across; then pictures of the second class."""
+
+    kind: Literal["interpretation"]
+    methods: tuple[str, ...] = Field(min_length=1)
+    models: tuple[str, ...] = Field(default=("vgg16", "resnet50"), min_length=1)
+    context: tuple[PictureConfig, ...] = Field(default=(), description="Part (b).")
+    demo_context: tuple[PictureConfig, ...] = ()
+
+
+class CurvesConfig(FigureConfig):
+    """Figure 6: insertion and deletion."""
+
+    kind: Literal["curves"]
+    methods: tuple[str, ...] = Field(min_length=1)
+    step: int = Field(default=4 * STEP, ge=1, description="Pixels a step.")
+    batch_size: int = Field(default=32, ge=1)
+
+
+class LayersConfig(FigureConfig):
+    """The same comparison at several layers."""
+
+    kind: Literal["layers"]
+    methods: tuple[str, ...] = Field(min_length=1)
+    layers: tuple[str, ...] = Field(min_length=1)
+
+
+class AreasConfig(FigureConfig):
+    """The zone metrics over the mask's area."""
+
+    kind: Literal["areas"]
+    methods: tuple[str, ...] = Field(min_length=1)
+    areas: tuple[float, ...] = Field(
+        default=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), min_length=2
+    )
+    threshold: float = Field(default=0.5, gt=0, le=1, description="Of the mask that is compared.")
+    batch_size: int = Field(default=32, ge=1)
+
+
+KINDS: dict[str, type[FigureConfig]] = {
+    "guidance": GuidanceConfig,
+    "comparison": ComparisonConfig,
+    "interpretation": InterpretationConfig,
+    "curves": CurvesConfig,
+    "layers": LayersConfig,
+    "areas": AreasConfig,
+}
+
+
+def read_figure_config(path: Path, settings: Sequence[str] = ()) -> FigureConfig:
+    """Read a figure's configuration.
+
+    Args:
+        path: A YAML file.
+        settings: Changes as `"key=value"`.
+
+    Raises:
+        InputError: As `read_config` says; or if its kind is none of `KINDS`.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        raw = None
+    kind = raw.get("kind") if isinstance(raw, dict) else None
+    if raw is not None and kind not in KINDS:
+        raise InputError(
+            f"config {path}: key kind must be one of {', '.join(KINDS)}; received {kind!r}"
+        )
+    return read_config(path, KINDS.get(str(kind), FigureConfig), settings)

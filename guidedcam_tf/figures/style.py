@@ -1,0 +1,95 @@
+"""The one look of all figures: sizes, fonts, colours, and the methods' names in print."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib
+
+TEXT_POINTS = 9.5
+TITLE_POINTS = 11.5
+
+METHOD_TITLES = {
+    "guided": "Proposed",
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
+    "xgradcam": "XGrad-CAM",
+    "scorecam": "Score-CAM",
+    "faster_scorecam": "Faster Score-CAM",
+    "fullgrad": "FullGrad",
+    "smooth_fullgrad": "Smooth FullGrad",
+    "cameras": "CAMERAS",
+    "integrated_gradcam": "Integrated Grad-CAM",
+    "relevance_cam": "Relevance-CAM",
+    "hirescam": "HiResCAM",
+    "layercam": "LayerCAM",
+    "eigencam": "Eigen-CAM",
+    "ablationcam": "Ablation-CAM",
+    "cam": "CAM",
+}
+NETWORK_TITLES = {"resnet50": "ResNet50", "vgg16": "VGG16"}
+
+_LINES = (
+    {"color": "#D55E00", "linestyle": "-", "linewidth": 1.8},
+    {"color": "#0072B2", "linestyle": "--", "linewidth": 1.3},
+    {"color": "#009E73", "linestyle": "-.", "linewidth": 1.3},
+    {"color": "#000000", "linestyle": ":", "linewidth": 1.6},
+    {"color": "#CC79A7", "linestyle": (0, (5, 1)), "linewidth": 1.3},
+    {"color": "#56B4E9", "linestyle": (0, (3, 1, 1, 1)), "linewidth": 1.3},
+)
+
+
+def look() -> AbstractContextManager[None]:
+    """Matplotlib's own settings, whatever the user's are, with text kept as text in a PDF."""
+    return matplotlib.rc_context(
+        {
+            **matplotlib.rcParamsDefault,
+            "backend": matplotlib.get_backend(auto_select=False) or "agg",
+            "font.size": TEXT_POINTS,
+            "axes.titlesize": TEXT_POINTS + 1,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#DDDDDD",
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "pdf.fonttype": 42,
+        }
+    )
+
+
+def method_title(method: str) -> str:
+    """A method's name in print."""
+    return METHOD_TITLES.get(method, method)
+
+
+def network_title(model: str) -> str:
+    """A network's name in print."""
+    return NETWORK_TITLES.get(model, model)
+
+
+def line(place: int) -> dict[str, Any]:
+    """Colour, dashes and width of the curve at that place; they differ without colour, too."""
+    return dict(_LINES[place % len(_LINES)])
+
+
+def wrap(text: str, inches: float, points: float = TEXT_POINTS) -> str:
+    """Break a text into lines that fit a width; a word that is too long is broken."""
+    columns = max(4, math.floor(inches / (0.6 * points / 72)))
+    parts = [textwrap.fill(part, columns) for part in text.split("\n")]
+    return "\n".join(parts)
+
+
+def text_height(text: str, points: float = TEXT_POINTS) -> float:
+    """The height of a text in inches."""
+    return (text.count("\n") + 1) * points * 1.3 / 72 if text else 0.0
+
+
+def shown_probability(probability: float) -> str:
+    """A probability as labels show it."""
+    if probability >= 0.01:
+        return f"p = {probability:.2f}"
+    return f"p = {probability:.1g}" if probability >= 1e-4 else f"p = {probability:.0e}"

@@ -1,0 +1,105 @@
+"""`guidedcam export`, its check, and `guidedcam bench --runtimes`."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import build_toy
+from PIL import Image
+
+from guidedcam_tf.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the command line in this process and in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["guidedcam", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return left.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def model(tmp_path):
+    build_toy("flatten").save(tmp_path / "toy.keras")
+    return "toy.keras"
+
+
+def test_help_does_not_import_tensorflow():
+    code = (
+        "import sys; sys.argv = ['guidedcam', 'export', '--help']\n"
+        "from guidedcam_tf.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'openvino', 'grpc', 'cv2'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--check" in done.stdout
+
+
+def test_export_and_check(run, model, tmp_path, rng):
+    call = ["export", "models/toy", "--model", model, "--preprocess", "torch"]
+    code, out, err = run(*call, "--method", "gradcam++", "--postprocessing", "paper")
+    assert code == 0, err
+    assert out == "models/toy/1: toy_flatten, gradcam++ at conv2\n"
+    pictures = []
+    for name in ("a.png", "b.jpg"):
+        Image.fromarray(rng.integers(0, 256, (20, 30, 3), "uint8")).save(tmp_path / name)
+        pictures += ["--picture", name]
+    code, out, err = run(*call, "--check", *pictures)
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines()[1:]]
+    assert ["TensorFlow", "explain_bytes", "saliency"] in [line[:3] for line in lines]
+    assert ["OpenVINO", "bf16", "explain", "saliency"] in [line[:4] for line in lines]
+    assert "WRONG" not in out
+    code, out, _ = run("export", "models/toy", "--model", model, "--check")
+    assert code == 1
+    assert "WRONG" in out
+
+
+BAD_CALLS = {
+    "method": (["x/1", "--method", "scorecam"], "it needs a forward pass for each channel"),
+    "exists": (["taken/1"], "taken/1 exists already"),
+    "version": (["x/0"], "a version is a whole number from 1"),
+    "nothing to check": (["none", "--check"], "none holds no export"),
+    "layer": (["x/1", "--layer", "conv9"], "layer 'conv9' is not in"),
+    "parent": (["toy.keras/1"], "toy.keras cannot be written"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_bad_calls_are_one_line_and_exit_with_2(run, model, tmp_path, name):
+    (tmp_path / "taken" / "1").mkdir(parents=True)
+    arguments, message = BAD_CALLS[name]
+    code, out, err = run("export", *arguments, "--model", model)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    shutil.rmtree(tmp_path / "taken")
+    assert [child.name for child in tmp_path.iterdir()] == ["toy.keras"]
+
+
+def test_bench_shows_the_runtimes_beside_the_forward_pass(run, model):
+    code, out, err = run(
+        "bench", "--runtimes", "--model", model, "--pictures", "2", "--rounds", "3"
+    )
+    assert code == 0, err
+    rows = [line.split("  ")[0] for line in out.splitlines()]
+    assert rows == [
+        "what",
+        "forward pass, TensorFlow",
+        "Explainer.maps, TensorFlow",
+        "export, TensorFlow",
+        "export, OpenVINO f32",
+        "export, OpenVINO bf16",
+    ]
+    assert out.splitlines()[1].split()[3] == "1.000"

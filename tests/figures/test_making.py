@@ -1,0 +1,263 @@
+"""From a configuration to files, with toy networks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from guidedcam_tf import metrics
+from guidedcam_tf.cli import main
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.figures.computing import ZONES
+from guidedcam_tf.figures.config import KINDS
+from guidedcam_tf.figures.config import read_figure_config
+from guidedcam_tf.figures.making import make_figure
+from guidedcam_tf.figures.pictures import open_picture
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+SHIPPED = sorted(CONFIGS.glob("figure*.yaml"))
+METHODS = ["guided", "gradcam", "layercam", "fullgrad"]
+
+EXTRA = {
+    "guidance": {},
+    "comparison": {"methods": METHODS, "full_methods": ["scorecam"]},
+    "interpretation": {"methods": METHODS[:2], "context": [{"file": "b.png", "targets": [1]}]},
+    "curves": {"methods": METHODS[:3], "step": 16},
+    "layers": {"methods": METHODS[:3], "layers": ["conv2", "conv1"]},
+    "areas": {"methods": METHODS[:2], "areas": [0.1, 0.5, 0.9]},
+}
+
+
+@pytest.fixture
+def config(tmp_path, toy_file, root):
+    """Write and read a small figure of a kind."""
+
+    def read(kind, /, settings=(), **changes):
+        raw = {
+            "name": "small",
+            "kind": kind,
+            "root": str(root),
+            "model": str(toy_file),
+            "pictures": [{"file": "a.png", "targets": [2, 0]}, {"file": "b.png"}],
+            "dots_per_inch": 60,
+            **EXTRA[kind],
+            **({"models": [str(toy_file)]} if kind == "interpretation" else {}),
+            **changes,
+        }
+        file = tmp_path / "small.yaml"
+        file.write_text(yaml.safe_dump(raw))
+        return read_figure_config(file, settings)
+
+    return read
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_writes_its_files_and_again_the_same(kind, config, tmp_path):
+    files = make_figure(config(kind), tmp_path / "one")
+    again = make_figure(config(kind), tmp_path / "two")
+    assert {file.suffix for file in files} >= {".png", ".pdf", ".csv", ".json"}
+    for first, second in zip(files, again, strict=True):
+        if first.name != "manifest.json":
+            assert first.read_bytes() == second.read_bytes(), first.name
+    manifest = json.loads(files[-1].read_text())
+    assert manifest["figure"] == "small" and manifest["left_out"] == []
+    assert set(manifest["files"]) == {file.name for file in files[:-1]}
+
+
+def test_the_numbers_of_maps_are_the_explainers(config, tmp_path, toy_file, root):
+    make_figure(config("comparison"), tmp_path)
+    arrays = np.load(tmp_path / "small" / "small.npz")
+    explainer = Explainer(toy_file)
+    for method in METHODS:
+        expected = explainer.explain(root / "a.png", [2, 0], method)
+        key = f"a__{explainer.network.name}__conv2__{method}__raw"
+        np.testing.assert_allclose(arrays[key], expected.raw, rtol=1e-5, atol=1e-7)
+    table = pd.read_csv(tmp_path / "small" / "small.csv")
+    assert len(table) == 3 * len(METHODS)
+    line = table[(table["picture"] == "a") & (table["method"] == METHODS[-1])].iloc[0]
+    row, column = np.unravel_index(expected.maps[0].argmax(), expected.maps[0].shape)
+    assert (line["class"], line["peak_x"], line["peak_y"]) == (2, column, row)
+
+
+def test_full_adds_the_slow_columns(config, tmp_path):
+    for full, expected in ((False, METHODS), (True, [*METHODS, "scorecam"])):
+        make_figure(config("comparison"), tmp_path, full=full)
+        table = pd.read_csv(tmp_path / "small" / "small.csv")
+        assert list(dict.fromkeys(table["method"])) == expected
+
+
+def test_curves_begin_and_end_at_the_clean_probability(config, tmp_path, toy_file, root):
+    make_figure(config("curves"), tmp_path)
+    table = pd.read_csv(tmp_path / "small" / "small.csv")
+    images = np.array(Image.open(root / "a.png"))[None]
+    clean = Explainer(toy_file).predict(images)[0, 2]
+    for (_, curve), lines in table[table["picture"] == "a"].groupby(["method", "curve"]):
+        scores = lines["score"].to_numpy()
+        np.testing.assert_allclose(scores[0 if curve == "deletion" else -1], clean, rtol=1e-4)
+        np.testing.assert_allclose(lines["auc"], metrics.auc(scores), rtol=1e-5)
+        assert lines["fraction"].iloc[0] == 0 and lines["fraction"].iloc[-1] == 1
+
+
+def test_area_lines_are_the_zone_metrics(config, tmp_path, toy_file, root):
+    make_figure(config("areas"), tmp_path)
+    table = pd.read_csv(tmp_path / "small" / "small.csv")
+    explainer = Explainer(toy_file)
+    pixels = np.array(Image.open(root / "a.png"))
+    inputs = explainer.fitted(pixels[None]).numpy()
+    raw = explainer.explain(pixels, 2, "gradcam").raw
+    saliency = explainer.postprocess(raw, [8, 8]).numpy()
+    clean = explainer.predict(inputs)[:, 2]
+    for name, mask in (
+        ("0.5", metrics.top_mask(saliency, 0.5)),
+        ("threshold", metrics.threshold_mask(saliency, 0.5)),
+    ):
+        kept = explainer.predict(metrics.saliency_inputs(inputs, mask))[:, 2]
+        rest = explainer.predict(metrics.context_inputs(inputs, mask))[:, 2]
+        expected = metrics.zone_scores(clean, kept, rest)
+        line = table[
+            (table["picture"] == "a") & (table["method"] == "gradcam") & (table["mask"] == name)
+        ].iloc[0]
+        for zone in ZONES:
+            np.testing.assert_allclose(line[zone], expected[zone][0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    """ImageNet weights that no source has."""
+    import guidedcam_tf.networks.network as network
+
+    def nothing(application):
+        raise InputError(f"no source has ImageNet weights for {application.name}")
+
+    monkeypatch.setattr(network, "load_application", nothing)
+
+
+def test_rows_without_weights_are_left_out_with_one_line(config, tmp_path, no_weights):
+    pictures = [{"file": "a.png", "targets": [1]}]
+    pictures += [{"file": "b.png", "targets": [1], "model": "vgg16"}] * 2
+    with pytest.warns(UserWarning, match="VGG16's weights are not here") as told:
+        files = make_figure(config("comparison", pictures=pictures), tmp_path)
+    assert len([one for one in told if "VGG16" in str(one.message)]) == 1
+    assert json.loads(files[-1].read_text())["left_out"] == [
+        "VGG16's weights are not here, so its part of small is left out"
+    ]
+    assert set(pd.read_csv(tmp_path / "small" / "small.csv")["picture"]) == {"a"}
+
+
+def test_nothing_left_is_an_error(config, tmp_path, no_weights):
+    with (
+        pytest.warns(UserWarning, match="weights"),
+        pytest.raises(InputError, match="nothing left to draw"),
+    ):
+        make_figure(config("guidance", model="vgg16"), tmp_path)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_shipped_configs_are_read_and_have_demo_pictures(file):
+    config = read_figure_config(file, ["root=/elsewhere"])
+    assert config.name == file.stem and config.root == Path("/elsewhere")
+    assert config.pictures and config.demo
+    for picture in (*config.demo, *getattr(config, "demo_context", ())):
+        assert open_picture(picture.file, Path()).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "pie"}, "key kind must be one of guidance, comparison"),
+        ({"colour_map": "viridis"}, "key colour_map"),
+        ({"colours": "jet"}, "key colours is unknown; nearest: colour_map"),
+    ],
+)
+def test_bad_keys_are_named(config, changes, message):
+    with pytest.raises(InputError, match=message):
+        config("guidance", **changes)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("none.png", "none.png does not exist; --set root=FOLDER"),
+        ("skimage:dog", "photograph 'dog' is not known"),
+        ("skimage:coffee+cat/cat", "as many photographs on each line"),
+    ],
+)
+def test_missing_pictures_are_named(file, message, root):
+    with pytest.raises(InputError, match=message):
+        open_picture(file, root)
+
+
+def test_without_scikit_image_the_demo_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.data", None)
+    with pytest.raises(InputError, match=r"pip install 'guidedcam-tf\[demo\]'"):
+        open_picture("skimage:coffee", Path())
+
+
+def test_photographs_lie_side_by_side_and_in_lines():
+    both = open_picture("skimage:coffee+chelsea/chelsea+coffee", Path())
+    assert both.shape == (600, 600, 3)
+    np.testing.assert_array_equal(both[:300, :300], both[300:, 300:])
+    assert np.abs(both[:300, :300].astype(int) - both[:300, 300:]).mean() > 10
+
+
+@pytest.fixture
+def guidedcam(monkeypatch, capsys):
+    """Run the command line in this process: its exit code, and what it printed."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["guidedcam", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        return left.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def test_the_commands_make_a_figure_and_its_report(config, guidedcam, tmp_path):
+    config("guidance")
+    file, out = tmp_path / "small.yaml", tmp_path / "runs"
+    settings = ["--set", "name=other", "--set", "colour_map=jet"]
+    code, printed, _ = guidedcam("figure", file, *settings, "--out", out)
+    assert code == 0
+    assert all(Path(line).exists() for line in printed.split())
+    manifest = json.loads((out / "other" / "manifest.json").read_text())
+    assert manifest["config"]["colour_map"] == "jet"
+    code, printed, _ = guidedcam("report", out / "other", "--out", out / "report.html")
+    assert (code, printed.strip()) == (0, str(out / "report.html"))
+    assert 'alt="Figure other (guidance) of' in (out / "report.html").read_text("utf-8")
+
+
+def test_mistakes_end_with_2_and_one_line(config, guidedcam, tmp_path):
+    config("guidance")
+    code, _, told = guidedcam("figure", tmp_path / "small.yaml", "--set", "root=/nowhere")
+    assert code == 2 and "--set root=FOLDER" in told and "Traceback" not in told
+    code, _, told = guidedcam("figure", tmp_path / "small.yaml", "--demo")
+    assert code == 2 and "figure small has no demo" in told
+    code, _, told = guidedcam("figure", tmp_path / "none.yaml")
+    assert code == 2 and "cannot be read" in told
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_each_figure_has_a_short_script(number):
+    script = CONFIGS.parent / "scripts" / f"reproduce_figure{number}.py"
+    assert len(script.read_text().splitlines()) < 50
+    assert f"reproduce.figure({number})" in script.read_text()
+
+
+def test_a_script_takes_the_commands_arguments():
+    script = CONFIGS.parent / "scripts" / "reproduce_figure1.py"
+    done = subprocess.run(
+        [sys.executable, script, "--set", "root=/nowhere", "--set", "model=none"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "picture /nowhere/demo/images" in done.stderr
