@@ -28,6 +28,7 @@ from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks import open_network
@@ -277,7 +278,7 @@ class Explainer:
     def _run(
         self, method: Method, images: np.ndarray, ids: np.ndarray, scores: tuple[Score, ...]
     ) -> dict[str, np.ndarray]:
-        self._tell()
+        self._tell(method)
         try:
             result = self.kernel(method, scores)(self.fitted(images), tf.constant(ids))
         except Exception as error:  # TensorFlow wraps what is raised while it compiles.
@@ -286,15 +287,17 @@ class Explainer:
             raise behind from None
         return {name: tensor.numpy() for name, tensor in result.items()}
 
-    def _tell(self) -> None:
-        if self.view.pools_globally and not self._told:
+    def _tell(self, method: Method) -> None:
+        """Say once that methods of one gradient coincide at this layer."""
+        one_gradient = isinstance(method, GradientMethod)
+        if one_gradient and self.view.pools_globally and not self._told:
+            self._told = True
             warnings.warn(
                 f"{self.network.name} pools globally after {self.layer}, so the gradient there is "
                 "constant in space: gradcam, xgradcam and hirescam agree, and guided is gradcam "
                 "squared. An earlier layer tells them apart.",
                 stacklevel=4,
             )
-        self._told = True
 
     def fitted(self, images: np.ndarray) -> tf.Tensor:
         """Bring pictures `[N, H, W, C]` to the network's size, float32 in their own range."""

@@ -30,7 +30,8 @@ class Explanation:
         targets: The class indices, int64 `[T]`.
         names: The classes' names.
         wnids: The classes' WordNet identifiers, empty where they are not ImageNet's.
-        probabilities: The classes' softmax probabilities, float32 `[T]`.
+        probabilities: The classes' probabilities, float32 `[T]`: softmax's, or sigmoid's where the
+            network ends in one. For a target that is a function, its value.
         model: The network's name.
         layer: The layer that was explained.
         method: The method's name.

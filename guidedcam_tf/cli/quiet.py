@@ -21,6 +21,8 @@ def import_tensorflow() -> None:
             import tensorflow as tf
 
             tf.constant(0)
+            # Its retracing detector takes the kernels of several methods for one function's.
+            tf.get_logger().setLevel("ERROR")
         finally:
             os.dup2(kept, 2)
             os.close(kept)

@@ -64,7 +64,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
         data_set = select(data_set, data_set.ids[:limit])
     if not data_set.samples:
         raise InputError(f"data set {config.data.root} has no picture to evaluate")
-    methods = dict(_method(entry) for entry in config.methods)
+    methods = dict(labelled_method(entry) for entry in config.methods)
     explainer = Explainer(
         config.model,
         layer=config.layer,
@@ -112,7 +112,8 @@ def open_data(config: DataConfig, seed: int) -> DataSet:
     return found if config.sample is None else draw(found, config.sample, seed)
 
 
-def _method(entry: str | MethodConfig) -> tuple[str, Method]:
+def labelled_method(entry: str | MethodConfig) -> tuple[str, Method]:
+    """Return what a table calls an entry of `methods`, and the method."""
     if isinstance(entry, str):
         return entry, get_method(entry)
     options = ", ".join(f"{key}={value}" for key, value in entry.options.items())

@@ -27,6 +27,7 @@ from guidedcam_tf.data import overlay
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.run import labelled_method
 from guidedcam_tf.evaluation.run import open_data
 from guidedcam_tf.evaluation.run import read_rows
 from guidedcam_tf.explainer import Explainer
@@ -278,21 +279,13 @@ def _painter(config: EvaluationConfig) -> tuple[Any, str]:
     except InputError as error:
         first = str(error).splitlines()[0]
         return None, f"The cases are listed without pictures: {first}"
-    options: dict[str, tuple[str, dict[str, Any]]] = {}
-    for entry in config.methods:
-        if isinstance(entry, str):
-            options[entry] = entry, {}
-        else:
-            listed = ", ".join(f"{key}={value}" for key, value in entry.options.items())
-            label = f"{entry.name} ({listed})" if listed else entry.name
-            options[label] = entry.name, entry.options
+    methods = dict(labelled_method(entry) for entry in config.methods)
 
     def draw(method: str, record: dict[str, Any]) -> Drawing | None:
-        if record["image"] not in samples or method not in options:
+        if record["image"] not in samples or method not in methods:
             return None
-        name, chosen = options[method]
         pixels = read_picture(samples[record["image"]].picture)
-        explanation = explainer.explain(pixels, int(record["target"]), name, **chosen)
+        explanation = explainer.explain(pixels, int(record["target"]), methods[method])
         saliency = explanation.maps[0]
         image = Image.fromarray(np.hstack([pixels, overlay(pixels, saliency)]))
         words = (

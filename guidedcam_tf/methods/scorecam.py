@@ -16,11 +16,9 @@ from guidedcam_tf.methods.base import check_count
 from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.baselines import baseline_inputs
 from guidedcam_tf.methods.channels import scores_by_channel
 from guidedcam_tf.networks import LayerView
-
-BLUR_SIZE = 11
-BLUR_SIGMA = 5.0
 
 
 @dataclass(frozen=True)
@@ -114,15 +112,9 @@ class ScoreCAM(Method):
         self, view: LayerView, images: tf.Tensor, class_ids: tf.Tensor
     ) -> tf.Tensor:
         """f_c(x_b), float32 `[N, T]`; zero where there is no baseline."""
-        preprocess = view.network.preprocess
         if self.baseline == "none":
             return tf.zeros_like(class_ids, tf.float32)
-        if self.baseline == "black":
-            inputs = preprocess(tf.zeros_like(images))
-        elif self.baseline == "mean":
-            inputs = tf.zeros_like(preprocess(images))
-        else:
-            inputs = preprocess(_blurred(images))
+        inputs = baseline_inputs(view.network, images, self.baseline)
         return self._scores(view, view.forward(inputs)[1], class_ids)
 
     def _weights(self, scores: tf.Tensor, baseline: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
@@ -131,11 +123,3 @@ class ScoreCAM(Method):
         if self.normalize_weights == "channel_softmax":
             increases = tf.nn.softmax(tf.where(live, increases, increases.dtype.min))
         return tf.where(live, increases, 0.0)
-
-
-def _blurred(images: tf.Tensor) -> tf.Tensor:
-    planes = tf.map_fn(
-        lambda plane: ops.gaussian_smooth(plane, size=BLUR_SIZE, sigma=BLUR_SIGMA),
-        tf.transpose(images, [3, 0, 1, 2]),
-    )
-    return tf.transpose(planes, [1, 2, 3, 0])

@@ -18,6 +18,9 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER_BYTES = 33
 """A PNG's signature and its first chunk, which holds the size in bytes 16 to 23."""
 
+DECODED_TOGETHER = 4
+"""Pictures of one request that are decoded at a time; each may be as large as the limit."""
+
 
 def check(condition: tf.Tensor, message: str, *values: tf.Tensor) -> tf.Operation:
     """Fail the request unless a condition holds; each `{}` of the message shows a value."""
@@ -110,7 +113,7 @@ def decode(
         return finish(_decode_one(*row, max_pixels))
 
     rows = (check_not_empty(image_bytes), tf.range(tf.size(image_bytes)))
-    return tf.map_fn(one, rows, fn_output_signature=finished)
+    return tf.map_fn(one, rows, fn_output_signature=finished, parallel_iterations=DECODED_TOGETHER)
 
 
 def _decode_one(encoded: tf.Tensor, index: tf.Tensor, max_pixels: int) -> tf.Tensor:
