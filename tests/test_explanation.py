@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from PIL import Image
 
 import guidedcam_tf as gcam

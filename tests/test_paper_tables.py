@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from conftest import REPOSITORY
+from common import REPOSITORY
 
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.metrics import METRICS

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import build_toy
+from common import build_toy
 
 import guidedcam_tf as gcam
 from guidedcam_tf.methods import METHODS

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import build_toy
+from common import build_toy
 
 import guidedcam_tf as gcam
 from guidedcam_tf.data import overlay

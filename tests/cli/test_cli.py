@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from PIL import Image
 
 from guidedcam_tf.cli import main

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import build_toy
+from common import build_toy
 from PIL import Image
 
 from guidedcam_tf.cli import main

@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import REPOSITORY
+from common import REPOSITORY
 
 
 def test_the_how_to_runs(resnet50, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import yaml
-from conftest import build_toy
+from common import build_toy
 from PIL import Image
 
 from guidedcam_tf import metrics

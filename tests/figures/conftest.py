@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))

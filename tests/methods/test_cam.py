@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from methods.one_pass import check_flat_pictures
 from methods.one_pass import check_pictures_and_targets_are_apart
 from methods.one_pass import check_ranks_and_logits

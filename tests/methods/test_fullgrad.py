@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from methods.fullgrad_numpy import SlowFullGrad
 from methods.fullgrad_numpy import aggregate
 from methods.recording import Record

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from methods.one_pass import HEADS
 from methods.one_pass import apply
 from methods.one_pass import check_against_loops

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import build_toy
+from common import build_toy
 from methods.one_pass import FORMULAS
 from methods.one_pass import HEADS
 from methods.one_pass import together

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 
 from guidedcam_tf.networks.biases import bias_of
 from guidedcam_tf.networks.biases import biased_steps

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import build_toy
+from common import build_toy
 from methods.toy_numpy import ToyNumpy
 
 import guidedcam_tf as gcam

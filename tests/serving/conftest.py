@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import build_toy
+from common import build_toy
 from serving.local_server import Server
 
 import guidedcam_tf as gcam

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import build_toy
+from common import build_toy
 
 import guidedcam_tf as gcam
 from guidedcam_tf.serving.check import check_export

@@ -1,7 +1,7 @@
 """configs/serving: the files that tensorflow_model_server reads, parsed as it parses them."""
 
 import pytest
-from conftest import REPOSITORY
+from common import REPOSITORY
 from google.protobuf import descriptor_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf import message_factory

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import build_toy
+from common import build_toy
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 import guidedcam_tf as gcam

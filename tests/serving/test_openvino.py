@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import build_toy
+from common import build_toy
 from PIL import Image
 
 import guidedcam_tf as gcam

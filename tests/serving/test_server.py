@@ -10,7 +10,7 @@ import urllib.request
 import grpc
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from common import REPOSITORY
 from PIL import Image
 from serving.encoding import decoded
 from serving.encoding import encode

@@ -1,0 +1,33 @@
+"""Small networks and places that the tests share."""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("GUIDEDCAM_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+def build_toy(head="gap", *, bias=True, size=8, classes=3, dtype=None, activation="softmax"):
+    """A network of two convolutions, seeded, whose maps are 4 x 4 at layer `conv2`."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    inputs = keras.Input((size, size, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1", dtype=dtype)(inputs)
+    x = layers.MaxPooling2D(2, name="pool1", dtype=dtype)(x)
+    x = layers.Conv2D(5, 3, padding="same", activation="relu", name="conv2", dtype=dtype)(x)
+    if head == "gap":
+        x = layers.GlobalAveragePooling2D(name="gap", dtype=dtype)(x)
+    else:
+        x = layers.Flatten(name="flatten", dtype=dtype)(x)
+        x = layers.Dense(6, activation="relu", name="fc", dtype=dtype)(x)
+    outputs = layers.Dense(classes, activation=activation, name="scores", dtype=dtype)(x)
+    model = keras.Model(inputs, outputs, name=f"toy_{head}")
+    if bias:
+        generator = np.random.default_rng(5)
+        for variable in model.weights:
+            if variable.name == "bias":
+                variable.assign(0.1 * generator.normal(size=variable.shape))
+    return model
