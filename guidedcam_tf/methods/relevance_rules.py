@@ -136,8 +136,7 @@ def _bias_of_both_halves(call: Call) -> tf.Tensor | float:
     layer = call.layer
     if layer.bias is None or call.conv_bias == "none":
         return 0.0
-    bias = 2.0 * tf.cast(layer.bias, tf.float32)
-    return bias[:, None, None] if layer.data_format == "channels_first" else bias
+    return 2.0 * tf.cast(layer.bias, tf.float32)
 
 
 def batch_normalization(call: Call) -> PassBack:

@@ -76,7 +76,6 @@ LINEAR = {
     "conv dilation": (lambda: layers.Conv2D(2, 3, dilation_rate=2), (5, 5, 2)),
     "conv groups": (lambda: layers.Conv2D(4, 2, groups=2), (3, 3, 4)),
     "conv without bias": (lambda: layers.Conv2D(3, 1, use_bias=False), (3, 3, 4)),
-    "conv channels first": (lambda: layers.Conv2D(3, 2, data_format="channels_first"), (2, 4, 4)),
     "depthwise": (
         lambda: layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"),
         (4, 4, 3),
@@ -101,7 +100,7 @@ def test_z_plus_is_shares_of_the_positive_products(name, conv_bias, nonnegative,
     constant = np.zeros(outputs.shape[1:])
     if layer.bias is not None and conv_bias == "twice" and "conv" in type(layer).__name__.lower():
         bias = 2 * np.asarray(layer.bias, np.float64)
-        constant += bias[:, None, None] if "first" in name else bias
+        constant += bias
     (found,) = pass_back(step, [inputs], relevance, nonnegative=nonnegative, conv_bias=conv_bias)
     for x, r, share in zip(inputs, relevance, found, strict=True):
         positive = np.maximum(matrix * x.ravel(), 0)
