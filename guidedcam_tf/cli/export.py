@@ -71,9 +71,20 @@ def export(
 def _check(
     folder: Path, model: str, weights: str | Path, preprocess: str | None, pictures: list[Path]
 ) -> None:
+    from guidedcam_tf.explainer import Explainer
+    from guidedcam_tf.ops import Postprocessing
+    from guidedcam_tf.serving import saved_model
     from guidedcam_tf.serving.check import check_export
 
-    rows = check_export(folder, model, weights=weights, preprocess=preprocess, pictures=pictures)
+    manifest = saved_model.read_manifest(saved_model.served_version(folder))
+    explainer = Explainer(
+        model,
+        layer=manifest["layer"],
+        weights=weights,
+        preprocess=preprocess,
+        postprocessing=Postprocessing(**manifest["postprocessing"]),
+    )
+    rows = check_export(folder, explainer, pictures)
     print_table(
         ("runtime", "signature", "output", "largest difference", "allowed", ""),
         [

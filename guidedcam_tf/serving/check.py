@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pickle
 import subprocess
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from PIL import Image
 
@@ -28,11 +26,11 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
-from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.serving import fresh_process
 from guidedcam_tf.serving import openvino
 from guidedcam_tf.serving.endpoints import TOP
-from guidedcam_tf.serving.saved_model import MANIFEST
+from guidedcam_tf.serving.saved_model import describe
+from guidedcam_tf.serving.saved_model import read_manifest
 from guidedcam_tf.serving.saved_model import served_version
 
 SAME = 1e-5
@@ -73,12 +71,7 @@ class Comparison:
 
 
 def check_export(
-    folder: str | os.PathLike[str],
-    model: keras.Model | str = "resnet50",
-    *,
-    weights: str | os.PathLike[str] | None = "imagenet",
-    preprocess: Any = None,
-    pictures: Sequence[Picture] = (),
+    folder: str | os.PathLike[str], explainer: Explainer, pictures: Sequence[Picture] = ()
 ) -> list[Comparison]:
     """Compare an export with the live `Explainer`, and in OpenVINO too where that is installed.
 
@@ -86,31 +79,21 @@ def check_export(
 
     Args:
         folder: The export, or the model's folder for its highest version.
-        model: What was exported, as in `Explainer`; layer and method are read from the export.
-        weights: As in `Explainer`.
-        preprocess: As in `Explainer`.
+        explainer: What was exported; the method is read from the export.
         pictures: Pictures to compare on; by default a test card.
 
     Returns:
         A comparison for each runtime, signature and output.
 
     Raises:
-        InputError: If there is no export, it is of another model, or it does not run.
+        InputError: If there is no export, it is of another network, layer or post-processing, or
+            it does not run.
     """
     version = served_version(folder)
-    manifest = json.loads((version / MANIFEST).read_text("utf-8"))
-    explainer = Explainer(
-        model,
-        weights=weights,
-        preprocess=preprocess,
-        layer=manifest["layer"],
-        postprocessing=Postprocessing(**manifest["postprocessing"]),
-    )
-    if explainer.network.name != manifest["model"]:
-        raise InputError(
-            f"{version} was made of {manifest['model']!r}; received model "
-            f"{explainer.network.name!r}"
-        )
+    manifest = read_manifest(version)
+    for what, value in describe(explainer).items():
+        if manifest[what] != value:
+            raise InputError(f"{version} has {what} {manifest[what]!r}; received {value!r}")
     method = get_method(manifest["method"], **manifest["options"])
     pixels = [read_picture(picture) for picture in pictures] or [test_card()]
     cases = [
@@ -167,7 +150,7 @@ def _cases(
     fitted = network.fit(np.stack([picture, picture])).numpy()
     probabilities = explainer.predict(fitted)
     ranking = np.argsort(-probabilities[0], kind="stable")
-    targets = ranking[:2].astype(np.int32)
+    targets = ranking[[0, min(1, len(ranking) - 1)]].astype(np.int32)
     maps = explainer.maps(fitted, targets, method)
     explained = {
         "saliency": maps,

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
@@ -72,7 +73,7 @@ def export(
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise InputError(f"{name} must be a whole number from {least}; received {value!r}")
     endpoints = Endpoints(explainer, chosen, colour_map, max_pixels, merge)
-    signatures = endpoints.signatures()
+    signatures = _traced(endpoints)
     output_folder(target.parent)
     with writing(target) as temporary:
         _save(signatures, explainer.network.classes.names, temporary)
@@ -132,6 +133,11 @@ def served_version(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
+def read_manifest(version: Path) -> dict[str, Any]:
+    """What an export was made of, from its folder."""
+    return json.loads((version / MANIFEST).read_text("utf-8"))
+
+
 def _next_version(base: Path) -> Path:
     return base / str(1 + max(_versions(base), default=0))
 
@@ -145,8 +151,22 @@ def _number(path: Path) -> int | None:
     return int(path.name) if re.fullmatch("[0-9]+", path.name) else None
 
 
+def describe(explainer: Explainer) -> dict[str, Any]:
+    """What of an explainer decides its maps, for the manifest."""
+    return {
+        "model": explainer.network.name,
+        "layer": explainer.layer,
+        "postprocessing": asdict(explainer.postprocessing),
+    }
+
+
 def _check_explainer(explainer: Explainer) -> None:
     network = explainer.network
+    if len(network.graph.output_shape) != 2:
+        raise InputError(
+            f"the output of {network.name!r} is {network.graph.output_shape}, and an export "
+            "explains classes; expected [N, classes]"
+        )
     if None in network.input_size:
         raise InputError(
             f"{network.name} takes pictures of any size, and an export needs one; "
@@ -157,6 +177,15 @@ def _check_explainer(explainer: Explainer) -> None:
             f"an export squashes pictures to {network.input_size}; received an explainer with "
             f"fit={explainer.fit!r}"
         )
+
+
+def _traced(endpoints: Endpoints) -> Signatures:
+    try:
+        return endpoints.signatures()
+    except Exception as error:  # TensorFlow wraps what is raised while it compiles.
+        if (behind := input_error_behind(error)) is None:
+            raise
+        raise behind from None
 
 
 def _save(signatures: Signatures, names: Sequence[str], folder: Path) -> None:
@@ -173,12 +202,10 @@ def _write_extra(endpoints: Endpoints, signatures: Signatures, folder: Path, mod
     folder.mkdir()
     write_warm_up(folder / WARM_UP, model, signatures, explainer.network.input_size, WARM_UP_SIZES)
     manifest = {
-        "model": explainer.network.name,
+        **describe(explainer),
         "weights": explainer.network.weights.source,
-        "layer": explainer.layer,
         "method": method.name,
         "options": asdict(method),
-        "postprocessing": asdict(explainer.postprocessing),
         "colour_map": endpoints.colour_map,
         "max_pixels": endpoints.max_pixels,
         "merge": endpoints.merge,

@@ -20,6 +20,7 @@ from guidedcam_tf.methods import get_method
 from guidedcam_tf.serving import fresh_process
 from guidedcam_tf.serving.check import NEXT_COLOUR
 from guidedcam_tf.serving.check import answers_of
+from guidedcam_tf.serving.check import check_export
 
 BATCHES = (1, 3, 16)
 
@@ -170,6 +171,47 @@ def test_a_grey_network(pictures, tmp_path):
     np.testing.assert_allclose(answer["saliency"], expected, atol=1e-5)
     drawn = Image.open(io.BytesIO(answer["overlay_png_bytes"].numpy()[0]))
     assert (drawn.size, drawn.mode) == ((8, 8), "RGB")
+
+
+def small(outputs, activation, extra=None):
+    """A small network; with `extra`, a second input of as many numbers."""
+    inputs = keras.Input((8, 8, 3), name="picture")
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    x = keras.layers.Flatten()(x)
+    everything = [inputs]
+    if extra is not None:
+        everything.append(keras.Input((extra,), name="numbers"))
+        x = keras.layers.Concatenate()([x, everything[1]])
+    scores = keras.layers.Dense(outputs, activation=activation)(x)
+    return keras.Model(everything, scores)
+
+
+OTHERS = {
+    "labels that do not exclude each other": lambda: gcam.Explainer(small(3, "sigmoid")),
+    "one output": lambda: gcam.Explainer(small(1, "sigmoid")),
+    "another input that is fixed": lambda: gcam.Explainer(
+        small(7, "softmax", extra=2), input="picture", fixed_inputs={"numbers": np.ones(2)}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_kinds_of_classifiers(kind, pictures, tmp_path):
+    explainer = OTHERS[kind]()
+    signatures = tf.saved_model.load(str(gcam.export(explainer, tmp_path / "net"))).signatures
+    images = of_one_size(pictures[:3])
+    fitted = explainer.network.fit(images).numpy()
+    probabilities = explainer.predict(fitted)
+    best = probabilities.argmax(axis=1)
+    predicted = signatures["predict"](images=tf.constant(images, tf.float32))
+    np.testing.assert_allclose(predicted["probabilities"], probabilities, atol=1e-5)
+    answer = signatures["explain_uint8"](images=images, class_ids=tf.constant([-1, -1, 0]))
+    targets = np.array([best[0], best[1], 0])
+    np.testing.assert_array_equal(answer["target"], targets)
+    np.testing.assert_allclose(answer["probability"], probabilities[range(3), targets], atol=1e-5)
+    np.testing.assert_allclose(answer["saliency"], explainer.maps(fitted, targets), atol=1e-5)
+    assert answer["top5_indices"].shape == (3, min(5, probabilities.shape[1]))
+    assert all(row.right for row in check_export(tmp_path / "net", explainer))
 
 
 def test_the_fresh_process_cannot_import_the_package():

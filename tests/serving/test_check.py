@@ -10,8 +10,7 @@ from guidedcam_tf.serving.check import check_export
 
 
 def test_an_export_agrees_with_the_live_explainer(toy_export, toy_explainer, pictures):
-    model = toy_explainer.network.model
-    rows = check_export(toy_export.parent, model, preprocess="torch", pictures=pictures[:2])
+    rows = check_export(toy_export.parent, toy_explainer, pictures[:2])
     assert {row.signature for row in rows if row.runtime == "TensorFlow"} == {
         "serving_default",
         "explain",
@@ -27,7 +26,7 @@ def test_an_export_agrees_with_the_live_explainer(toy_export, toy_explainer, pic
 
 
 def test_another_preprocessing_is_seen(toy_export, toy_explainer):
-    rows = check_export(toy_export, toy_explainer.network.model, preprocess="tf")
+    rows = check_export(toy_export, gcam.Explainer(toy_explainer.network.model, preprocess="tf"))
     wrong = {(row.runtime, row.signature, row.output) for row in rows if not row.right}
     assert ("TensorFlow", "explain", "saliency") in wrong
     assert ("OpenVINO f32", "explain", "saliency") in wrong
@@ -39,13 +38,28 @@ def test_an_export_that_does_not_load_is_said_so(toy_export, toy_explainer, tmp_
     shutil.copytree(toy_export, broken)
     (broken / "variables" / "variables.index").unlink()
     with pytest.raises(gcam.InputError, match="does not run in a fresh process"):
-        check_export(broken, toy_explainer.network.model, preprocess="torch")
+        check_export(broken, toy_explainer)
 
 
 def test_what_openvino_cannot_convert_is_noted_and_the_rest_is_checked(tmp_path):
-    model = build_toy("gap")
-    folder = gcam.export(gcam.Explainer(model), tmp_path / "toy", "eigencam")
+    explainer = gcam.Explainer(build_toy("gap"))
+    folder = gcam.export(explainer, tmp_path / "toy", "eigencam")
     with pytest.warns(UserWarning, match="not compared in OpenVINO: .*SelfAdjointEigV2"):
-        rows = check_export(folder, model)
+        rows = check_export(folder, explainer)
     assert {row.runtime for row in rows} == {"TensorFlow"}
     assert all(row.right for row in rows)
+
+
+DIFFERENT = {
+    "model 'toy_flatten'; received 'toy_gap'": lambda: gcam.Explainer(build_toy("gap")),
+    "layer 'conv2'; received 'conv1'": lambda: gcam.Explainer(build_toy("flatten"), layer="conv1"),
+    "postprocessing .*received .*'smoothing_sigma': 0.8": lambda: gcam.Explainer(
+        build_toy("flatten"), postprocessing="paper"
+    ),
+}
+
+
+@pytest.mark.parametrize("message", DIFFERENT)
+def test_another_explainer_is_refused(toy_export, message):
+    with pytest.raises(gcam.InputError, match=message):
+        check_export(toy_export, DIFFERENT[message]())

@@ -112,6 +112,14 @@ def test_versions_are_counted_and_never_overwritten(explainer, tmp_path):
     assert (record["method"], record["layer"], record["model"]) == ("gradcam", "conv2", "toy_gap")
 
 
+def test_versions_are_numbers_not_words(tmp_path):
+    for name in ("9", "10", "2", "latest"):
+        (tmp_path / name / saved_model.EXTRA).mkdir(parents=True)
+        (tmp_path / name / saved_model.MANIFEST).touch()
+    assert saved_model.served_version(tmp_path) == tmp_path / "10"
+    assert saved_model.free_version(tmp_path) == tmp_path / "11"
+
+
 def test_an_export_that_fails_leaves_nothing(explainer, tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("no space left on device")
@@ -175,7 +183,28 @@ def any_size():
     )
 
 
+def without_gradient():
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(inputs)
+    x = keras.layers.Lambda(lambda x: tf.cast(x > 0, tf.float32), name="gate")(x)
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+
+
+def segments():
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(2, 1)(x), name="segments")
+
+
 BAD = {
+    "gradient": (
+        lambda path: gcam.export(gcam.Explainer(without_gradient(), layer="conv"), path),
+        "no gradient of the scores reaches layer 'conv': layer 'gate'",
+    ),
+    "segments": (
+        lambda path: gcam.export(gcam.Explainer(segments(), layer="conv"), path),
+        "the output of 'segments' is .*, and an export explains classes",
+    ),
     "any size": (lambda path: gcam.export(gcam.Explainer(any_size()), path), "any takes pictures"),
     "crop": (
         lambda path: gcam.export(gcam.Explainer(build_toy(), fit="crop"), path),
