@@ -90,8 +90,9 @@ class Endpoints:
         """Classify pictures, RGB in 0..255 `[N, H, W, C]`."""
         network = self.explainer.network
         fitted = network.fit(check_images(images, self.max_pixels))
-        probabilities = network.probabilities(network.logits(fitted))
-        return {"probabilities": probabilities, **self._top(probabilities)}
+        logits = network.logits(fitted)
+        probabilities = network.probabilities(logits)
+        return {"probabilities": probabilities, **self._top(logits, probabilities)}
 
     @property
     def _classes(self) -> int:
@@ -107,19 +108,20 @@ class Endpoints:
             "saliency": self.explainer.postprocessing(result["saliency"][:, 0], size),
             "target": target,
             "probability": tf.gather(probabilities, target, batch_dims=1),
-            **self._top(probabilities),
+            **self._top(result["logits"], probabilities),
         }
         if "guidance" in self.method.outputs:
             outputs["guidance"] = result["guidance"][:, 0]
         return outputs
 
-    def _top(self, probabilities: tf.Tensor) -> Outputs:
-        highest, indices = tf.math.top_k(probabilities, min(TOP, self._classes))
+    def _top(self, logits: tf.Tensor, probabilities: tf.Tensor) -> Outputs:
+        """The best classes by their logits, as many probabilities may round to 0 or to 1."""
+        indices = tf.math.top_k(logits, min(TOP, self._classes)).indices
         names = tf.constant(self.explainer.network.classes.names)
         return {
             "top5_indices": indices,
             "top5_names": tf.gather(names, indices),
-            "top5_probabilities": highest,
+            "top5_probabilities": tf.gather(probabilities, indices, batch_dims=1),
         }
 
     def _decoded(self, image_bytes: tf.Tensor) -> tf.Tensor:
