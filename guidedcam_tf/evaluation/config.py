@@ -78,10 +78,13 @@ class PaperConfig(Strict):
 
 
 class MethodConfig(Strict):
-    """A method with options."""
+    """A method with options, or on a part of the pictures."""
 
     name: str
     options: dict[str, Any] = {}
+    pictures: int | None = Field(
+        default=None, ge=1, description="Draw so many of the pictures with the run's seed."
+    )
 
 
 class Protocol(Strict):
@@ -116,6 +119,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     "gradcampp": {"mask": {"kind": "soft"}},
     "scorecam": {"mask": {"kind": "top", "value": 0.5}},
     "torchray": {"tolerance": TOLERANCE, "pointing_truth": "boxes", "mask": {"kind": "otsu"}},
+    "union": {"object_class": "top1"},
 }
 """Named protocols: the keys in which they differ from the defaults."""
 
@@ -135,7 +139,7 @@ class EvaluationConfig(Strict):
     fit: Literal["squash", "crop"] = "squash"
     methods: tuple[str | MethodConfig, ...] = Field(min_length=1)
     metrics: tuple[MetricName, ...] = Field(min_length=1)
-    preset: Literal["paper", "gradcampp", "scorecam", "torchray"] = "paper"
+    preset: Literal["paper", "gradcampp", "scorecam", "torchray", "union"] = "paper"
     protocol: Protocol = Protocol()
     paper: PaperConfig | None = Field(
         default=None, description="The paper's table that stands beside the results."
@@ -157,7 +161,8 @@ def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -
     """Read a configuration.
 
     Args:
-        path: A YAML file.
+        path: A YAML file. With a key `extends` it holds only what differs from another file, which
+            the key names from this one's folder.
         model: What it must be.
         settings: Changes as `"key.key=value"`, the value in YAML.
 
@@ -165,18 +170,9 @@ def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -
         InputError: If the file or a setting cannot be read, or if a key is unknown, missing, or of
             another type. The message names the key's path, and the nearest keys.
     """
-    try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"config {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise InputError(f"config {path} must hold keys and values; received {raw!r}")
+    raw = _read(path)
     for setting in settings:
         _apply(raw, setting)
-    if isinstance(raw.get("paper"), dict) and "file" in raw["paper"]:
-        raw["paper"]["file"] = path.parent / str(raw["paper"]["file"])
     preset = PROTOCOLS.get(raw.get("preset", "paper")) if "protocol" in model.model_fields else None
     if preset is not None and isinstance(raw.get("protocol", {}), dict):
         raw["protocol"] = {**preset, **raw.get("protocol", {})}
@@ -185,6 +181,25 @@ def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -
     except ValidationError as error:
         lines = [_explain(problem, model) for problem in error.errors()]
         raise InputError(f"config {path}: " + "; ".join(lines)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"config {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"config {path} must hold keys and values; received {raw!r}")
+    if isinstance(raw.get("paper"), dict) and "file" in raw["paper"]:
+        raw["paper"]["file"] = path.parent / str(raw["paper"]["file"])
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if (path.parent / str(base)).resolve() == path.resolve():
+        raise InputError(f"config {path} extends itself")
+    return {**_read(path.parent / str(base)), **raw}
 
 
 def _apply(raw: dict[str, Any], setting: str) -> None:

@@ -35,9 +35,19 @@ UNMAPPED = "no ImageNet class"
 
 @dataclass(frozen=True)
 class Group:
-    """Methods that are computed together, by their labels in the tables."""
+    """Methods that are computed together, by their labels in the tables.
+
+    Attributes:
+        methods: The methods by their labels.
+        only: The identifiers of the pictures that they are computed on; `None` for all.
+    """
 
     methods: Mapping[str, Method]
+    only: frozenset[str] | None = None
+
+    def covers(self, image: str) -> bool:
+        """Whether the methods are computed on a picture."""
+        return self.only is None or image in self.only
 
     @cached_property
     def method(self) -> Method:
@@ -53,13 +63,27 @@ class Group:
         return {label: str(place) for place, label in enumerate(self.methods)}
 
 
-def group_methods(methods: Mapping[str, Method]) -> list[Group]:
-    """Put the one-pass methods into one group, and each other method into one of its own."""
+def group_methods(
+    methods: Mapping[str, Method], parts: Mapping[str, frozenset[str]] | None = None
+) -> list[Group]:
+    """Put the one-pass methods into one group, and each other method into one of its own.
+
+    Args:
+        methods: The methods by their labels.
+        parts: For the labels that are computed on a part of the pictures, these pictures.
+    """
+    parts = parts or {}
     one_pass = {
-        label: method for label, method in methods.items() if isinstance(method, GradientMethod)
+        label: method
+        for label, method in methods.items()
+        if isinstance(method, GradientMethod) and label not in parts
     }
-    slow = [{label: method} for label, method in methods.items() if label not in one_pass]
-    return [Group(members) for members in ([one_pass] if one_pass else []) + slow]
+    others = [
+        Group({label: method}, parts.get(label))
+        for label, method in methods.items()
+        if label not in one_pass
+    ]
+    return ([Group(one_pass)] if one_pass else []) + others
 
 
 @dataclass(frozen=True)
@@ -117,7 +141,8 @@ class Scorer:
 
     def rows(self, chunk: Chunk, group: Group) -> list[Row]:
         """Explain every pair of a chunk by the methods of a group, and measure the maps."""
-        pairs = [pair for place in range(len(chunk.pictures)) for pair in self._pairs(chunk, place)]
+        covered = [i for i, picture in enumerate(chunk.pictures) if group.covers(picture.id)]
+        pairs = [pair for place in covered for pair in self._pairs(chunk, place)]
         maps = self._raw_maps(chunk, group, [pair for pair in pairs if pair.target >= 0])
         zones = self._zone_rows(chunk, group, pairs, maps)
         objects = [
@@ -155,22 +180,26 @@ class Scorer:
     def _raw_maps(
         self, chunk: Chunk, group: Group, pairs: Sequence[Pair]
     ) -> dict[tuple[str, int, int], np.ndarray]:
-        """Raw maps `[h, w]` by label, place and target; each is computed once."""
-        targets: list[list[int]] = [[] for _ in chunk.pictures]
+        """Raw maps `[h, w]` by label, place and target; each is computed once.
+
+        Pictures with as many targets go through together, so that no target is computed as padding.
+        """
+        targets: dict[int, list[int]] = {}
         for pair in pairs:
-            if pair.target not in targets[pair.place]:
-                targets[pair.place].append(pair.target)
-        width = max((len(listed) for listed in targets), default=0)
-        if not width:
-            return {}
-        ids = np.array([(listed + [0] * width)[:width] for listed in targets], np.int32)
-        result = self._explainer.kernel(group.method)(chunk.images, tf.constant(ids))
-        return {
-            (label, place, target): result[output][place, column].numpy()
-            for label, output in group.outputs.items()
-            for place, listed in enumerate(targets)
-            for column, target in enumerate(listed)
-        }
+            listed = targets.setdefault(pair.place, [])
+            if pair.target not in listed:
+                listed.append(pair.target)
+        found = {}
+        for width in {len(listed) for listed in targets.values()}:
+            places = [place for place, listed in targets.items() if len(listed) == width]
+            ids = tf.constant([targets[place] for place in places], tf.int32)
+            result = self._explainer.kernel(group.method)(tf.gather(chunk.images, places), ids)
+            for label, output in group.outputs.items():
+                maps = result[output].numpy()
+                for row, place in enumerate(places):
+                    for column, target in enumerate(targets[place]):
+                        found[label, place, target] = maps[row, column]
+        return found
 
     def _zone_rows(
         self,

@@ -29,6 +29,7 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.evaluation.paper import paper_values
+from guidedcam_tf.evaluation.protocol import Group
 from guidedcam_tf.evaluation.protocol import Scorer
 from guidedcam_tf.evaluation.protocol import group_methods
 from guidedcam_tf.evaluation.rows import Row
@@ -83,7 +84,8 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
     _claim(folder, identity)
     rows = RowFile(folder)
     scorer = Scorer(explainer, config.protocol, config.metrics, config.batch_size)
-    _compute(data_set, scorer, methods, rows, config.chunk)
+    groups = group_methods(methods, _parts(config, data_set))
+    _compute(data_set, scorer, groups, rows, config.chunk)
     finish(folder, config, methods, explainer, data_set, rows)
     return folder
 
@@ -121,6 +123,15 @@ def labelled_method(entry: str | MethodConfig) -> tuple[str, Method]:
     return label, get_method(entry.name, **entry.options)
 
 
+def _parts(config: EvaluationConfig, data_set: DataSet) -> dict[str, frozenset[str]]:
+    """The pictures of each method that takes a part of them only, by the method's label."""
+    return {
+        labelled_method(entry)[0]: frozenset(draw(data_set, entry.pictures, config.seed).ids)
+        for entry in config.methods
+        if isinstance(entry, MethodConfig) and entry.pictures is not None
+    }
+
+
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
     """Write the resolved configuration, or make sure that the folder's run has the same."""
     file = folder / "config.yaml"
@@ -138,9 +149,8 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def _compute(
-    data_set: DataSet, scorer: Scorer, methods: dict[str, Method], rows: RowFile, size: int
+    data_set: DataSet, scorer: Scorer, groups: list[Group], rows: RowFile, size: int
 ) -> None:
-    groups = group_methods(methods)
     chunks = math.ceil(len(data_set) / size)
     first, skipped_groups = divmod(rows.units_done, len(groups))
     loaded = _in_chunks(load(data_set.samples[first * size :]), size)
@@ -196,7 +206,8 @@ def finish(
     )
     pictures = len(data_set) - len(left_out)
     title = f"{config.name}: {config.model}, {explainer.layer}, {pictures} pictures"
-    write_tables(summary, folder, title=title, notes=_notes(config, explainer))
+    notes = _notes(config, explainer) + _part_notes(config, len(data_set))
+    write_tables(summary, folder, title=title, notes=notes)
     reasons = left_out["note"].str.split(":").str[0].value_counts().sort_index()
     manifest = {
         **environment(),
@@ -240,6 +251,15 @@ def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
             "game) they tie, but for what resampling a squared map changes."
         )
     return notes
+
+
+def _part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
+    return [
+        f"{labelled_method(entry)[0]} is measured on {min(entry.pictures, pictures)} of the "
+        f"pictures, drawn with seed {config.seed}: compare it within its interval only."
+        for entry in config.methods
+        if isinstance(entry, MethodConfig) and entry.pictures is not None
+    ]
 
 
 def _counts(table: pd.DataFrame) -> dict[str, int]:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from common import REPOSITORY
 
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import read_config
+from guidedcam_tf.evaluation.run import labelled_method
 
 GOOD = {
     "name": "try",
@@ -34,6 +36,50 @@ def test_a_preset_sets_keys_and_the_file_wins(tmp_path):
     changes = {"preset": "scorecam", "protocol": {"fill": "black"}}
     protocol = read(tmp_path, changes).protocol
     assert (protocol.mask.kind, protocol.mask.value, protocol.fill) == ("top", 0.5, "black")
+
+
+def test_the_union_preset_looks_at_the_clean_prediction(tmp_path):
+    assert read(tmp_path, {"preset": "union"}).protocol.object_class == "top1"
+
+
+def test_a_config_holds_only_what_differs_from_the_one_it_extends(tmp_path):
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({**GOOD, "seed": 3}))
+    file = tmp_path / "other.yaml"
+    file.write_text("extends: base.yaml\nname: other\nlayer: conv1\n")
+    config = read_config(file, EvaluationConfig)
+    assert (config.name, config.layer, config.seed) == ("other", "conv1", 3)
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [("nowhere.yaml", "nowhere.yaml cannot be read"), ("other.yaml", "other.yaml extends itself")],
+)
+def test_a_config_that_extends_nothing_is_named(tmp_path, base, message):
+    file = tmp_path / "other.yaml"
+    file.write_text(f"extends: {base}\n")
+    with pytest.raises(ValueError, match=message):
+        read_config(file, EvaluationConfig)
+
+
+TABLES = sorted((REPOSITORY / "configs").glob("table[123]_*.yaml"))
+
+
+@pytest.mark.parametrize("file", TABLES, ids=lambda file: file.stem)
+def test_the_tables_configs_have_the_ten_methods_and_the_table_s_metrics(file):
+    config = read_config(file, EvaluationConfig, ["data.root=somewhere"])
+    assert config.name == file.stem
+    methods, rows = paper_table(file.stem[:6])
+    assert [labelled_method(entry)[0] for entry in config.methods] == methods
+    assert set(config.metrics) == rows
+
+
+def paper_table(name):
+    document = yaml.safe_load((REPOSITORY / "configs" / "paper_tables.yaml").read_text())
+    return list(document["methods"]), set(document["tables"][name]["rows"])
+
+
+def test_every_table_has_both_layers_and_vgg16():
+    assert len(TABLES) == 9
 
 
 def test_settings_change_keys(tmp_path):

@@ -14,9 +14,11 @@ from common import build_toy
 from PIL import Image
 
 from guidedcam_tf import metrics
+from guidedcam_tf.data.splits import draw
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import read_config
 from guidedcam_tf.evaluation.run import evaluate
+from guidedcam_tf.evaluation.run import open_data
 from guidedcam_tf.evaluation.run import read_rows
 from guidedcam_tf.explainer import Explainer
 
@@ -136,6 +138,21 @@ def test_a_finished_run_is_not_computed_again(whole, config_file):
     before = (whole / "rows.csv").stat().st_mtime_ns
     evaluate(read(config_file), whole.parent)
     assert (whole / "rows.csv").stat().st_mtime_ns == before
+
+
+def test_a_method_on_a_part_of_the_pictures(whole, config_file, tmp_path):
+    part = "methods=[guided, gradcam, {name: scorecam, pictures: 5}]"
+    folder = evaluate(read(config_file, part), tmp_path)
+    rows, all_rows = read_rows(folder), read_rows(whole)
+    found = rows[rows["method"] == "scorecam"]
+    drawn = draw(open_data(read(config_file).data, 0), 5, 0).ids
+    assert set(found["image"]) == set(drawn) - {"05.png"}
+    for method in ("guided", "scorecam"):
+        keys = ["image", "metric", "area"]
+        mine = rows[rows["method"] == method].set_index(keys)["value"]
+        theirs = all_rows[all_rows["method"] == method].set_index(keys)["value"]
+        np.testing.assert_allclose(mine, theirs[mine.index], atol=1e-6)
+    assert "scorecam is measured on 5 of the pictures" in (folder / "table.md").read_text()
 
 
 def test_another_configuration_is_refused(whole, config_file):
