@@ -1,4 +1,4 @@
-"""The one exception of the package that is the caller's to mend."""
+"""The exceptions of the package that are the caller's to mend."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ class InputError(ValueError):
     The message names the argument, what was expected and what came. The command line prints it as
     one line and exits with 2.
     """
+
+
+class WeightsError(InputError):
+    """Raised where no source has a network's ImageNet weights."""
 
 
 def input_error_behind(error: BaseException) -> InputError | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.files import writing
 
 
 def draw(data_set: DataSet, count: int, seed: int) -> DataSet:
@@ -77,8 +78,10 @@ def write_list(ids: Iterable[str], file: str | os.PathLike[str]) -> str:
     """
     file = Path(file)
     text = _as_text(ids)
-    file.write_text(text, encoding="utf-8", newline="\n")
-    _hash_file(file).write_text(f"{_sha256(text)}  {file.name}\n", encoding="utf-8", newline="\n")
+    line = f"{_sha256(text)}  {file.name}\n"
+    for path, content in ((file, text), (_hash_file(file), line)):
+        with writing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8", newline="\n")
     return _sha256(text)
 
 

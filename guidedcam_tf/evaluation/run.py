@@ -23,6 +23,7 @@ from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.data.splits import select
+from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import DataConfig
 from guidedcam_tf.evaluation.config import EvaluationConfig
@@ -53,8 +54,8 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
         limit: Take only this many of the pictures.
 
     Returns:
-        The run's folder, with `config.yaml`, `manifest.json`, `rows.csv`, `table.csv`, `table.md`
-        and `table.tex`.
+        The run's folder, with `config.yaml`, `pictures.txt` and its SHA-256, `rows.csv`,
+        `manifest.json`, `table.csv`, `table.md` and `table.tex`.
 
     Raises:
         InputError: If the data set, the network or a method cannot be had, or if the folder holds
@@ -82,6 +83,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
         "pictures_sha256": list_sha256(data_set.ids),
     }
     _claim(folder, identity)
+    write_list(data_set.ids, folder / "pictures.txt")
     rows = RowFile(folder)
     scorer = Scorer(explainer, config.protocol, config.metrics, config.batch_size)
     groups = group_methods(methods, _parts(config, data_set))

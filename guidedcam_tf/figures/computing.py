@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from guidedcam_tf import metrics
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.evaluation.protocol import group_methods
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
@@ -42,7 +43,6 @@ from guidedcam_tf.figures.guidance import draw_guidances
 from guidedcam_tf.figures.pictures import open_picture
 from guidedcam_tf.figures.pictures import picture_name
 from guidedcam_tf.methods import get_method
-from guidedcam_tf.networks.applications import APPLICATIONS
 from guidedcam_tf.progress import progress
 
 ZONES = ("saliency_drop", "context_drop", "saliency_increase", "context_increase")
@@ -97,14 +97,12 @@ class Networks:
     def _open(self, model: str) -> Explainer | None:
         try:
             return Explainer(model, postprocessing=self._config.postprocessing)
-        except InputError:
-            if model not in APPLICATIONS:
-                raise
-        title = style.network_title(model)
-        line = f"{title}'s weights are not here, so its part of {self._config.name} is left out"
-        self.left_out.append(line)
-        warnings.warn(f"{line}; `guidedcam weights fetch {model}` says more", stacklevel=2)
-        return None
+        except WeightsError:
+            title = style.network_title(model)
+            line = f"{title}'s weights are not here, so its part of {self._config.name} is left out"
+            self.left_out.append(line)
+            warnings.warn(f"{line}; `guidedcam weights fetch {model}` says more", stacklevel=2)
+            return None
 
     def weights(self) -> dict[str, dict[str, str | None]]:
         """Where each network's weights came from."""
@@ -218,7 +216,7 @@ def _explain(
                 targets=targets,
                 names=[classes.names[index] for index in targets],
                 wnids=[classes.wnids[index] for index in targets] if classes.wnids else [],
-                probabilities=tf.nn.softmax(result["logits"][0]).numpy()[targets],
+                probabilities=explainer.network.probabilities(result["logits"][0]).numpy()[targets],
                 model=explainer.network.name,
                 layer=explainer.layer,
                 method=name,

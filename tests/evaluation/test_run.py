@@ -15,6 +15,7 @@ from PIL import Image
 
 from guidedcam_tf import metrics
 from guidedcam_tf.data.splits import draw
+from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import read_config
 from guidedcam_tf.evaluation.run import evaluate
@@ -76,6 +77,13 @@ def test_the_manifest_says_what_was_done(whole):
     assert manifest["data"]["pictures"] == PICTURES
     assert set(manifest["seconds_by_method"]) == {"guided", "gradcam", "scorecam"}
     assert len(manifest["weights"]["sha256"]) == 64
+
+
+def test_the_pictures_are_listed(whole):
+    ids = read_list(whole / "pictures.txt")
+    assert len(ids) == PICTURES
+    manifest = json.loads((whole / "manifest.json").read_text())
+    assert manifest["data"]["list_sha256"] in (whole / "pictures.txt.sha256").read_text()
 
 
 def test_values_are_those_of_a_plain_loop(whole, config_file):

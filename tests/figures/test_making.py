@@ -14,6 +14,7 @@ from PIL import Image
 from guidedcam_tf import metrics
 from guidedcam_tf.cli import main
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures.computing import ZONES
 from guidedcam_tf.figures.config import KINDS
@@ -134,7 +135,7 @@ def no_weights(monkeypatch):
     import guidedcam_tf.networks.network as network
 
     def nothing(application):
-        raise InputError(f"no source has ImageNet weights for {application.name}")
+        raise WeightsError(f"no source has ImageNet weights for {application.name}")
 
     monkeypatch.setattr(network, "load_application", nothing)
 

@@ -1,0 +1,71 @@
+"""The threshold that fits the paper's numbers, by hand and on a toy network."""
+
+import math
+
+import pandas as pd
+import yaml
+from common import build_toy
+from PIL import Image
+
+from guidedcam_tf.evaluation import thresholds
+from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.config import read_config
+from guidedcam_tf.evaluation.run import evaluate
+
+
+def table(ours):
+    return pd.DataFrame(
+        {
+            "metric": "saliency_drop",
+            "method": list(ours),
+            "ours": list(ours.values()),
+            "paper": [0.5, 0.9, 0.2],
+        }
+    )
+
+
+def test_the_fit_is_where_the_line_crosses_the_paper_s_number():
+    fitted = thresholds.fit(
+        {
+            0.1: table({"guided": 0.2, "gradcam": 0.1, "layercam": 0.2}),
+            0.3: table({"guided": 0.4, "gradcam": 0.3, "layercam": 0.3}),
+            0.5: table({"guided": 0.6, "gradcam": 0.5, "layercam": 0.1}),
+        }
+    ).set_index("method")
+    # guided: from 0.4 at 0.3 to 0.6 at 0.5, so 0.5 is met at 0.4; layercam: exactly at the first.
+    assert math.isclose(fitted.loc["guided", "fits"], 0.4)
+    assert math.isnan(fitted.loc["gradcam", "fits"])
+    assert fitted.loc["layercam", "fits"] == 0.1
+    assert fitted.loc["guided", ["0.1", "0.3", "0.5"]].tolist() == [0.2, 0.4, 0.6]
+
+
+def test_a_sweep_has_the_tables_of_single_runs(tmp_path, toy_images):
+    build_toy("flatten").save(tmp_path / "toy.keras")
+    (tmp_path / "pictures").mkdir()
+    for i, image in enumerate(toy_images.astype("uint8")):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
+    paper = {"methods": {"guided": "", "gradcam": ""}, "tables": {"table3": {"rows": {}}}}
+    paper["tables"]["table3"]["rows"]["saliency_drop"] = {"values": [0.5, 0.5]}
+    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(paper))
+    config = {
+        "name": "toy",
+        "data": {"kind": "folder", "root": str(tmp_path / "pictures")},
+        "model": str(tmp_path / "toy.keras"),
+        "methods": ["guided", "gradcam"],
+        "metrics": ["saliency_drop", "pointing_game"],
+        "paper": {"file": "paper.yaml", "table": "table3"},
+        "bootstrap": 0,
+    }
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(config))
+    read = read_config(tmp_path / "toy.yaml", EvaluationConfig)
+    folder = thresholds.sweep(read, tmp_path / "runs")
+    swept = pd.read_csv(folder / "thresholds.csv").set_index("method")
+    single = read_config(
+        tmp_path / "toy.yaml", EvaluationConfig, ["protocol.mask.value=0.3", "name=single"]
+    )
+    alone = pd.read_csv(evaluate(single, tmp_path) / "table.csv")
+    alone = alone[alone["area"].isna() & (alone["metric"] == "saliency_drop")].set_index("method")
+    for method in ("guided", "gradcam"):
+        assert swept.loc[method, "0.3"] == alone.loc[method, "ours"]
+    assert set(swept["metric"]) == {"saliency_drop"}
+    assert "*fits*" in (folder / "thresholds.md").read_text()

@@ -1,0 +1,61 @@
+"""The scripts that make the tables: what they run, and what they leave out."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from common import REPOSITORY
+
+SCRIPTS = REPOSITORY / "scripts"
+
+
+def run(script, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, SCRIPTS / script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("reproduce*.py")), ids=lambda s: s.stem)
+def test_scripts_are_short(script):
+    assert len(script.read_text().splitlines()) < 50
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_each_table_has_a_script(number):
+    assert f"reproduce.table({number})" in (SCRIPTS / f"reproduce_table{number}.py").read_text()
+
+
+def test_a_table_s_script_says_what_is_missing():
+    done = run("reproduce_table1.py", "--set", "data.root=/nowhere")
+    assert done.returncode == 2
+    assert "/nowhere" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_everything_that_is_not_given_is_left_out(tmp_path):
+    done = run("reproduce_all.py", "--out", tmp_path)
+    assert done.returncode == 0
+    for line in ("--voc is not given, so table 1", "neither --demo nor --figures is given"):
+        assert line in done.stdout
+
+
+def test_table_2_at_both_layers_and_a_page(resnet50, data_folder, tmp_path):
+    coco = data_folder / "coco"
+    (tmp_path / "annotations").mkdir()
+    shutil.copy(coco / "instances.json", tmp_path / "annotations" / "instances_val2014.json")
+    (tmp_path / "val2014").symlink_to(coco / "images")
+    few = ["--limit", "1", "--set", "methods=[gradcam, guided]", "--set", "protocol.areas=[0.1]"]
+    done = run(
+        "reproduce_table2.py",
+        *("--set", f"data.root={tmp_path}", "--out", tmp_path / "runs", *few),
+        https_proxy="http://127.0.0.1:9",  # where nobody answers: no wait for VGG16's weights
+    )
+    made = sorted(file.parent.name for file in (tmp_path / "runs").glob("*/table.md"))
+    assert made[:2] == ["table2_coco14_resnet50", "table2_coco14_resnet50_last_conv"], done.stderr
+    if len(made) == 2:
+        assert "VGG16's weights are not here, so table2_coco14_vgg16 is left out" in done.stdout
