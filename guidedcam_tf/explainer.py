@@ -246,6 +246,16 @@ class Explainer:
         shape = [None, *network.input_size, network.channels]
         return tf.function(network.logits, input_signature=[tf.TensorSpec(shape, tf.float32)])
 
+    @cached_property
+    def probabilities_of(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Compiled likewise: preprocessed pictures, such as masked ones, to probabilities."""
+        network = self.network
+        shape = [None, *network.input_size, network.channels]
+        return tf.function(
+            lambda inputs: network.probabilities(network.logits_of(inputs)),
+            input_signature=[tf.TensorSpec(shape, tf.float32)],
+        )
+
     def kernel(self, method: Method, scores: tuple[Score, ...] = ()) -> Kernel:
         """The method compiled for this network and layer; made once.
 

@@ -7,7 +7,6 @@ methods and masks go through the network in common batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -244,19 +243,10 @@ class Scorer:
             for start in range(0, len(keys), self._batch_size):
                 part = slice(start, start + self._batch_size)
                 inputs = cut(chunk.inputs[places[part]], masks[part], self._fill)
-                probabilities = self._probabilities(tf.constant(inputs)).numpy()
+                probabilities = self._explainer.probabilities_of(tf.constant(inputs)).numpy()
                 parts.append(probabilities[np.arange(len(inputs)), targets[part]])
             found.append(np.concatenate(parts))
         return found[0], found[1]
-
-    @cached_property
-    def _probabilities(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        network = self._explainer.network
-        shape = [None, *network.input_size, network.channels]
-        return tf.function(
-            lambda inputs: network.probabilities(network.logits_of(inputs)),
-            input_signature=[tf.TensorSpec(shape, tf.float32)],
-        )
 
     def _object_rows(
         self,

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from guidedcam_tf.evaluation.manifest import environment
-from guidedcam_tf.figures.computing import Networks
 from guidedcam_tf.figures.computing import compute
 from guidedcam_tf.figures.config import FigureConfig
+from guidedcam_tf.figures.explaining import Networks
 from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing

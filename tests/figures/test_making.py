@@ -16,9 +16,9 @@ from guidedcam_tf.cli import main
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.explainer import Explainer
-from guidedcam_tf.figures.computing import ZONES
 from guidedcam_tf.figures.config import KINDS
 from guidedcam_tf.figures.config import read_figure_config
+from guidedcam_tf.figures.curve_figures import ZONES
 from guidedcam_tf.figures.making import make_figure
 from guidedcam_tf.figures.pictures import open_picture
 

@@ -1,0 +1,157 @@
+"""The figures of curves, computed: deletion and insertion, and the zone metrics over the area."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from guidedcam_tf import metrics
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.explanation import Explanation
+from guidedcam_tf.figures.config import AreasConfig
+from guidedcam_tf.figures.config import CurvesConfig
+from guidedcam_tf.figures.curves import AreaCurves
+from guidedcam_tf.figures.curves import PictureCurves
+from guidedcam_tf.figures.curves import draw_area_curves
+from guidedcam_tf.figures.curves import draw_curves
+from guidedcam_tf.figures.explaining import Networks
+from guidedcam_tf.figures.explaining import explain
+from guidedcam_tf.figures.explaining import load_pictures
+from guidedcam_tf.figures.explaining import network_line
+from guidedcam_tf.figures.result import Result
+from guidedcam_tf.progress import progress
+
+ZONES = ("saliency_drop", "context_drop", "saliency_increase", "context_increase")
+
+
+def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
+    """Figure 6: deletion and insertion curves of each picture's first target."""
+    found, lines = [], []
+    loaded = load_pictures(config, networks, pictures)
+    pairs = [(one, method) for one in loaded for method in config.methods]
+    steps = iter(progress(pairs, config.name))
+    for one in loaded:
+        explanations = explain(one, config.methods)
+        first = explanations[0]
+        target = int(first.targets[0])
+        inputs = _inputs(one.explainer, one.pixels)
+        score = _class_score(one.explainer, target)
+        curves: dict[str, dict[str, metrics.Curve]] = {"deletion": {}, "insertion": {}}
+        for explanation in explanations:
+            _one, method = next(steps)
+            saliency = _map(one.explainer, explanation, inputs.shape[:2])
+            for name, trace in (("deletion", metrics.deletion), ("insertion", metrics.insertion)):
+                curve = trace(
+                    inputs, saliency, score, step=config.step, batch_size=config.batch_size
+                )
+                curves[name][method] = curve
+                lines += [
+                    {
+                        "picture": one.name,
+                        "class": target,
+                        "class_name": first.names[0],
+                        "method": method,
+                        "curve": name,
+                        "auc": curve.auc,
+                        "fraction": fraction,
+                        "score": value,
+                    }
+                    for fraction, value in zip(curve.fractions, curve.scores, strict=True)
+                ]
+        probability = float(first.probabilities[0])
+        found.append(PictureCurves(one.pixels, first.names[0], probability, **curves))
+    title = f"Insertion and deletion, {network_line(first)}"
+    return Result(draw_curves(found, title=title), pd.DataFrame(lines))
+
+
+def areas(config: AreasConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
+    """The zone metrics of each picture's first target, mask by mask of growing area."""
+    loaded = load_pictures(config, networks, pictures)
+    lines: list[dict[str, Any]] = []
+    for one in progress(loaded, config.name):
+        explanations = explain(one, config.methods)
+        first = explanations[0]
+        target = int(first.targets[0])
+        inputs = _inputs(one.explainer, one.pixels)
+        score = _class_score(one.explainer, target)
+        clean = score(inputs[None])
+        for explanation in explanations:
+            method = explanation.method
+            saliency = _map(one.explainer, explanation, inputs.shape[:2])
+            masks = metrics.area_matched_masks(saliency, config.areas)
+            mask = metrics.threshold_mask(saliency, config.threshold)
+            kinds = [*((f"{area:g}", area) for area in config.areas), ("threshold", mask.mean())]
+            masks = np.concatenate([masks, mask[None]])
+            parts = [
+                np.concatenate(
+                    [
+                        score(cut(inputs[None], masks[start : start + config.batch_size]))
+                        for start in range(0, len(masks), config.batch_size)
+                    ]
+                )
+                for cut in (metrics.saliency_inputs, metrics.context_inputs)
+            ]
+            scores = metrics.zone_scores(clean, *parts)
+            for at, (kind, area) in enumerate(kinds):
+                lines.append(
+                    {
+                        "picture": one.name,
+                        "class": target,
+                        "class_name": first.names[0],
+                        "method": method,
+                        "mask": kind,
+                        "area": float(area),
+                        **{name: float(scores[name][at]) for name in ZONES},
+                    }
+                )
+    table = pd.DataFrame(lines)
+    title = f"Zone metrics over the mask's area, {network_line(first)}, "
+    title += f"mean of {len(loaded)} pictures"
+    return Result(draw_area_curves(area_curves(table, config), title=title), table)
+
+
+def area_curves(table: pd.DataFrame, config: AreasConfig) -> AreaCurves:
+    """Average the lines of the area figure over pictures."""
+    averaged = table.groupby(["method", "mask"], sort=False)[["area", *ZONES]].mean()
+    means = {key: dict(line) for key, line in averaged.to_dict("index").items()}
+    kinds = [f"{area:g}" for area in config.areas]
+    return AreaCurves(
+        areas=np.array(config.areas),
+        values={
+            name: {
+                method: np.array([means[method, kind][name] for kind in kinds])
+                for method in config.methods
+            }
+            for name in ZONES
+        },
+        thresholds={
+            name: {
+                method: (means[method, "threshold"]["area"], means[method, "threshold"][name])
+                for method in config.methods
+            }
+            for name in ZONES
+        },
+        threshold=config.threshold,
+        pictures=table["picture"].nunique(),
+    )
+
+
+def _inputs(explainer: Explainer, pixels: np.ndarray) -> np.ndarray:
+    """A picture as the network takes it, float32 `[H, W, C]`."""
+    return explainer.network.preprocess(explainer.fitted(pixels[None])).numpy()[0]
+
+
+def _map(explainer: Explainer, explanation: Explanation, size: tuple[int, ...]) -> np.ndarray:
+    """The finished map of an explanation's first target at the network's size."""
+    raw = tf.constant(explanation.raw[:1])
+    return explainer.postprocess(raw, tf.constant(list(size))).numpy()[0]
+
+
+def _class_score(explainer: Explainer, target: int) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives the class's probability for preprocessed pictures `[B, H, W, C]`."""
+    run = explainer.probabilities_of
+    return lambda inputs: run(tf.constant(inputs, tf.float32)).numpy()[:, target]

@@ -1,0 +1,150 @@
+"""The pictures of a figure, the networks of its rows, and what these say of the pictures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import WeightsError
+from guidedcam_tf.evaluation.protocol import group_methods
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.explanation import Explanation
+from guidedcam_tf.figures import style
+from guidedcam_tf.figures.config import FigureConfig
+from guidedcam_tf.figures.config import PictureConfig
+from guidedcam_tf.figures.pictures import open_picture
+from guidedcam_tf.figures.pictures import picture_name
+from guidedcam_tf.methods import get_method
+
+
+class Networks:
+    """The networks of a figure, opened when a row needs them.
+
+    Args:
+        config: The figure.
+
+    Attributes:
+        left_out: A line for each network whose weights are not to be had.
+    """
+
+    def __init__(self, config: FigureConfig) -> None:
+        self._config = config
+        self._opened: dict[str, Explainer | None] = {}
+        self._at_layer: dict[tuple[str, str | None], Explainer] = {}
+        self.left_out: list[str] = []
+
+    def get(self, model: str, layer: str | None = None) -> Explainer | None:
+        """Return an explainer, or `None` where the network's ImageNet weights are not to be had.
+
+        That is said once, and goes on. A network that is not known raises `InputError`.
+        """
+        if model not in self._opened:
+            self._opened[model] = self._open(model)
+        opened = self._opened[model]
+        if opened is None or layer in (None, opened.layer):
+            return opened
+        if (model, layer) not in self._at_layer:
+            network = opened.network
+            self._at_layer[model, layer] = Explainer(
+                network.model,
+                layer=layer,
+                preprocess=network.preprocess,
+                class_names=network.classes.names,
+                postprocessing=self._config.postprocessing,
+            )
+        return self._at_layer[model, layer]
+
+    def _open(self, model: str) -> Explainer | None:
+        try:
+            return Explainer(model, postprocessing=self._config.postprocessing)
+        except WeightsError:
+            title = style.network_title(model)
+            line = f"{title}'s weights are not here, so its part of {self._config.name} is left out"
+            self.left_out.append(line)
+            warnings.warn(f"{line}; `guidedcam weights fetch {model}` says more", stacklevel=2)
+            return None
+
+    def weights(self) -> dict[str, dict[str, str | None]]:
+        """Where each network's weights came from."""
+        return {
+            model: {
+                "source": opened.network.weights.source,
+                "sha256": opened.network.weights.sha256,
+            }
+            for model, opened in self._opened.items()
+            if opened is not None
+        }
+
+
+@dataclass(frozen=True)
+class LoadedPicture:
+    """A picture with the explainer of its row."""
+
+    name: str
+    pixels: np.ndarray
+    targets: Sequence[int | str]
+    explainer: Explainer
+
+
+def load_pictures(
+    config: FigureConfig, networks: Networks, pictures: Sequence[PictureConfig]
+) -> list[LoadedPicture]:
+    """Read the pictures of the networks that can be had.
+
+    Raises:
+        InputError: If a picture or class is not to be had, or if no picture is left.
+    """
+    found = []
+    for picture in pictures:
+        pixels = open_picture(picture.file, config.root)
+        model = picture.model or config.model
+        explainer = networks.get(model, config.layer if model == config.model else None)
+        if explainer is not None:
+            explainer.check_targets(picture.targets)
+            found.append(
+                LoadedPicture(picture_name(picture.file), pixels, picture.targets, explainer)
+            )
+    if not found:
+        raise InputError(f"figure {config.name} has nothing left to draw: no network has weights")
+    return found
+
+
+def explain(
+    loaded: LoadedPicture, methods: Sequence[str], explainer: Explainer | None = None
+) -> list[Explanation]:
+    """Explain a picture by several methods; those of one pass share one pass and one trace."""
+    explainer = explainer or loaded.explainer
+    pixels, classes = loaded.pixels, explainer.network.classes
+    ids = tf.constant([explainer.check_targets(loaded.targets)], tf.int32)
+    found = {}
+    for group in group_methods({name: get_method(name) for name in methods}):
+        result = explainer.kernel(group.method)(explainer.fitted(pixels[None]), ids)
+        targets = result["class_ids"][0].numpy().astype(int)
+        for name, output in group.outputs.items():
+            raw = result[output][0].numpy()
+            found[name] = Explanation(
+                picture=pixels,
+                maps=explainer.finish(raw, pixels.shape[:2]),
+                raw=raw,
+                intermediates={},
+                targets=targets,
+                names=[classes.names[index] for index in targets],
+                wnids=[classes.wnids[index] for index in targets] if classes.wnids else [],
+                probabilities=explainer.network.probabilities(result["logits"][0]).numpy()[targets],
+                model=explainer.network.name,
+                layer=explainer.layer,
+                method=name,
+                weights=explainer.network.weights.source,
+                stem=loaded.name,
+            )
+    return [found[name] for name in methods]
+
+
+def network_line(explanation: Explanation) -> str:
+    """What a figure calls a network and its layer."""
+    return f"{style.network_title(explanation.model)}, {explanation.layer}"

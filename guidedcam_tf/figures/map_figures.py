@@ -1,0 +1,165 @@
+"""The figures of maps, computed: guidance, and the comparisons of methods, networks and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.explanation import Explanation
+from guidedcam_tf.figures import style
+from guidedcam_tf.figures.config import ComparisonConfig
+from guidedcam_tf.figures.config import GuidanceConfig
+from guidedcam_tf.figures.config import InterpretationConfig
+from guidedcam_tf.figures.config import LayersConfig
+from guidedcam_tf.figures.explaining import LoadedPicture
+from guidedcam_tf.figures.explaining import Networks
+from guidedcam_tf.figures.explaining import explain
+from guidedcam_tf.figures.explaining import load_pictures
+from guidedcam_tf.figures.explaining import network_line
+from guidedcam_tf.figures.grid import Grid
+from guidedcam_tf.figures.grid import Panel
+from guidedcam_tf.figures.grid import Row
+from guidedcam_tf.figures.grid import draw_grids
+from guidedcam_tf.figures.guidance import draw_guidances
+from guidedcam_tf.figures.pictures import open_picture
+from guidedcam_tf.figures.pictures import picture_name
+from guidedcam_tf.figures.result import MapNumbers
+from guidedcam_tf.figures.result import Result
+from guidedcam_tf.progress import progress
+
+
+def guidance(config: GuidanceConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
+    """Figures 1 and 3: for each target eq. 1, 4, 5 and 6."""
+    numbers, explanations = MapNumbers(), []
+    for loaded in progress(load_pictures(config, networks, pictures), config.name):
+        explanation = loaded.explainer.explain(loaded.pixels, loaded.targets, "guided")
+        numbers.add(loaded.name, explanation)
+        explanations.append(explanation)
+    return numbers.result(draw_guidances(explanations, config.colour_map))
+
+
+def comparison(
+    config: ComparisonConfig, networks: Networks, pictures: Any, _: bool, full: bool
+) -> Result:
+    """Figures 2 and 4: a row a target, a column a method, a grid a network."""
+    methods = [*config.methods, *(config.full_methods if full else ())]
+    numbers = MapNumbers()
+    columns = ("picture", *map(style.method_title, methods))
+    rows: dict[str, list[Row]] = {}
+    for one in progress(load_pictures(config, networks, pictures), config.name):
+        explanations = explain(one, methods)
+        for explanation in explanations:
+            numbers.add(one.name, explanation)
+        title = network_line(explanations[0])
+        rows.setdefault(title, []).extend(_rows_by_target(explanations))
+    grids = [Grid(columns, tuple(found), title) for title, found in rows.items()]
+    return numbers.result(
+        draw_grids(grids, title="Saliency maps by method", colour_map=config.colour_map)
+    )
+
+
+def _rows_by_target(explanations: Sequence[Explanation]) -> list[Row]:
+    """A row a target: the picture, then the map of each explanation."""
+    first = explanations[0]
+    return [
+        Row(
+            _label(first, at),
+            (Panel(first.picture), *(_panel(explanation, at) for explanation in explanations)),
+        )
+        for at in range(len(first.targets))
+    ]
+
+
+def interpretation(
+    config: InterpretationConfig, networks: Networks, pictures: Any, demo: bool, _: bool
+) -> Result:
+    """Figure 5: a class that is not in the picture, by several networks, and pictures of it."""
+    explainers = [found for model in config.models if (found := networks.get(model)) is not None]
+    if not explainers:
+        raise InputError(f"figure {config.name} has nothing left to draw: no network has weights")
+    numbers = MapNumbers()
+    grids = []
+    context = config.demo_context if demo else config.context
+    parts = (
+        ("(a) what each method and network points at", pictures, explainers),
+        ("(b) pictures of the second class", context, explainers[-1:]),
+    )
+    for title, shown, used in parts:
+        rows: list[Row] = []
+        for picture in shown:
+            pixels = open_picture(picture.file, config.root)
+            one = LoadedPicture(picture_name(picture.file), pixels, picture.targets, used[0])
+            by_network = [explain(one, config.methods, explainer) for explainer in used]
+            explanations = [
+                found for by_method in zip(*by_network, strict=True) for found in by_method
+            ]
+            for explanation in explanations:
+                numbers.add(one.name, explanation)
+            columns = ("picture", *map(_method_and_network, explanations))
+            rows += [
+                Row(_label(explanations[0], at, probability=len(used) == 1), panels)
+                for at, panels in enumerate(_captioned(explanations))
+            ]
+        if rows:
+            grids.append(Grid(columns, tuple(rows), title))
+    return numbers.result(
+        draw_grids(grids, title="Networks and methods interpreted", colour_map=config.colour_map)
+    )
+
+
+def _method_and_network(explanation: Explanation) -> str:
+    network = style.network_title(explanation.model)
+    return f"{style.method_title(explanation.method)}, {network}"
+
+
+def _captioned(explanations: Sequence[Explanation]) -> Iterator[tuple[Panel, ...]]:
+    """The panels of each target; where networks differ, each map says its own probability."""
+    several = len({explanation.model for explanation in explanations}) > 1
+    for at in range(len(explanations[0].targets)):
+        panels = [Panel(explanations[0].picture)]
+        for explanation in explanations:
+            probability = style.shown_probability(float(explanation.probabilities[at]))
+            panels.append(_panel(explanation, at, probability if several else ""))
+        yield tuple(panels)
+
+
+def layers(config: LayersConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
+    """The comparison of methods, a row a layer."""
+    numbers, grids = MapNumbers(), []
+    columns = ("picture", *map(style.method_title, config.methods))
+    for loaded in progress(load_pictures(config, networks, pictures), config.name):
+        found: dict[str, list[Explanation]] = {}
+        for layer in config.layers:
+            explainer = networks.get(config.model, layer)
+            assert explainer is not None, "`load_pictures` keeps pictures of opened networks"
+            found[layer] = explain(loaded, config.methods, explainer)
+            for explanation in found[layer]:
+                numbers.add(loaded.name, explanation)
+        first = found[config.layers[0]][0]
+        for at in range(len(first.targets)):
+            rows = tuple(
+                Row(layer, (Panel(first.picture), *(_panel(one, at) for one in explanations)))
+                for layer, explanations in found.items()
+            )
+            title = f"{style.network_title(first.model)}: " + _label(first, at).replace("\n", ", ")
+            grids.append(Grid(columns, rows, title))
+    return numbers.result(
+        draw_grids(
+            grids, title="The same comparison at several layers", colour_map=config.colour_map
+        )
+    )
+
+
+def _panel(explanation: Explanation, at: int, caption: str = "") -> Panel:
+    if explanation.empty[at]:
+        caption = f"{caption}\nempty map".strip()
+    return Panel(explanation.picture, explanation.maps[at], caption=caption)
+
+
+def _label(explanation: Explanation, at: int, *, probability: bool = True) -> str:
+    if not probability:
+        return explanation.names[at]
+    shown = style.shown_probability(float(explanation.probabilities[at]))
+    return f"{explanation.names[at]}\n{shown}"
