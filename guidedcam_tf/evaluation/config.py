@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 from typing import Any
 from typing import Literal
 from typing import TypeVar
@@ -14,10 +15,12 @@ from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import ValidationError
+from pydantic import model_validator
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
+from guidedcam_tf.metrics import MaskRule
 
 MetricName = Literal[
     "saliency_increase",
@@ -69,6 +72,11 @@ class MaskConfig(Strict):
     )
     value: float | None = None
 
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> MaskConfig:
+        MaskRule(self.kind, self.value)
+        return self
+
 
 class PaperConfig(Strict):
     """One of the paper's tables."""
@@ -109,7 +117,7 @@ class Protocol(Strict):
     tolerance: float = Field(
         default=TOLERANCE, ge=0, description="In pixels of the original picture."
     )
-    areas: tuple[float, ...] = Field(
+    areas: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
         default=AREAS, description="Shares of the picture for the area-matched zone metrics."
     )
 

