@@ -219,6 +219,7 @@ def finish(
         "model": explainer.network.name,
         "layer": explainer.layer,
         "score": "logit for the maps, softmax for the metrics",
+        **config.model_dump(mode="json", include={"methods", "preset", "protocol"}),
         "weights": {
             "source": explainer.network.weights.source,
             "sha256": explainer.network.weights.sha256,

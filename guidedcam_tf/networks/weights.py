@@ -247,10 +247,9 @@ def _patience(seconds: float) -> Iterator[None]:
 
 def _without_home(folder: Path) -> str:
     """A folder for a manifest that others read: with `~` for the user's home."""
-    home = Path.home()
-    return (
-        f"~/{folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
-    )
+    if not folder.is_relative_to(Path.home()):
+        return str(folder)
+    return f"~/{folder.relative_to(Path.home()).as_posix()}"
 
 
 def _first_line(error: Exception) -> str:

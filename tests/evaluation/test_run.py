@@ -74,6 +74,7 @@ def test_the_manifest_says_what_was_done(whole):
     manifest = json.loads((whole / "manifest.json").read_text())
     assert manifest["layer"] == "conv2"
     assert manifest["skipped"] == {"unreadable picture": 1}
+    assert manifest["protocol"]["object_class"] == "mapped"
     assert manifest["data"]["pictures"] == PICTURES
     assert set(manifest["seconds_by_method"]) == {"guided", "gradcam", "scorecam"}
     assert len(manifest["weights"]["sha256"]) == 64
