@@ -53,53 +53,6 @@ def check_against_loops(head, images, method, reference, **options):
         np.testing.assert_allclose(raw, expected, rtol=1e-4, atol=1e-6 * np.max(expected))
 
 
-def check_pictures_and_targets_are_apart(head, images, method):
-    """A map is the same alone, in a batch, and among other targets; the kernel is traced once."""
-    explainer = toy_explainer(head)
-    ids = np.array([[0, 1], [2, 0], [1, 2]])
-    batch = explainer.maps(images, ids, method, raw=True)
-    assert batch.shape == (3, 2, 4, 4)
-    assert batch.dtype == np.float32
-    for image, targets, maps in zip(images, ids, batch, strict=True):
-        alone = [explainer.maps(image[None], [t], method, raw=True)[0] for t in targets]
-        np.testing.assert_allclose(maps, alone, rtol=1e-5, atol=1e-6 * batch.max())
-    assert explainer.kernel(get_method(method)).experimental_get_tracing_count() == 1
-
-
-def check_ranks_and_logits(head, images, method):
-    """The kernel resolves ranks to classes, and hands back the logits."""
-    explainer = toy_explainer(head)
-    slow = ToyNumpy(explainer.network.model)
-    expected = slow.logits(slow.activations(images))
-    kernel = explainer.kernel(get_method(method))
-    result = kernel(tf.constant(images), tf.constant([[-1, -2]] * len(images)))
-    np.testing.assert_allclose(result["logits"], expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(result["class_ids"], np.argsort(-expected)[:, :2])
-
-
-def check_flat_pictures(head, method):
-    """A black and a constant picture have finite maps of the right shape, at least 0."""
-    explainer = toy_explainer(head)
-    images = np.stack([np.zeros((8, 8, 3)), np.full((8, 8, 3), 3)]).astype(np.float32)
-    for raw in (True, False):
-        maps = explainer.maps(images, [0, 1], method, raw=raw)
-        assert maps.shape == ((2, 4, 4) if raw else (2, 8, 8))
-        assert np.isfinite(maps).all()
-        assert (maps >= 0).all()
-
-
-def check_unsupported_target_is_empty(images, method):
-    """A class that every channel speaks against has a map of zeros, also after normalising."""
-    model = build_toy("gap")
-    kernel, bias = model.get_layer("scores").get_weights()
-    kernel[:, 1] = -np.abs(kernel[:, 1])
-    model.get_layer("scores").set_weights([kernel, bias])
-    explainer = gcam.Explainer(model)
-    for raw in (True, False):
-        maps = explainer.maps(images, [1] * len(images), method, raw=raw)
-        np.testing.assert_array_equal(maps, np.zeros_like(maps))
-
-
 def runs_backwards(explainer, method):
     """Whether the compiled method holds an operation of a backward pass."""
     graph = explainer.kernel(get_method(method)).get_concrete_function().graph.as_graph_def()

@@ -6,10 +6,6 @@ import keras
 import numpy as np
 import pytest
 from common import build_toy
-from methods.one_pass import check_flat_pictures
-from methods.one_pass import check_pictures_and_targets_are_apart
-from methods.one_pass import check_ranks_and_logits
-from methods.one_pass import check_unsupported_target_is_empty
 from methods.one_pass import toy_explainer
 from methods.toy_numpy import ToyNumpy
 
@@ -158,22 +154,6 @@ def test_a_network_without_a_linear_layer(toy_images):
     message = "method 'cam' needs a linear layer between 'gap' and the scores; 'headed' has none"
     with pytest.raises(gcam.InputError, match=message):
         explainer.maps(toy_images, [0, 1, 2], METHOD)
-
-
-def test_pictures_and_targets_are_apart(toy_images):
-    check_pictures_and_targets_are_apart("gap", toy_images, METHOD)
-
-
-def test_ranks_and_logits(toy_images):
-    check_ranks_and_logits("gap", toy_images, METHOD)
-
-
-def test_flat_pictures():
-    check_flat_pictures("gap", METHOD)
-
-
-def test_unsupported_target_is_empty(toy_images):
-    check_unsupported_target_is_empty(toy_images, METHOD)
 
 
 def test_option_of_another_kind():

@@ -5,9 +5,6 @@ import pytest
 import tensorflow as tf
 from methods.one_pass import HEADS
 from methods.one_pass import check_against_loops
-from methods.one_pass import check_flat_pictures
-from methods.one_pass import check_pictures_and_targets_are_apart
-from methods.one_pass import check_ranks_and_logits
 from methods.one_pass import runs_backwards
 from methods.one_pass import toy_explainer
 
@@ -98,21 +95,6 @@ def test_needs_no_gradient():
     explainer = toy_explainer("flatten")
     assert runs_backwards(explainer, "gradcam")
     assert not runs_backwards(explainer, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_pictures_and_targets_are_apart(head, toy_images):
-    check_pictures_and_targets_are_apart(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_ranks_and_logits(head, toy_images):
-    check_ranks_and_logits(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_flat_pictures(head):
-    check_flat_pictures(head, METHOD)
 
 
 def test_option_of_another_kind():

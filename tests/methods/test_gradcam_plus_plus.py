@@ -6,10 +6,6 @@ from common import build_toy
 from methods.one_pass import HEADS
 from methods.one_pass import apply
 from methods.one_pass import check_against_loops
-from methods.one_pass import check_flat_pictures
-from methods.one_pass import check_pictures_and_targets_are_apart
-from methods.one_pass import check_ranks_and_logits
-from methods.one_pass import check_unsupported_target_is_empty
 from methods.toy_numpy import ToyNumpy
 
 import guidedcam_tf as gcam
@@ -100,25 +96,6 @@ def test_is_gradcam_with_positive_weights_where_the_network_pools_globally(toy_i
     expected = np.einsum("nhwk,kt->nthw", slow.activations(toy_images), positive)
     raw = gcam.Explainer(model).maps(toy_images, [[0, 1, 2]] * 3, METHOD, raw=True)
     np.testing.assert_allclose(raw, expected, rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_pictures_and_targets_are_apart(head, toy_images):
-    check_pictures_and_targets_are_apart(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_ranks_and_logits(head, toy_images):
-    check_ranks_and_logits(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_flat_pictures(head):
-    check_flat_pictures(head, METHOD)
-
-
-def test_unsupported_target_is_empty(toy_images):
-    check_unsupported_target_is_empty(toy_images, METHOD)
 
 
 def test_option_of_another_kind():

@@ -5,10 +5,6 @@ import pytest
 from methods.one_pass import HEADS
 from methods.one_pass import apply
 from methods.one_pass import check_against_loops
-from methods.one_pass import check_flat_pictures
-from methods.one_pass import check_pictures_and_targets_are_apart
-from methods.one_pass import check_ranks_and_logits
-from methods.one_pass import check_unsupported_target_is_empty
 from methods.one_pass import toy_explainer
 
 METHOD = "layercam"
@@ -41,22 +37,3 @@ def test_is_gradcam_plus_plus_where_the_network_pools_globally(toy_images):
     raw = explainer.maps(toy_images, [0, 1, 2], METHOD, raw=True)
     positive = explainer.maps(toy_images, [0, 1, 2], "gradcam++", raw=True)
     np.testing.assert_allclose(raw, positive, rtol=1e-5, atol=1e-6 * positive.max())
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_pictures_and_targets_are_apart(head, toy_images):
-    check_pictures_and_targets_are_apart(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_ranks_and_logits(head, toy_images):
-    check_ranks_and_logits(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_flat_pictures(head):
-    check_flat_pictures(head, METHOD)
-
-
-def test_unsupported_target_is_empty(toy_images):
-    check_unsupported_target_is_empty(toy_images, METHOD)

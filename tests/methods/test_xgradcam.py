@@ -8,10 +8,6 @@ import pytest
 from methods.one_pass import HEADS
 from methods.one_pass import apply
 from methods.one_pass import check_against_loops
-from methods.one_pass import check_flat_pictures
-from methods.one_pass import check_pictures_and_targets_are_apart
-from methods.one_pass import check_ranks_and_logits
-from methods.one_pass import check_unsupported_target_is_empty
 from methods.one_pass import toy_explainer
 from methods.toy_numpy import ToyNumpy
 
@@ -115,25 +111,6 @@ def test_warns_the_caller_once(toy_images):
         explainer.maps(toy_images, [0, 1, 1], METHOD)
         explainer.maps(toy_images, [0, 1, 1], METHOD)
     assert [warning.filename for warning in told] == [__file__]
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_pictures_and_targets_are_apart(head, toy_images):
-    check_pictures_and_targets_are_apart(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_ranks_and_logits(head, toy_images):
-    check_ranks_and_logits(head, toy_images, METHOD)
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_flat_pictures(head):
-    check_flat_pictures(head, METHOD)
-
-
-def test_unsupported_target_is_empty(toy_images):
-    check_unsupported_target_is_empty(toy_images, METHOD)
 
 
 @pytest.mark.parametrize("eps", [-1e-6, float("nan"), float("inf"), "small", None])
