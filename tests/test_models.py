@@ -315,10 +315,17 @@ def test_layers_without_a_channels_last_twin_are_turned(pictures):
 
 
 def test_many_classes(pictures):
-    model = flat(layers.GlobalAveragePooling2D(), layers.Dense(20_000))
-    explanation = gcam.Explainer(model).explain(pictures[0] * 20 + 128, ["top2", 19_999])
+    model = flat(layers.Flatten(), layers.Dense(20_000, name="scores"))
+    explainer = gcam.Explainer(model)
+    explanation = explainer.explain(pictures[0] * 20 + 128, ["top2", 19_999])
     assert explanation.targets[2] == 19_999
     assert np.isfinite(explanation.maps).all()
+    last = flat(layers.Flatten(), layers.Dense(1, name="scores"))
+    last.set_weights([*model.get_weights()[:-2], *(w[..., -1:] for w in model.get_weights()[-2:])])
+    expected = gcam.Explainer(last).maps(pictures, [0, 0, 0], raw=True)
+    assert expected.any()
+    found = explainer.maps(pictures, [19_999] * 3, raw=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-8)
 
 
 class Opaque(keras.Model):

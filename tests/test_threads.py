@@ -12,6 +12,7 @@ import tensorflow as tf
 from common import build_toy
 
 import guidedcam_tf as gcam
+from guidedcam_tf import ops
 from guidedcam_tf.data import overlay
 from guidedcam_tf.methods import METHODS
 
@@ -52,11 +53,18 @@ def test_thread_1_the_last_convolution_is_1_x_1():
     assert isinstance(after.layer, layers.GlobalAveragePooling2D)
 
 
-def test_thread_2_which_layer(capsys):
-    """tf-explain 99, 97: without being told, it finds the layer, and says which it is."""
-    explainer = gcam.Explainer(build_toy("gap"))
-    assert explainer.layer == "conv2"
-    assert explainer.network.default_layer_reason.startswith("'conv2' (Conv2D, 4 x 4) is the last")
+def test_thread_2_which_layer():
+    """tf-explain 99, 97: without being told, it finds the layer, and says which it is.
+
+    As in VGG16, pooling comes last; it only rearranges the feature map.
+    """
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    x = layers.Dropout(0.5)(layers.ZeroPadding2D()(layers.MaxPooling2D()(x)))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    explainer = gcam.Explainer(model)
+    assert explainer.layer == "conv"
+    assert explainer.network.default_layer_reason.startswith("'conv' (Conv2D, 6 x 6) is the last")
 
 
 def test_thread_3_a_nested_mobilenet():
@@ -182,7 +190,10 @@ def test_threads_21_22_mixed_precision(tmp_path, picture, policy):
 def test_thread_23_score_cam_s_passes_are_bounded(images):
     """tf-keras-vis 75: the channels go through in blocks, and a zero channel takes no pass."""
     model, sizes = build_toy("flatten"), []
+    kernel, bias = model.get_layer("conv2").get_weights()
+    model.get_layer("conv2").set_weights([kernel, bias - [0, 0, 0, 0, 1e3]])
     explainer = gcam.Explainer(model)
+    assert not explainer.view.forward(tf.constant(images))[0].numpy()[..., 4].any()
     forward = type(explainer.view).forward
 
     class Counting(type(explainer.view)):
@@ -192,38 +203,55 @@ def test_thread_23_score_cam_s_passes_are_bounded(images):
 
     view = Counting(explainer.network, explainer.view.step)
     METHODS["scorecam"](block_size=2).compile(view)(tf.constant(images), tf.constant([[0]] * 3))
-    assert max(sizes[1:]) <= 2
+    assert sizes == [3] + [2] * 6
     assert explainer.maps(images, method="scorecam").any()
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", None])
-def test_thread_24_score_cam_on_one_unit(images, activation):
+@pytest.mark.parametrize(
+    ("classes", "activation"), [(1, "sigmoid"), (1, None), (3, "sigmoid"), (3, "softmax")]
+)
+def test_thread_24_score_cam_weights_are_the_model_s_probabilities(images, classes, activation):
     """tf-keras-vis 103: a softmax over one unit, or over probabilities, makes all weights equal."""
-    model = build_toy("flatten", classes=1, activation=activation)
+    model = build_toy("flatten", classes=classes, activation=activation)
     explainer = gcam.Explainer(model)
-    scores = explainer.predict(images)
-    assert np.ptp(scores) > 1e-3
-    weighted = explainer.maps(images, method="scorecam", raw=True)
-    activations = explainer.view.forward(tf.constant(images))[0].numpy()
-    unweighted = activations.sum(axis=-1)
-    shares = weighted / weighted.max(axis=(1, 2), keepdims=True)
-    assert np.abs(shares - unweighted / unweighted.max(axis=(1, 2), keepdims=True)).max() > 1e-3
+    activations = explainer.view.forward(tf.constant(images))[0]
+    weights = []
+    for channel in range(activations.shape[-1]):
+        masks = ops.min_max(ops.resize_maps(activations[..., channel], (8, 8)))
+        outputs = model(images * masks[..., None])[:, 0]
+        weights.append(outputs if activation else tf.sigmoid(outputs))
+    assert np.ptp(weights, axis=0).min() > 1e-3
+    np.testing.assert_allclose(
+        explainer.maps(images, [0, 0, 0], method="scorecam", raw=True),
+        np.einsum("nhwk,kn->nhw", activations, weights),
+        atol=1e-5,
+    )
 
 
 def test_thread_29_raw_scores_and_colours(images):
     """pytorch-grad-cam 267, 123, 114: the method's own numbers; and hot is hot, in RGB."""
-    explainer = gcam.Explainer(build_toy("flatten"))
-    raw = explainer.maps(images, raw=True)
-    assert raw.max() > explainer.maps(images).max() or raw.max() < 1
-    assert not np.isclose(raw.max(axis=(1, 2)), 1).all()
+    model = build_toy("flatten")
+    explainer = gcam.Explainer(model)
+    raw, shown = explainer.maps(images, [0, 1, 2], raw=True), explainer.maps(images, [0, 1, 2])
+    kernel, bias = model.get_layer("scores").get_weights()
+    model.get_layer("scores").set_weights([2 * kernel, bias])
+    # The map is of second degree in the gradient.
+    doubled = explainer.maps(images, [0, 1, 2], raw=True)
+    np.testing.assert_allclose(doubled, 4 * raw, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(explainer.maps(images, [0, 1, 2]), shown, atol=1e-5)
     grey = np.full((8, 8, 3), 128, np.uint8)
     saliency = np.zeros((8, 8), np.float32)
     saliency[4:] = 1
     for colour_map in ("inferno", "jet"):
         red, _, blue = overlay(grey, saliency, colour_map)[6, 6].astype(int)
         assert red > blue
-    blank = gcam.Explainer(build_toy("flatten")).maps(np.zeros((1, 8, 8, 3), np.float32))
-    assert np.isfinite(blank).all()
+
+
+def test_thread_29_a_map_of_zeros_is_not_nan(images):
+    """torch-cam 156, 186: normalising the map of a class that nothing supports divides 0 by 0."""
+    model = build_toy("flatten")
+    model.get_layer("scores").set_weights([np.zeros((6, 3)), np.zeros(3)])
+    np.testing.assert_array_equal(gcam.Explainer(model).maps(images, [0, 1, 2]), 0)
 
 
 OPTIONS = {
@@ -234,10 +262,13 @@ OPTIONS = {
 
 
 def test_thread_30_one_shape_and_the_same_map_each_time(images):
-    """tf-explain 187, 153, tf-keras-vis 50: shapes differ by method; maps change by dropout."""
+    """tf-explain 187, 153, tf-keras-vis 50: shapes differ by method; maps change by dropout.
+
+    The dropout here is on in inference too, as its own model calls it.
+    """
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
-    x = layers.Dropout(0.5)(x)
+    x = layers.Dropout(0.5)(x, training=True)
     outputs = layers.Dense(3, name="scores")(layers.GlobalAveragePooling2D()(x))
     explainer = gcam.Explainer(keras.Model(inputs, outputs))
     for method in METHODS.keys() - {"cam"}:
@@ -246,3 +277,43 @@ def test_thread_30_one_shape_and_the_same_map_each_time(images):
         assert maps.dtype == np.float32
         again = explainer.maps(images, [0, 1, 2], method, **OPTIONS.get(method, {}))
         np.testing.assert_array_equal(maps, again)
+
+
+def test_thread_30_several_inputs_have_one_map(images):
+    """tf-keras-vis 96: two inputs that are joined before the layer gave a map for each of them."""
+    left, right = keras.Input((8, 8, 3), name="left"), keras.Input((8, 8, 3), name="right")
+    conv, scores = layers.Conv2D(4, 3, activation="relu", name="conv"), layers.Dense(3)
+
+    def joined(left, right):
+        return scores(layers.Flatten()(conv(layers.Concatenate()([left, right]))))
+
+    explainer = gcam.Explainer(
+        keras.Model([left, right], joined(left, right)),
+        input="left",
+        fixed_inputs={"right": images[0]},
+    )
+    assert explainer.layer == "conv"
+    one = keras.Model(left, joined(left, keras.ops.zeros_like(left) + images[0]))
+    expected = gcam.Explainer(one).maps(images, [0, 1, 2])
+    assert expected.any()
+    np.testing.assert_allclose(explainer.maps(images, [0, 1, 2]), expected, atol=1e-5)
+
+
+def test_thread_32_the_explanation_in_a_saved_model(tmp_path, images):
+    """tensorflow 47292, ml4ir 284, keras 21258: the map is served, and by the default signature.
+
+    A gradient that is taken outside of the model is lost when the model is saved; and a model of
+    several outputs cannot be saved with a signature.
+    """
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    x = layers.Flatten()(x)
+    outputs = {"scores": layers.Dense(3, "softmax")(x), "age": layers.Dense(1)(x)}
+    explainer = gcam.Explainer(keras.Model(inputs, outputs), output="scores")
+    folder = gcam.export(explainer, tmp_path / "two_outputs")
+    expected = explainer.maps(images, [0, 1, 2])
+    assert expected.any()
+    signatures = tf.saved_model.load(str(folder)).signatures
+    for name in ("serving_default", "explain"):
+        answer = signatures[name](images=tf.constant(images), class_ids=tf.constant([0, 1, 2]))
+        np.testing.assert_allclose(answer["saliency"], expected, atol=1e-5)
