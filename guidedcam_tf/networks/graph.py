@@ -37,6 +37,13 @@ from guidedcam_tf.ops.pooling import adaptive_average_pool
 LINEAR_PART = ":linear"
 SCORE_ACTIVATIONS = {"softmax": "softmax", "log_softmax": "softmax", "sigmoid": "sigmoid"}
 """Activations that turn scores into probabilities, by name, and what makes these from scores."""
+KEEPS_SCORES = (
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Identity,
+    keras.layers.Reshape,
+)
+"""Layers that leave the numbers of a picture as they are, and in their order."""
 NO_SAVED_MODEL = (
     "It is a SavedModel, a compiled function whose layers cannot be seen; load the .keras or .h5 "
     "file that it was exported from, or build the network and load its weights"
@@ -235,12 +242,38 @@ class Graph:
         return list(outputs)
 
     def _logits(self) -> tuple[Slot, str]:
-        """The scores before a final softmax or sigmoid, whichever way the model applies it."""
+        """The scores before a final softmax or sigmoid, whichever way the model applies it.
+
+        What only reshapes the probabilities then reshapes the scores; what casts them is left out.
+        """
         last = self._by_slot.get(self.output)
+        reshaping: list[Step] = []
+        while last is not None and (source := self._handed_on(last)) is not None:
+            if last.shape != source.shape:
+                reshaping.append(last)
+            last = source
         activation = "" if last is None else _score_activation(last)
-        if last is not None and activation:
-            return last.inputs[0], activation
-        return self.output, ""
+        if last is None or not activation:
+            return self.output, ""
+        scores = last.inputs[0]
+        for step in reversed(reshaping):
+            slot = self._new_slot()
+            step = replace(step, args=(scores, *step.args[1:]), outputs=(slot,))
+            self.steps.append(step)
+            self._by_slot[slot], scores = step, slot
+        return scores, activation
+
+    def _handed_on(self, step: Step) -> Step | None:
+        """The step whose scores a step hands on, but for their shape or dtype, if it does that."""
+        layer = step.layer
+        is_linear = isinstance(layer, keras.layers.Activation) and (
+            layer.activation is keras.activations.linear
+        )
+        hands_on = is_linear or isinstance(layer, KEEPS_SCORES) or type(layer).__name__ == "Cast"
+        if not hands_on or step.args[:1] != step.inputs:
+            return None
+        source = self._by_slot.get(step.inputs[0])
+        return source if source is not None and source.shape[-1] == step.shape[-1] else None
 
     def scored_by(self, scores: Sequence[Score]) -> Graph:
         """Return the graph with the scores of the logits in the logits' place.
