@@ -295,6 +295,12 @@ class Explainer:
             if (behind := input_error_behind(error)) is None:
                 raise
             raise behind from None
+        if result["saliency"].shape[2:] == (1, 1):
+            raise InputError(
+                f"layer {self.layer!r} has one position only for pictures of "
+                f"{images.shape[1]} x {images.shape[2]}, so its map would point nowhere; give "
+                "larger pictures, or an earlier layer"
+            )
         return {name: tensor.numpy() for name, tensor in result.items()}
 
     def _tell(self, method: Method) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.layers.preprocessing.data_layer import DataLayer
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.applications import Application
@@ -46,8 +47,10 @@ NOT_FEATURES = (
     keras.layers.SpatialDropout2D,
     keras.layers.Reshape,
     keras.layers.Permute,
+    keras.layers.GaussianNoise,
+    DataLayer,
 )
-"""Layers that only rearrange a feature map: never chosen by default."""
+"""Layers that only rearrange a feature map or prepare a picture: never chosen by default."""
 
 LINEAR = (
     keras.layers.Dense,

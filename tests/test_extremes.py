@@ -1,0 +1,95 @@
+"""Models and pictures at the edges: small, of any size, of few classes, without space."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import guidedcam_tf as gcam
+
+layers = keras.layers
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(7).integers(0, 256, (2, 32, 32, 3), np.uint8)
+
+
+def test_pictures_of_32_x_32(pictures):
+    """The statistics are those of a few pictures, lest the random network vanish in float32."""
+    keras.utils.set_random_seed(2)
+    model = keras.applications.MobileNet((32, 32, 3), 0.25, weights=None, classes=2)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(pictures / 127.5 - 1, training=True)
+    explainer = gcam.Explainer(model, preprocess="tf")
+    assert explainer.network.default_layer_reason.startswith(
+        "'conv_pw_11_relu' (ReLU, 2 x 2) is the last feature map with spatial extent"
+    )
+    raw = explainer.maps(pictures, [[0, 1]] * 2, raw=True)
+    assert raw.shape == (2, 2, 2, 2)
+    assert np.isfinite(raw).all()
+    assert raw.any()
+    message = r"'conv_pw_13_relu' has no spatial extent.*\(None, 1, 1, 256\).*'conv_pw_11_relu'"
+    with pytest.raises(gcam.InputError, match=message):
+        gcam.Explainer(model, layer="conv_pw_13_relu", preprocess="tf")
+
+
+@pytest.mark.parametrize("method", ["guided", "eigencam"])
+def test_pictures_too_small_for_a_network_of_any_size(pictures, method):
+    """What the layer's extent is shows only when a picture comes."""
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 32, strides=32, activation="relu", name="conv")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    explainer = gcam.Explainer(model)
+    message = "'conv' has one position only for pictures of 32 x 32.*an earlier layer"
+    with pytest.raises(gcam.InputError, match=message):
+        explainer.maps(pictures, method=method)
+    larger = np.tile(pictures, (1, 2, 2, 1))
+    assert explainer.maps(larger, method=method, raw=True).shape == (2, 2, 2)
+
+
+def classifier(units, activation=None):
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 5, strides=4, activation="relu", name="conv")(inputs)
+    return keras.Model(inputs, layers.Dense(units, activation, name="scores")(layers.Flatten()(x)))
+
+
+def test_two_classes_are_one_unit_and_its_opposite(pictures):
+    """A softmax over (-z, z) is a sigmoid of 2 z; the map of class 1 is that of the unit."""
+    one, two = classifier(1, "sigmoid"), classifier(2, "softmax")
+    head = [np.concatenate([-w, w], axis=-1) for w in one.get_layer("scores").get_weights()]
+    two.set_weights([*one.get_weights()[:2], *head])
+    of_unit, of_two = gcam.Explainer(one), gcam.Explainer(two)
+    expected = of_unit.maps(pictures, [0, 0], raw=True)
+    assert expected.any()
+    np.testing.assert_allclose(
+        of_two.maps(pictures, [1, 1], raw=True), expected, rtol=1e-4, atol=1e-6
+    )
+    assert np.abs(of_two.maps(pictures, [0, 0], raw=True) - expected).max() > 1e-3 * expected.max()
+    logits = of_unit.forward(of_unit.fitted(pictures)).numpy()
+    np.testing.assert_allclose(of_two.predict(pictures)[:, 1:], tf.sigmoid(2 * logits), atol=1e-5)
+
+
+def test_a_network_without_features():
+    """Layers that prepare a picture keep its extent, and are no feature map."""
+    inputs = keras.Input((32, 32, 3))
+    x = layers.GaussianNoise(0.1)(layers.RandomFlip()(layers.Rescaling(1 / 255)(inputs)))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)), name="dense")
+    with pytest.raises(gcam.InputError, match="'dense' has no layer with spatial extent"):
+        gcam.Explainer(model)
+    assert gcam.Explainer(model, layer="rescaling").layer == "rescaling"
+
+
+def test_where_no_gradient_passes_other_methods_do(pictures):
+    """The error offers Score-CAM, which has to work there."""
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 5, strides=4, activation="relu", name="conv")(inputs)
+    gate = layers.Lambda(lambda x: tf.cast(x > 9, tf.float32), name="gate")(x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(gate)))
+    explainer = gcam.Explainer(model, layer="conv")
+    with pytest.raises(gcam.InputError, match=r"layer 'gate' \(Lambda\) in between.*scorecam"):
+        explainer.maps(pictures)
+    assert explainer.maps(pictures, method="scorecam").any()
