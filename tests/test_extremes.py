@@ -76,11 +76,13 @@ def test_two_classes_are_one_unit_and_its_opposite(pictures):
 def test_a_network_without_features():
     """Layers that prepare a picture keep its extent, and are no feature map."""
     inputs = keras.Input((32, 32, 3))
-    x = layers.GaussianNoise(0.1)(layers.RandomFlip()(layers.Rescaling(1 / 255)(inputs)))
+    x = layers.GaussianNoise(0.1)(
+        layers.RandomFlip()(layers.Rescaling(1 / 255, name="scaled")(inputs))
+    )
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)), name="dense")
     with pytest.raises(gcam.InputError, match="'dense' has no layer with spatial extent"):
         gcam.Explainer(model)
-    assert gcam.Explainer(model, layer="rescaling").layer == "rescaling"
+    assert gcam.Explainer(model, layer="scaled").layer == "scaled"
 
 
 def test_where_no_gradient_passes_other_methods_do(pictures):
