@@ -205,6 +205,7 @@ def finish(
     summary = summarise(
         table[table["metric"] != ""],
         methods=list(methods),
+        unranked=_parts(config, data_set),
         paper=paper_values(config.paper.file, config.paper.table) if config.paper else None,
         resamples=config.bootstrap,
         seed=config.seed,
@@ -267,7 +268,7 @@ def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
 def _part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
     return [
         f"{labelled_method(entry)[0]} is measured on {min(entry.pictures, pictures)} of the "
-        f"pictures, drawn with seed {config.seed}: compare it within its interval only."
+        f"pictures, drawn with seed {config.seed}, so it is not ranked."
         for entry in config.methods
         if isinstance(entry, MethodConfig) and entry.pictures is not None
     ]

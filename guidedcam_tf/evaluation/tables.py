@@ -7,6 +7,7 @@ interrupted ends with the same tables, byte for byte, as one that was not.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def summarise(
     rows: pd.DataFrame,
     *,
     methods: Sequence[str],
+    unranked: Collection[str] = (),
     paper: PaperValues | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -37,6 +39,7 @@ def summarise(
     Args:
         rows: The columns of `rows.Row`.
         methods: The order of the methods.
+        unranked: Those of them that saw a part of the pictures only, and so get no rank.
         paper: The paper's values, for the metrics without a matched area.
         resamples: How many times pictures are drawn again for the 95 % interval.
         seed: The seed of these draws; the same pictures are drawn for every method.
@@ -65,8 +68,9 @@ def summarise(
             )
     table = pd.DataFrame(records)
     table["difference"] = table["ours"] - table["paper"]
-    for ranked, values in (("rank_ours", "ours"), ("rank_paper", "paper")):
-        table[ranked] = _ranks(table, values)
+    comparable = ~table["method"].isin(list(unranked))
+    table["rank_ours"] = _ranks(table[comparable], "ours")
+    table["rank_paper"] = _ranks(table, "paper")
     order = {name: place for place, name in enumerate(METRICS)}
     return table.sort_values(
         ["area", "metric"], key=lambda c: c.map(order) if c.name == "metric" else c, kind="stable"
@@ -112,10 +116,11 @@ def _ranks(table: pd.DataFrame, values: str) -> pd.Series:
 def correlations(summary: pd.DataFrame) -> dict[str, float]:
     """Spearman's correlation of our ranking of the methods with the paper's, by metric.
 
-    A metric that has no paper values, or under three methods, or no spread, is left out.
+    A metric that has no paper values, or under three ranked methods, or no spread, is left out.
     """
     found = {}
-    for metric, group in summary[summary["paper"].notna()].groupby("metric", sort=False):
+    ranked = summary[summary["paper"].notna() & summary["rank_ours"].notna()]
+    for metric, group in ranked.groupby("metric", sort=False):
         if len(group) >= 3 and group["ours"].nunique() > 1 and group["paper"].nunique() > 1:
             found[str(metric)] = float(spearmanr(group["ours"], group["paper"]).statistic)
     return found

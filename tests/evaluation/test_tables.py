@@ -45,6 +45,14 @@ def test_means_and_ranks():
     assert 0 <= table.loc["guided", "ci_low"] < 0.5 < table.loc["guided", "ci_high"] <= 1
 
 
+def test_a_method_of_a_part_of_the_pictures_is_not_ranked():
+    table = summarise(rows(), methods=list(VALUES), unranked=["gradcam"], paper=PAPER)
+    ranks = table.set_index("method")["rank_ours"]
+    assert math.isnan(ranks["gradcam"])
+    assert ranks[["guided", "layercam"]].tolist() == [1, 1]
+    assert correlations(table) == {}
+
+
 def test_undefined_pairs_are_left_out_and_counted():
     values = {"guided": [0.5, math.nan, 1.0], "gradcam": [math.nan] * 3}
     table = summarise(rows(values=values), methods=list(values)).set_index("method")
