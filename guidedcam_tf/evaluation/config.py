@@ -73,8 +73,8 @@ class MaskConfig(Strict):
     value: float | None = None
 
     @model_validator(mode="after")
-    def _is_a_rule(self) -> MaskConfig:
-        MaskRule(self.kind, self.value)
+    def _resolved(self) -> MaskConfig:
+        object.__setattr__(self, "value", MaskRule(self.kind, self.value).value)
         return self
 
 

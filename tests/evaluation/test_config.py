@@ -26,7 +26,7 @@ def read(tmp_path, changes=None, settings=()):
 
 def test_defaults_are_the_paper_s_reading(tmp_path):
     config = read(tmp_path)
-    assert config.protocol.mask.kind == "threshold"
+    assert (config.protocol.mask.kind, config.protocol.mask.value) == ("threshold", 0.5)
     assert config.protocol.tolerance == 15
     assert config.methods[1].options == {"align_corners": False}
 
