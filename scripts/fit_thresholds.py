@@ -8,9 +8,10 @@ Methods of many passes make it long; --set "methods=[gradcam, guided]" takes onl
 import argparse
 from pathlib import Path
 
+from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import read_config
-from guidedcam_tf.evaluation.thresholds import sweep
 
 
 def main() -> None:
@@ -21,8 +22,14 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="take only so many pictures")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="the folder of runs")
     arguments = parser.parse_args()
-    config = read_config(arguments.config, EvaluationConfig, arguments.set)
-    folder = sweep(config, arguments.out, limit=arguments.limit)
+    try:
+        config = read_config(arguments.config, EvaluationConfig, arguments.set)
+        import_tensorflow()
+        from guidedcam_tf.evaluation.thresholds import sweep
+
+        folder = sweep(config, arguments.out, limit=arguments.limit)
+    except InputError as error:
+        parser.error(str(error))
     print((folder / "thresholds.md").read_text("utf-8"))
 
 

@@ -37,6 +37,13 @@ def test_a_table_s_script_says_what_is_missing():
     assert "/nowhere" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_fit_thresholds_shows_a_mistake_in_a_line():
+    done = run("fit_thresholds.py", REPOSITORY / "configs" / "table3_imagenet_resnet50.yaml")
+    assert done.returncode == 2
+    assert "key data.root is missing (--set data.root=... gives it)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_everything_that_is_not_given_is_left_out(tmp_path):
     done = run("reproduce_all.py", "--out", tmp_path)
     assert done.returncode == 0

@@ -233,7 +233,7 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         nearest = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5) or known
         return f"key {path} is unknown; nearest: {', '.join(nearest)}"
     if problem["type"] == "missing":
-        return f"key {path} is missing"
+        return f"key {path} is missing (--set {path}=... gives it)"
     return f"key {path}: {problem['msg']}; received {problem['input']!r}"
 
 

@@ -47,6 +47,8 @@ from guidedcam_tf.methods import get_method
 from guidedcam_tf.metrics import MaskRule
 from guidedcam_tf.progress import progress
 
+WITHOUT_OBJECTS = ("folder", "imagenet")
+
 
 def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> Path:
     """Run an evaluation, or go on with one that was interrupted.
@@ -61,9 +63,15 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
         `manifest.json`, `table.csv`, `table.md` and `table.tex`.
 
     Raises:
-        InputError: If the data set, the network or a method cannot be had, or if the folder holds
-            a run of another configuration.
+        InputError: If the data set, the network or a method cannot be had, if a metric needs what
+            the data set has not, or if the folder holds a run of another configuration.
     """
+    of_objects = [name for name in config.metrics if name in OBJECTS]
+    if of_objects and config.data.kind in WITHOUT_OBJECTS:
+        raise InputError(
+            f"metrics {', '.join(of_objects)} need objects, which data of kind "
+            f"{config.data.kind} have not; expected voc2012 or coco2014"
+        )
     data_set = open_data(config.data, config.seed)
     if limit is not None:
         data_set = select(data_set, data_set.ids[:limit])

@@ -139,7 +139,8 @@ def write_tables(summary: pd.DataFrame, folder: Path, *, title: str, notes: Sequ
 def _markdown(summary: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
     grid = _grid(summary, bold="**{}**", underline="<u>{}</u>", paper="{ours}<br>*{paper}*")
     parts = [f"# {title}", grid.to_markdown(disable_numparse=True)]
-    legend = "Best bold, second underlined; in italics the paper's value."
+    legend = "Best bold, second underlined"
+    legend += "; in italics the paper's value." if summary["paper"].notna().any() else "."
     rho = correlations(summary)
     if rho:
         listed = ", ".join(f"{METRICS[name].title} {value:+.2f}" for name, value in rho.items())

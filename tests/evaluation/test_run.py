@@ -164,6 +164,13 @@ def test_a_method_on_a_part_of_the_pictures(whole, config_file, tmp_path):
     assert "scorecam is measured on 5 of the pictures" in (folder / "table.md").read_text()
 
 
+def test_a_metric_of_objects_needs_objects(config_file, tmp_path):
+    config = read(config_file, "metrics=[saliency_drop, iou]")
+    with pytest.raises(ValueError, match="metrics iou need objects, which data of kind folder"):
+        evaluate(config, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_configuration_is_refused(whole, config_file):
     with pytest.raises(ValueError, match="holds a run with another seed"):
         evaluate(read(config_file, "seed=1"), whole.parent)
