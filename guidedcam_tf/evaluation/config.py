@@ -169,8 +169,8 @@ def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -
     """Read a configuration.
 
     Args:
-        path: A YAML file. With a key `extends` it holds only what differs from another file, which
-            the key names from this one's folder.
+        path: A YAML file. With a key `extends`, which names another file from this one's folder,
+            it holds only the top-level keys that differ.
         model: What it must be.
         settings: Changes as `"key.key=value"`, the value in YAML.
 
@@ -191,7 +191,9 @@ def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -
         raise InputError(f"config {path}: " + "; ".join(lines)) from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if path.resolve() in extending:
+        raise InputError(f"config {path} extends itself")
     try:
         raw = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
@@ -205,9 +207,7 @@ def _read(path: Path) -> dict[str, Any]:
     base = raw.pop("extends", None)
     if base is None:
         return raw
-    if (path.parent / str(base)).resolve() == path.resolve():
-        raise InputError(f"config {path} extends itself")
-    return {**_read(path.parent / str(base)), **raw}
+    return {**_read(path.parent / str(base), (*extending, path.resolve())), **raw}
 
 
 def _apply(raw: dict[str, Any], setting: str) -> None:

@@ -207,11 +207,22 @@ def finish(
     data_set: DataSet,
     rows: RowFile,
 ) -> None:
-    """Make the tables and the manifest from the rows."""
+    """Make the tables and the manifest from the rows.
+
+    Raises:
+        InputError: If no row is a measurement.
+    """
     table = read_rows(folder)
-    left_out = table[table["metric"] == ""]
+    left_out, measured = table[table["metric"] == ""], table[table["metric"] != ""]
+    reasons = left_out["note"].str.split(":").str[0].value_counts().sort_index()
+    if measured.empty:
+        counted = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
+        raise InputError(
+            f"nothing could be measured in {len(data_set)} pictures "
+            f"({counted or 'no object in any of them'}); {folder / 'rows.csv'} names each"
+        )
     summary = summarise(
-        table[table["metric"] != ""],
+        measured,
         methods=list(methods),
         unranked=_parts(config, data_set),
         paper=paper_values(config.paper.file, config.paper.table) if config.paper else None,
@@ -222,7 +233,6 @@ def finish(
     title = f"{config.name}: {config.model}, {explainer.layer}, {pictures} pictures"
     notes = _notes(config, explainer) + _part_notes(config, len(data_set))
     write_tables(summary, folder, title=title, notes=notes)
-    reasons = left_out["note"].str.split(":").str[0].value_counts().sort_index()
     manifest = {
         **environment(),
         "model": explainer.network.name,

@@ -40,7 +40,7 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
         target = int(first.targets[0])
         inputs = _inputs(one.explainer, one.pixels)
         score = _class_score(one.explainer, target)
-        curves: dict[str, dict[str, metrics.Curve]] = {"deletion": {}, "insertion": {}}
+        traced: dict[str, dict[str, metrics.Curve]] = {"deletion": {}, "insertion": {}}
         for explanation in explanations:
             _one, method = next(steps)
             saliency = _map(one.explainer, explanation, inputs.shape[:2])
@@ -48,7 +48,7 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
                 curve = trace(
                     inputs, saliency, score, step=config.step, batch_size=config.batch_size
                 )
-                curves[name][method] = curve
+                traced[name][method] = curve
                 lines += [
                     {
                         "picture": one.name,
@@ -63,7 +63,7 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
                     for fraction, value in zip(curve.fractions, curve.scores, strict=True)
                 ]
         probability = float(first.probabilities[0])
-        found.append(PictureCurves(one.pixels, first.names[0], probability, **curves))
+        found.append(PictureCurves(one.pixels, first.names[0], probability, **traced))
     title = f"Insertion and deletion, {network_line(first)}"
     return Result(draw_curves(found, title=title), pd.DataFrame(lines))
 

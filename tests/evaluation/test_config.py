@@ -61,6 +61,13 @@ def test_a_config_that_extends_nothing_is_named(tmp_path, base, message):
         read_config(file, EvaluationConfig)
 
 
+def test_configs_that_extend_each_other_are_named(tmp_path):
+    (tmp_path / "one.yaml").write_text("extends: other.yaml\n")
+    (tmp_path / "other.yaml").write_text("extends: one.yaml\n")
+    with pytest.raises(ValueError, match=r"one\.yaml extends itself"):
+        read_config(tmp_path / "one.yaml", EvaluationConfig)
+
+
 TABLES = sorted((REPOSITORY / "configs").glob("table[123]_*.yaml"))
 
 

@@ -171,6 +171,18 @@ def test_a_metric_of_objects_needs_objects(config_file, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_that_measured_nothing_says_why(config_file, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "pictures" / name).write_text("no picture")
+    config = read(config_file, f"data.root={tmp_path / 'pictures'}")
+    with pytest.raises(ValueError, match=r"nothing .* in 2 pictures \(unreadable picture: 2\)"):
+        evaluate(config, tmp_path)
+    objects = read(config_file, "protocol.zone_class=object")
+    with pytest.raises(ValueError, match=r"in 12 pictures \(unreadable picture: 1\)"):
+        evaluate(objects, tmp_path / "objects")
+
+
 def test_another_configuration_is_refused(whole, config_file):
     with pytest.raises(ValueError, match="holds a run with another seed"):
         evaluate(read(config_file, "seed=1"), whole.parent)
