@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
+from guidedcam_tf.targets import Targets
+from guidedcam_tf.targets import resolve
 
 BLOB_SEQUENCE = 3
 """TensorBoard's class of data for lists of pictures."""
@@ -34,9 +35,10 @@ class SaliencyCallback(keras.callbacks.Callback):
     is shown, and sees the weights that the model has by then. Nothing of the model is changed.
 
     Args:
-        images: RGB in 0..255, uint8 or float, `[N, H, W, 3]`.
-        targets: One class index, name or wnid for each picture, or one for all of them: also
-            `"top1"`, or a function of the output, as in `Explainer.explain`.
+        images: What the model takes, `[N, H, W, C]`, in any usual range: 0..255, 0..1, -1..1; or
+            RGB for a model of grey pictures.
+        targets: As `class_ids` of `Explainer.maps`: one target for all pictures, or one for each;
+            with `"topK"`, K overlays of each picture are shown.
         folder: Where the PNGs go; `None` for none.
         log_dir: TensorBoard's folder; `None` for none. TensorBoard need not be installed.
         every: Show each epoch whose number, counted from 1, is a multiple of this.
@@ -52,7 +54,7 @@ class SaliencyCallback(keras.callbacks.Callback):
     def __init__(
         self,
         images: np.ndarray,
-        targets: Sequence[int | str] | int | str | Callable = "top1",
+        targets: Targets = "top1",
         *,
         folder: str | os.PathLike[str] | None = "saliency",
         log_dir: str | os.PathLike[str] | None = None,
@@ -64,26 +66,20 @@ class SaliencyCallback(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.images = np.asarray(images)
-        if self.images.ndim != 4 or not len(self.images) or self.images.shape[-1] != 3:
+        if self.images.ndim != 4 or not self.images.size or self.images.shape[-1] not in (1, 3):
             raise InputError(
-                f"images must be RGB [N, H, W, 3] with N at least 1; received {self.images.shape}"
+                "images must be [N, H, W, 3] or [N, H, W, 1] with N at least 1; "
+                f"received {self.images.shape}"
             )
         if every < 1:
             raise InputError(f"every must be at least 1; received {every}")
         if folder is None and log_dir is None:
             raise InputError("give a folder, a log_dir, or both: nothing would be written")
-        listed = not isinstance(targets, (str, int, np.integer)) and not callable(targets)
-        if listed and len(targets) != len(self.images):  # type: ignore[arg-type]
-            raise InputError(
-                f"targets must be one for each of the {len(self.images)} pictures, or one for all; "
-                f"received {targets!r}"
-            )
         self.targets = targets
         self.every = every
         self.epochs = None if epochs is None else set(epochs)
         self.method = method
         self.colour_map = colour_map
-        self._listed = listed
         self._folder = None if folder is None else Path(folder)
         self._log_dir = log_dir
         self._options = {"preprocess": "none", **options}
@@ -119,30 +115,43 @@ class SaliencyCallback(keras.callbacks.Callback):
         if self._writer is not None:
             self._writer.close()
 
-    def _open(self) -> tuple[Explainer, Any]:
+    def _open(self) -> Explainer:
+        """Open the model where it is new, and check the targets against it."""
         if self._explainer is None or self._explainer.network.model is not self.model:
             self._explainer = Explainer(self.model, **self._options)
-        if callable(self.targets):
-            return self._explainer, self.targets
-        if not self._listed:
-            ids = self._explainer.check_targets(self.targets)
-            return self._explainer, np.repeat([ids[:1]], len(self.images), axis=0)[:, 0]
-        ids = [self._explainer.check_targets(target)[0] for target in self.targets]  # type: ignore[union-attr]
-        return self._explainer, np.array(ids)
+            resolve(self.targets, self._explainer.network, len(self.images))
+        return self._explainer
 
     def _overlays(self) -> list[np.ndarray]:
-        explainer, targets = self._open()
+        explainer = self._open()
         images = self.images
-        if explainer.network.channels == 1:
-            images = np.stack([to_grey(image.astype(np.uint8)) for image in images])
-        # A rank is -1 or lower, which `maps` takes for an error: the best class is its default.
-        best = isinstance(targets, np.ndarray) and (targets < 0).all()
-        maps = explainer.maps(images, None if best else targets, self.method)
-        pictures = np.clip(self.images, 0, 255).astype(np.uint8)
+        if explainer.network.channels == 1 and images.shape[-1] == 3:
+            images = _luminance(images)
+        maps = explainer.maps(images, self.targets, self.method)
         return [
             overlay(picture, saliency, self.colour_map)
-            for picture, saliency in zip(pictures, maps, strict=True)
+            for picture, of_picture in zip(_shown(self.images), maps, strict=True)
+            for saliency in of_picture.reshape(-1, *of_picture.shape[-2:])
         ]
+
+
+def _luminance(images: np.ndarray) -> np.ndarray:
+    """RGB `[N, H, W, 3]` as grey (ITU-R 601-2) in its own range and dtype, `[N, H, W, 1]`."""
+    if images.dtype == np.uint8:
+        return np.stack([to_grey(image) for image in images])
+    return (images @ np.array([0.299, 0.587, 0.114]))[..., None].astype(images.dtype)
+
+
+def _shown(images: np.ndarray) -> np.ndarray:
+    """Pictures of any usual range as uint8 RGB `[N, H, W, 3]`, all scaled alike."""
+    if images.dtype != np.uint8:
+        low, high = float(images.min()), float(images.max())
+        if low >= 0:
+            low, high = 0.0, 1.0 if high <= 1 else 255.0
+        elif low >= -1 and high <= 1:
+            low, high = -1.0, 1.0
+        images = np.round(np.clip((images - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    return np.broadcast_to(images, (*images.shape[:3], 3))
 
 
 def write_pictures(tag: str, pictures: Sequence[np.ndarray], step: int) -> None:

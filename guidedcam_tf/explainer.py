@@ -1,20 +1,16 @@
-"""Explainer: a network, a layer and the way to a finished saliency map."""
+"""Explainer: the user's face of the pipeline; NumPy, pictures and names in, maps out."""
 
 from __future__ import annotations
 
+import copy
 import os
-import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from functools import cached_property
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from typing import Literal
 
 import keras
 import numpy as np
@@ -24,34 +20,21 @@ from guidedcam_tf.data import Picture
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
-from guidedcam_tf.methods.base import GradientMethod
-from guidedcam_tf.methods.base import Kernel
-from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks import Network
 from guidedcam_tf.networks import open_network
-from guidedcam_tf.networks.scores import Score
 from guidedcam_tf.ops import PRESETS
 from guidedcam_tf.ops import Postprocessing
-from guidedcam_tf.targets import Target
-from guidedcam_tf.targets import class_ids_for
-from guidedcam_tf.targets import class_targets
-from guidedcam_tf.targets import scores_among
+from guidedcam_tf.pipeline import Fit
+from guidedcam_tf.pipeline import Pipeline
+from guidedcam_tf.targets import Resolved
+from guidedcam_tf.targets import Targets
+from guidedcam_tf.targets import resolve
 
-Fit = Literal["squash", "crop"]
-
-KEPT_SCORES = 16
-"""How many sets of functions as targets have their kernels kept."""
-
-
-@dataclass
-class _Opened:
-    """A network opened at a layer, for classes or for functions of the output, and its kernels."""
-
-    view: LayerView
-    kernels: dict[Method, Kernel] = field(default_factory=dict)
+ROUNDING = 0.5
+"""How far resampling may leave 0..255."""
 
 
 class Explainer:
@@ -72,15 +55,24 @@ class Explainer:
         weights: For a network by name: `"imagenet"`, a file, or `None` for random ones.
         postprocessing: `"default"` (no smoothing), `"paper"` (3 x 3 Gaussian, sigma 0.8), or a
             `guidedcam_tf.ops.Postprocessing`.
-        fit: How a picture comes to the network's shape: `"squash"`, or `"crop"` for the largest
-            centred part of that shape; outside of it the map is zero.
+        fit: How a picture gets the network's shape: `"squash"`, or `"crop"` for the largest centred
+            part of that shape; outside of it the map is zero.
         input: For a model with several inputs, the name of the one that takes the picture.
         output: For a model with several outputs, the name of the one that is explained.
         fixed_inputs: For a model with several inputs, what the others get, by name, the same for
             all pictures: arrays without the batch axis.
 
+    Attributes:
+        network: The network.
+        pipeline: What explains tensors.
+
     Raises:
-        InputError: If the model, its weights or the layer cannot be had.
+        InputError: If the model, its weights or the layer cannot be used.
+
+    Example:
+        >>> explainer = Explainer("mobilenetv2", weights=None)
+        >>> explainer.maps(np.zeros([2, 50, 60, 3], np.uint8), [7, 8]).shape
+        (2, 50, 60)
     """
 
     def __init__(
@@ -97,7 +89,7 @@ class Explainer:
         output: str | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
     ) -> None:
-        self.network = open_network(
+        network = open_network(
             model,
             weights=weights,
             preprocess=preprocess,
@@ -106,29 +98,34 @@ class Explainer:
             output=output,
             fixed_inputs=fixed_inputs,
         )
-        self.view = self.network.view(layer)
-        self.postprocessing = _postprocessing(postprocessing)
-        if fit not in ("squash", "crop"):
-            raise InputError(f"fit must be 'squash' or 'crop'; received {fit!r}")
-        self._fit = fit
-        self._for_classes = _Opened(self.view)
-        self._for_scores = lru_cache(KEPT_SCORES)(self._open)
-        self._told = False
+        self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
+        is_application = network.model is not model and network.weights.path != Path(str(model))
+        self._takes_pixels = is_application or preprocess not in (None, "none")
+
+    @property
+    def network(self) -> Network:
+        """The network that is explained."""
+        return self.pipeline.network
 
     @property
     def layer(self) -> str:
         """The name of the layer that is explained."""
-        return self.view.layer
+        return self.pipeline.layer
 
-    @property
-    def fit(self) -> Fit:
-        """How a picture comes to the network's shape."""
-        return self._fit
+    def at(self, layer: str) -> Explainer:
+        """Return an explainer of the same network, weights and options at another layer.
+
+        Raises:
+            InputError: If the network has no such layer.
+        """
+        twin = copy.copy(self)
+        twin.pipeline = self.pipeline.at(layer)
+        return twin
 
     def explain(
         self,
         picture: Picture,
-        targets: Sequence[Target] | Target | Sequence[Score] | Score = "top1",
+        targets: Targets = "top1",
         method: str | Method = "guided",
         **options: Any,
     ) -> Explanation:
@@ -149,35 +146,60 @@ class Explainer:
         Raises:
             InputError: If the picture cannot be read, or a target, method or option is unknown.
         """
-        chosen = get_method(method, **options)
-        scores = scores_among(targets)
-        ids = list(range(len(scores))) or self.check_targets(targets)
+        return self.explain_with(picture, targets, [get_method(method, **options)])[0]
+
+    def explain_with(
+        self, picture: Picture, targets: Targets, methods: Sequence[Method]
+    ) -> list[Explanation]:
+        """Explain one picture by several methods; those of one pass share that pass.
+
+        Args:
+            picture: As in `explain`.
+            targets: As in `explain`.
+            methods: The methods.
+
+        Returns:
+            One explanation for each of the methods.
+
+        Raises:
+            InputError: As `explain`.
+        """
+        resolved = resolve(targets, self.network)
         pixels = read_picture(picture)
-        network = self._opened(scores).view.network
-        result = self._run(chosen, self._as_input(pixels)[None], np.array([ids], np.int32), scores)
-        maps = {name: array[0] for name, array in result.items()}
-        class_ids = maps["class_ids"].astype(int)
-        classes = network.classes
-        return Explanation(
-            picture=pixels,
-            maps=self.finish(maps["saliency"], pixels.shape[:2]),
-            raw=maps["saliency"],
-            intermediates={name: maps[name] for name in chosen.outputs[1:]},
-            targets=class_ids,
-            names=[classes.names[index] for index in class_ids],
-            wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
-            probabilities=network.probabilities(maps["logits"][None]).numpy()[0, class_ids],
-            model=self.network.name,
-            layer=self.layer,
-            method=chosen.name,
-            weights=self.network.weights.source,
-            stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
-        )
+        pipeline = self._for(resolved)
+        fitted = pipeline.fitted(self._as_input(pixels)[None])
+        stem = Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture"
+        found = []
+        for method in methods:
+            maps = pipeline.explain(method, fitted, tf.constant(resolved.class_ids))
+            finished = pipeline.finish(maps["saliency"][0], pixels.shape[:2]).numpy()
+            arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
+            class_ids = arrays["class_ids"].astype(int)
+            network, classes = pipeline.network, pipeline.network.classes
+            probabilities = network.probabilities(maps["logits"]).numpy()[0, class_ids]
+            found.append(
+                Explanation(
+                    picture=pixels,
+                    maps=finished,
+                    raw=arrays["saliency"],
+                    intermediates={name: arrays[name] for name in method.outputs[1:]},
+                    targets=class_ids,
+                    names=[classes.names[index] for index in class_ids],
+                    wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
+                    probabilities=probabilities,
+                    model=network.name,
+                    layer=self.layer,
+                    method=method.name,
+                    weights=network.weights.source,
+                    stem=stem,
+                )
+            )
+        return found
 
     def maps(
         self,
         images: np.ndarray,
-        class_ids: Sequence[int] | np.ndarray | Score | Sequence[Score] | None = None,
+        class_ids: Targets = None,
         method: str | Method = "guided",
         *,
         raw: bool = False,
@@ -189,40 +211,37 @@ class Explainer:
         Args:
             images: RGB in 0..255, uint8 or float, `[N, H, W, 3]`. (A model without `preprocess`
                 gets them as they are, whatever their range.)
-            class_ids: Class indices `[N]`, or `[N, T]` for T targets of each picture; `None` for
-                each picture's best class; or a function of the output, or T of them in a list, as
-                in `explain`.
+            class_ids: Targets as in `explain`: one for all pictures, a list of one for each, or
+                `[N, T]` for T targets of each; `None` for each picture's best class; or T functions
+                of the output in a list.
             method: A name from `list_methods()`, or a method.
             raw: Return the method's own map, before smoothing, normalising and resizing.
             batch_size: How many pictures go through the network at a time.
             **options: The method's options.
 
         Returns:
-            Float32 `[N, H, W]` in `[0, 1]`, or `[N, h, w]` with `raw`; with `class_ids` of shape
-            `[N, T]` or a list of T functions, `[N, T, ...]`.
+            Float32 `[N, H, W]` in `[0, 1]`, or `[N, h, w]` with `raw`; with T targets of each
+            picture, `[N, T, ...]`.
 
         Raises:
-            InputError: If an argument has another form, or a class is out of range.
+            InputError: If an argument has another form, or a target is unknown.
         """
         chosen = get_method(method, **options)
         images = self._check_images(images)
-        scores = scores_among(class_ids)
-        if scores:
-            places = np.arange(len(scores), dtype=np.int32)
-            ids = np.tile(places, (len(images), 1))[:, slice(None) if scores != (class_ids,) else 0]
-        else:
-            ids = class_ids_for(self.network.classes, class_ids, len(images))
+        resolved = resolve(class_ids, self.network, len(images), "class_ids")
+        pipeline = self._for(resolved)
         parts = []
         for part in _batches(len(images), batch_size):
-            one_part = ids[part].reshape(-1, ids[0].size)
-            saliency = self._run(chosen, images[part], one_part, scores)["saliency"]
+            fitted = pipeline.fitted(images[part])
+            targets = tf.constant(resolved.class_ids[part])
+            saliency = pipeline.explain(chosen, fitted, targets)["saliency"]
             if not raw:
-                flat = saliency.reshape(-1, *saliency.shape[2:])
-                flat = self.finish(flat, images.shape[1:3])
-                saliency = flat.reshape(*saliency.shape[:2], *flat.shape[1:])
-            parts.append(saliency)
+                flat = tf.reshape(saliency, [-1, *saliency.shape[2:]])
+                flat = pipeline.finish(flat, images.shape[1:3])
+                saliency = tf.reshape(flat, [*saliency.shape[:2], *flat.shape[1:]])
+            parts.append(saliency.numpy())
         maps = np.concatenate(parts)
-        return maps if ids.ndim == 2 else maps[:, 0]
+        return maps[:, 0] if resolved.single else maps
 
     def predict(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
         """Return the probabilities, float32 `[N, classes]`, of pictures `[N, H, W, 3]`.
@@ -235,45 +254,15 @@ class Explainer:
         """
         images = self._check_images(images)
         logits = [
-            self.forward(self.fitted(images[part])) for part in _batches(len(images), batch_size)
+            self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
+            for part in _batches(len(images), batch_size)
         ]
         return self.network.probabilities(np.concatenate(logits)).numpy()
 
-    @cached_property
-    def forward(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """The plain compiled forward pass: pictures at the network's size to logits."""
-        network = self.network
-        shape = [None, *network.input_size, network.channels]
-        return tf.function(network.logits, input_signature=[tf.TensorSpec(shape, tf.float32)])
-
-    @cached_property
-    def probabilities_of(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Compiled likewise: preprocessed pictures, such as masked ones, to probabilities."""
-        network = self.network
-        shape = [None, *network.input_size, network.channels]
-        return tf.function(
-            lambda inputs: network.probabilities(network.logits_of(inputs)),
-            input_signature=[tf.TensorSpec(shape, tf.float32)],
-        )
-
-    def kernel(self, method: Method, scores: tuple[Score, ...] = ()) -> Kernel:
-        """The method compiled for this network and layer; made once.
-
-        Args:
-            method: The method.
-            scores: Functions of the output that take the classes' place; the kernel's `class_ids`
-                then count them.
-        """
-        opened = self._opened(scores)
-        if method not in opened.kernels:
-            opened.kernels[method] = method.compile(opened.view)
-        return opened.kernels[method]
-
-    def _opened(self, scores: tuple[Score, ...]) -> _Opened:
-        return self._for_scores(scores) if scores else self._for_classes
-
-    def _open(self, scores: tuple[Score, ...]) -> _Opened:
-        return _Opened(self.network.scored_by(scores).view(self.layer))
+    def _for(self, resolved: Resolved) -> Pipeline:
+        if not resolved.functions:
+            return self.pipeline
+        return self.pipeline.scored_by(resolved.functions)
 
     def _as_input(self, pixels: np.ndarray) -> np.ndarray:
         if self.network.channels in (None, 3):
@@ -284,84 +273,6 @@ class Explainer:
             f"{self.network.name} takes {self.network.channels} channels, a picture has 3; "
             "use maps(images) with arrays of that form"
         )
-
-    def _run(
-        self, method: Method, images: np.ndarray, ids: np.ndarray, scores: tuple[Score, ...]
-    ) -> dict[str, np.ndarray]:
-        self._tell(method)
-        try:
-            result = self.kernel(method, scores)(self.fitted(images), tf.constant(ids))
-        except Exception as error:  # TensorFlow wraps what is raised while it compiles.
-            if (behind := input_error_behind(error)) is None:
-                raise
-            raise behind from None
-        if result["saliency"].shape[2:] == (1, 1):
-            raise InputError(
-                f"layer {self.layer!r} has one position only for pictures of "
-                f"{images.shape[1]} x {images.shape[2]}, so its map would point nowhere; give "
-                "larger pictures, or an earlier layer"
-            )
-        return {name: tensor.numpy() for name, tensor in result.items()}
-
-    def _tell(self, method: Method) -> None:
-        """Say once that methods of one gradient coincide at this layer."""
-        one_gradient = isinstance(method, GradientMethod)
-        if one_gradient and self.view.pools_globally and not self._told:
-            self._told = True
-            warnings.warn(
-                f"{self.network.name} pools globally after {self.layer}, so the gradient there is "
-                "constant in space: gradcam, xgradcam and hirescam agree, and guided is gradcam "
-                "squared. An earlier layer tells them apart.",
-                stacklevel=4,
-            )
-
-    def fitted(self, images: np.ndarray) -> tf.Tensor:
-        """Bring pictures `[N, H, W, C]` to the network's size, float32 in their own range."""
-        top, left, height, width = self._part(*images.shape[1:3])
-        part = images[:, top : top + height, left : left + width]
-        return self.network.fit(tf.convert_to_tensor(part))
-
-    def _part(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """What of a picture the network sees: top, left, height, width."""
-        rows, columns = self.network.input_size
-        if self._fit == "squash" or rows is None or columns is None:
-            return 0, 0, height, width
-        scale = min(height / rows, width / columns)
-        inner_height = max(1, min(height, round(rows * scale)))
-        inner_width = max(1, min(width, round(columns * scale)))
-        return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
-
-    def finish(self, raw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Smooth, normalise and resize raw maps `[M, h, w]` to a picture's own geometry.
-
-        Args:
-            raw: Float32 `[M, h, w]`, as `maps(..., raw=True)` returns them.
-            size: The picture's height and width.
-
-        Returns:
-            Float32 `[M, *size]` in `[0, 1]`.
-        """
-        top, left, height, width = self._part(*size)
-        part = self.postprocess(tf.constant(raw), tf.constant([height, width])).numpy()
-        if (height, width) == tuple(size):
-            return part
-        maps = np.zeros((len(raw), *size), np.float32)
-        maps[:, top : top + height, left : left + width] = part
-        return maps
-
-    @cached_property
-    def postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """The compiled post-processing: raw maps `[M, h, w]` and a size to maps `[M, *size]`."""
-        signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
-        return tf.function(self.postprocessing.__call__, input_signature=signature)
-
-    def check_targets(self, targets: Any) -> list[int]:
-        """Return targets as class indices, and the k-th best class of a picture as -k.
-
-        Raises:
-            InputError: If a target is unknown, ambiguous or out of range.
-        """
-        return class_targets(self.network.classes, targets)
 
     def _check_images(self, images: np.ndarray) -> np.ndarray:
         array = np.asarray(images)
@@ -376,13 +287,31 @@ class Explainer:
             raise InputError(f"images must be at least 2 x 2 pixels; received {array.shape}")
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise InputError("images must be finite; received NaN or infinity")
+        if self.network.takes_pixels and array.dtype != np.uint8:
+            _check_pixels(array)
         return array
+
+
+def _check_pixels(images: np.ndarray) -> None:
+    """Refuse what was scaled already: preprocessing would make another picture of it."""
+    low, high = images.min(), images.max()
+    if low < -ROUNDING or high > 255 + ROUNDING:
+        raise InputError(
+            f"images must be RGB in 0..255 for the network's preprocessing; received {low:g} to "
+            f"{high:g}: clip them, or give preprocess='none' if they are preprocessed already"
+        )
+    if 0 < high <= 1:
+        raise InputError(
+            "images must be RGB in 0..255 for the network's preprocessing; received "
+            f"{low:g} to {high:g}: multiply them by 255, or give preprocess='none' if they are "
+            "preprocessed already"
+        )
 
 
 def guided_cam(
     model: keras.Model,
     images: np.ndarray,
-    class_ids: Sequence[int] | np.ndarray | Score | None = None,
+    class_ids: Targets = None,
     layer: str | None = None,
 ) -> np.ndarray:
     """Return the proposed saliency maps of a Keras classifier in one line.

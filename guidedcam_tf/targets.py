@@ -1,85 +1,162 @@
-"""What of a network's output is explained: classes, or functions of the output."""
+"""The one language of targets: what of a network's output is explained, for which picture.
+
+A target is a class index, a class name, a wnid, `"top1"`, `"topK"` for the K best classes, or a
+function of the output that returns one number for each picture.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import ClassNames
+from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.scores import Score
 
-Target = int | str
+Target = int | str | Score
+Targets = Target | Sequence[Target] | Sequence[Sequence[int | str]] | np.ndarray | None
 
-TOP_1 = -1
+EXPECTED = "an index, a class name, a wnid, 'top1', 'topK', or a function of the output"
 
 
-def scores_among(targets: object) -> tuple[Score, ...]:
-    """Return targets that are functions of the output; none where they are classes.
+@dataclass(frozen=True)
+class Resolved:
+    """Targets of N pictures, T of each.
+
+    Attributes:
+        class_ids: Int32 `[N, T]`. -k is the k-th best class of the picture. Where the targets are
+            functions, these are counted.
+        functions: The functions; none where the targets are classes.
+        single: Whether one target of each picture was asked for, and not a list of them.
+    """
+
+    class_ids: np.ndarray
+    functions: tuple[Score, ...] = ()
+    single: bool = False
+
+
+def resolve(
+    targets: Any, network: Network, pictures: int | None = None, argument: str = "targets"
+) -> Resolved:
+    """Read targets for a network.
+
+    Args:
+        targets: One target; for one picture, a list of its targets. For several pictures, a list of
+            one target for each, or of T targets for each (`[N, T]`); or a list of functions, all of
+            which are explained in each picture. `None` is each picture's best class.
+        network: The network, whose class names are looked up.
+        pictures: How many pictures there are; by default one, whose targets are listed.
+        argument: What the caller calls the targets, for messages.
 
     Raises:
-        InputError: If some are functions and some are classes.
+        InputError: If a target is unknown, ambiguous or out of range, or if their number does not
+            fit the pictures.
+
+    Example:
+        >>> from guidedcam_tf.networks import open_network
+        >>> network = open_network("mobilenetv2", weights=None)
+        >>> resolve(["tabby", "top2"], network).class_ids
+        array([[281,  -1,  -2]], dtype=int32)
+        >>> resolve(["tabby", 5, "top1"], network, pictures=3).class_ids
+        array([[281],
+               [  5],
+               [ -1]], dtype=int32)
     """
+    count = 1 if pictures is None else pictures
+    if functions := _functions(targets, argument):
+        places = np.tile(np.arange(len(functions), dtype=np.int32), (count, 1))
+        return Resolved(places, functions, single=callable(targets))
+    targets = "top1" if targets is None and pictures is not None else targets
+    classes = network.classes
+    if _is_one(targets):
+        ids = _ids(classes, targets)
+        return Resolved(np.array([ids] * count, np.int32), single=len(ids) == 1)
+    listed = _listed(targets, argument)
+    if pictures is not None:
+        return _of_pictures(classes, listed, pictures, argument)
+    ids = list(dict.fromkeys(each for target in listed for each in _ids(classes, target)))
+    return Resolved(np.array([ids], np.int32))
+
+
+def _of_pictures(classes: ClassNames, listed: list[Any], pictures: int, argument: str) -> Resolved:
+    if len(listed) != pictures:
+        raise InputError(
+            f"{argument} must be one for all pictures, or a list with one entry for each of the "
+            f"{pictures}; received {len(listed)}"
+        )
+    single = all(_is_one(entry) for entry in listed)
+    _refuse_one_hot(listed, len(classes.names), argument)
+    entries = [[entry] if _is_one(entry) else list(entry) for entry in listed]
+    rows = [[each for target in entry for each in _ids(classes, target)] for entry in entries]
+    widths = sorted({len(row) for row in rows})
+    if len(widths) > 1 or widths == [0]:
+        raise InputError(
+            f"{argument} must be as many for each picture, and at least one; received "
+            f"{' and '.join(map(str, widths))}"
+        )
+    return Resolved(np.array(rows, np.int32), single=single and widths == [1])
+
+
+def _refuse_one_hot(listed: list[Any], classes: int, argument: str) -> None:
+    """Refuse labels as `keras.utils.to_categorical` makes them: each would be `classes` targets."""
+    if {np.shape(entry) for entry in listed} != {(classes,)}:
+        return
+    rows = np.stack(listed)
+    one_hot = np.isin(rows, (0, 1)).all() and ((rows == 1).sum(axis=1) == 1).all()
+    if one_hot and (classes > 2 or len(np.unique(rows, axis=0)) > 1):
+        raise InputError(
+            f"{argument} look like one-hot labels {rows.shape}; expected class indices: give "
+            "labels.argmax(axis=1)"
+        )
+
+
+def _functions(targets: Any, argument: str) -> tuple[Score, ...]:
     if callable(targets):
         return (targets,)
     listed = targets if isinstance(targets, (list, tuple)) else ()
-    scores = tuple(target for target in listed if callable(target))
-    if scores and len(scores) != len(listed):
+    functions = tuple(target for target in listed if callable(target))
+    if functions and len(functions) != len(listed):
         raise InputError(
-            "targets must be all classes or all functions of the output; received both: "
+            f"{argument} must be all classes or all functions of the output; received both: "
             f"{targets!r}"
         )
-    return scores
+    return functions
 
 
-def class_targets(classes: ClassNames, targets: Any) -> list[int]:
-    """Return targets as class indices, and the k-th best class of a picture as -k.
+def _is_one(target: Any) -> bool:
+    return isinstance(target, (str, bytes)) or (np.ndim(target) == 0 and not _is_list(target))
 
-    Raises:
-        InputError: If a target is unknown, ambiguous or out of range.
-    """
-    listed = [targets] if isinstance(targets, (str, int, np.integer)) else list(targets)
+
+def _is_list(targets: Any) -> bool:
+    return isinstance(targets, (list, tuple, range))
+
+
+def _listed(targets: Any, argument: str) -> list[Any]:
+    if not _is_list(targets) and not hasattr(targets, "__array__"):
+        raise InputError(f"{argument} must be {EXPECTED}, or a list of them; received {targets!r}")
+    listed = list(targets if _is_list(targets) else np.asarray(targets))
     if not listed:
-        raise InputError("targets is empty; expected at least one")
-    ids = [index for target in listed for index in _one_target(classes, target)]
-    return list(dict.fromkeys(ids))
+        raise InputError(f"{argument} is empty; expected at least one")
+    return listed
 
 
-def _one_target(classes: ClassNames, target: Any) -> list[int]:
-    if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
-        return [classes.check(int(target))]
+def _ids(classes: ClassNames, target: Any) -> list[int]:
+    if hasattr(target, "__array__") and np.ndim(target) == 0:
+        target = np.asarray(target).item()
+    if isinstance(target, int) and not isinstance(target, bool):
+        return [classes.check(target)]
     if not isinstance(target, str):
-        raise InputError(f"target must be an index or a name; received {target!r}")
+        raise InputError(f"target must be {EXPECTED}; received {target!r}")
     if match := re.fullmatch(r"top(\d+)", target):
         count = int(match[1])
         if not 1 <= count <= len(classes.names):
             raise InputError(
                 f"target {target!r} is out of range: the network has {len(classes.names)} classes"
             )
-        return list(range(TOP_1, TOP_1 - count, -1))
+        return list(range(-1, -1 - count, -1))
     return [classes.find(target)]
-
-
-def class_ids_for(classes: ClassNames, class_ids: Any, count: int) -> np.ndarray:
-    """Return class indices for `count` pictures, int32 `[count]` or `[count, T]`.
-
-    Without any they are -1, each picture's best class.
-
-    Raises:
-        InputError: If they have another form, or a class is out of range.
-    """
-    if class_ids is None:
-        return np.full(count, TOP_1, np.int32)
-    ids = np.asarray(class_ids)
-    if ids.ndim not in (1, 2) or len(ids) != count or not ids.size:
-        raise InputError(
-            f"class_ids must have shape [{count}] or [{count}, T], one row for each picture; "
-            f"received {ids.shape}"
-        )
-    if not np.issubdtype(ids.dtype, np.integer):
-        raise InputError(f"class_ids must be integers; received {ids.dtype}")
-    for index in np.unique(ids):
-        classes.check(int(index))
-    return ids.astype(np.int32)

@@ -26,7 +26,7 @@ def main() -> None:
     picture = repository / "demo/pictures/cat_and_coffee.png"
     explainer = gcam.Explainer("resnet50", layer=options.layer)
     methods = [name for name in gcam.list_methods() if name != "faster_scorecam"]
-    if not explainer.view.pools_globally:
+    if not explainer.pipeline.view.pools_globally:
         methods.remove("cam")
     maps = {name: explainer.explain(picture, TARGETS, name) for name in methods}
     grids = [grid_of(methods[start : start + COLUMNS], maps) for start in range(0, 16, COLUMNS)]

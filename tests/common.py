@@ -10,11 +10,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GUIDEDCAM_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
-def build_toy(head="gap", *, bias=True, size=8, classes=3, dtype=None, activation="softmax"):
+def build_toy(
+    head="gap", *, bias=True, size=8, classes=3, dtype=None, activation="softmax", channels=3
+):
     """A network of two convolutions, seeded, whose maps are 4 x 4 at layer `conv2`."""
     keras.utils.set_random_seed(3)
     layers = keras.layers
-    inputs = keras.Input((size, size, 3))
+    inputs = keras.Input((size, size, channels))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1", dtype=dtype)(inputs)
     x = layers.MaxPooling2D(2, name="pool1", dtype=dtype)(x)
     x = layers.Conv2D(5, 3, padding="same", activation="relu", name="conv2", dtype=dtype)(x)

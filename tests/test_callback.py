@@ -8,7 +8,9 @@ from common import build_toy
 from PIL import Image
 
 import guidedcam_tf as gcam
+from guidedcam_tf.callback import _shown
 from guidedcam_tf.data import overlay
+from guidedcam_tf.methods import get_method
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_chosen_epochs(tmp_path, pictures, options, shown):
 def test_it_is_compiled_once(tmp_path, pictures):
     callback = gcam.SaliencyCallback(pictures, folder=tmp_path)
     train(callback, pictures)
-    (kernel,) = callback._explainer._for_classes.kernels.values()
+    kernel = callback._explainer.pipeline.kernel(get_method("guided"))
     assert kernel.experimental_get_tracing_count() == 1
 
 
@@ -96,8 +98,11 @@ def test_names_and_functions_as_targets(tmp_path, pictures):
 
 
 BAD = {
-    "images": (lambda p: gcam.SaliencyCallback(p[0]), r"images must be RGB \[N, H, W, 3\]"),
-    "targets": (lambda p: gcam.SaliencyCallback(p, [1]), "one for each of the 2 pictures"),
+    "images": (lambda p: gcam.SaliencyCallback(p[0]), r"images must be \[N, H, W, 3\]"),
+    "targets": (
+        lambda p: train(gcam.SaliencyCallback(p, [1], folder="."), p),
+        "one entry for each of the 2; received 1",
+    ),
     "every": (lambda p: gcam.SaliencyCallback(p, every=0), "every must be at least 1"),
     "nowhere": (lambda p: gcam.SaliencyCallback(p, folder=None), "give a folder, a log_dir"),
     "layer": (
@@ -116,3 +121,43 @@ def test_bad_arguments_say_what_is_wrong(name, pictures):
     call, message = BAD[name]
     with pytest.raises(gcam.InputError, match=message):
         call(pictures)
+
+
+@pytest.mark.parametrize("targets", ["top2", [["top1", "wasp"], ["bee", 0]]])
+def test_several_targets_of_each_picture_are_side_by_side(tmp_path, pictures, targets):
+    names = ["ant", "bee", "wasp"]
+    train(gcam.SaliencyCallback(pictures, targets, folder=tmp_path, class_names=names), pictures, 1)
+    assert Image.open(tmp_path / "epoch_0001.png").size == (4 * 8, 8)
+
+
+def test_the_best_class_of_one_picture_and_a_class_of_another(tmp_path, pictures):
+    callback = gcam.SaliencyCallback(pictures, ["top1", 2], folder=tmp_path)
+    model, _ = train(callback, pictures, 1)
+    explainer = gcam.Explainer(model)
+    maps = [explainer.maps(pictures[:1])[0], explainer.maps(pictures[1:], [2])[0]]
+    expected = np.hstack([overlay(p, m) for p, m in zip(pictures, maps, strict=True)])
+    written = np.asarray(Image.open(tmp_path / "epoch_0001.png")).astype(int)
+    assert np.abs(written - expected).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift"), [(1, 0), (1 / 255, 0), (2 / 255, -1)], ids=["0..255", "0..1", "-1..1"]
+)
+def test_pictures_of_any_usual_range_are_shown_as_they_are(tmp_path, pictures, scale, shift):
+    pictures[0, 0, 0], pictures[0, 0, 1] = 0, 255
+    callback = gcam.SaliencyCallback(pictures * scale + shift, folder=None, log_dir=tmp_path)
+    np.testing.assert_array_equal(_shown(callback.images), pictures)
+
+
+@pytest.mark.parametrize("divisor", [1, 255])
+def test_a_grey_network_sees_the_pictures_luminance(tmp_path, pictures, divisor):
+    model = build_toy("flatten", channels=1)
+    images = pictures if divisor == 1 else pictures / divisor
+    train_on = np.zeros((2, 8, 8, 1), np.uint8)
+    callback = gcam.SaliencyCallback(images, folder=tmp_path)
+    train(callback, train_on, 1, model)
+    grey = np.stack([np.asarray(Image.fromarray(p).convert("L")) for p in pictures])[..., None]
+    maps = gcam.Explainer(model).maps(grey / divisor)
+    expected = np.hstack([overlay(p, m) for p, m in zip(pictures, maps, strict=True)])
+    written = np.asarray(Image.open(tmp_path / "epoch_0001.png")).astype(int)
+    assert np.abs(written - expected).max() <= 3

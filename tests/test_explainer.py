@@ -84,7 +84,7 @@ def test_one_trace_whatever_the_batch(explainer, toy_images, rng):
         explainer.maps(toy_images[:count])
         explainer.maps(rng.uniform(0, 255, (count, 11, 9 + count, 3)), [0] * count)
     explainer.explain(rng.integers(0, 256, (20, 30, 3), np.uint8), ["top2", 0])
-    assert explainer.kernel(get_method("guided")).experimental_get_tracing_count() == 1
+    assert explainer.pipeline.kernel(get_method("guided")).experimental_get_tracing_count() == 1
 
 
 def test_the_model_passed_in_is_unchanged(toy, toy_images):
@@ -169,7 +169,7 @@ def test_a_reshape_that_mixes_places_and_classes_is_left_alone(toy_images):
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(3, 3, padding="same", name="conv")(inputs)
     model = keras.Model(inputs, keras.layers.Reshape((8 * 8 * 3,))(keras.layers.Softmax()(x)))
-    logits = gcam.Explainer(model).forward(toy_images)
+    logits = gcam.Explainer(model).pipeline.logits(toy_images)
     np.testing.assert_allclose(logits, model(toy_images), atol=1e-6)
 
 
@@ -192,10 +192,9 @@ def test_guided_cam_is_the_explainer_in_one_line(toy, toy_images):
 
 def test_preprocess_runs_inside(toy_images):
     model = build_toy("flatten")
-    explainer = gcam.Explainer(model, preprocess=lambda images: images / 10 - 1)
-    np.testing.assert_allclose(
-        explainer.maps(10 * (toy_images + 1)), gcam.Explainer(model).maps(toy_images), atol=1e-5
-    )
+    explainer = gcam.Explainer(model, preprocess=lambda images: images / 20 - 5)
+    expected = gcam.Explainer(model).maps(toy_images)
+    np.testing.assert_allclose(explainer.maps(20 * (toy_images + 5)), expected, atol=1e-5)
 
 
 def test_caffe_preprocessing_is_keras_s(toy_images):
@@ -252,8 +251,14 @@ BAD_CALLS = {
     "text": (lambda e: e.maps(np.full((1, 8, 8, 3), "a")), "images must be uint8 or float"),
     "nan": (lambda e: e.maps(GOOD * np.nan), "images must be finite"),
     "one pixel": (lambda e: e.maps(GOOD[:, :1, :1]), "at least 2 x 2"),
-    "ids' length": (lambda e: e.maps(GOOD, [0]), r"class_ids must have shape \[2\].*\(1,\)"),
-    "ids' dtype": (lambda e: e.maps(GOOD, [0.5, 1]), "class_ids must be integers.*float64"),
+    "ids' length": (
+        lambda e: e.maps(GOOD, [0]),
+        "class_ids must be one for all.*each of the 2; received 1",
+    ),
+    "ids' dtype": (
+        lambda e: e.maps(GOOD, [0.5, 1]),
+        "target must be an index, a class name.*received 0.5",
+    ),
     "ids' range": (lambda e: e.maps(GOOD, [0, 3]), "target 3 is out of range.*3 classes, 0 to 2"),
     "negative id": (lambda e: e.maps(GOOD, [0, -1]), "target -1 is out of range"),
     "batch size": (lambda e: e.maps(GOOD, batch_size=0), "batch_size must be at least 1"),
@@ -263,7 +268,7 @@ BAD_CALLS = {
     "target": (lambda e: e.explain(GOOD[0], "wasps"), "'wasps' is no class.*nearest names: wasp"),
     "top0": (lambda e: e.explain(GOOD[0], "top0"), "'top0' is out of range"),
     "top4": (lambda e: e.explain(GOOD[0], "top4"), "'top4' is out of range.*3 classes"),
-    "kind": (lambda e: e.explain(GOOD[0], [1.5]), "must be an index or a name; received 1.5"),
+    "kind": (lambda e: e.explain(GOOD[0], [1.5]), "must be an index, a class name.*received 1.5"),
 }
 
 
@@ -361,3 +366,74 @@ def test_the_mosaic_s_maxima_lie_on_the_objects(resnet50):
     explanation = resnet50.explain(np.hstack(halves), ["Egyptian cat", "espresso"])
     columns = explanation.maps.max(axis=1).argmax(axis=1)
     assert columns[0] < 300 <= columns[1]
+
+
+SCALED = {
+    "0..1": (lambda x: x / 255, "multiply them by 255"),
+    "black and white as 0 and 1": (lambda x: (x > 127).astype(np.float64), "multiply them by 255"),
+    "-1..1": (lambda x: x / 127.5 - 1, "received -1 to 1: clip them"),
+    "caffe": (lambda x: x - 117.0, "give preprocess='none'"),
+    "16 bits": (lambda x: x.astype(np.uint16) * 257, "received 0 to 65535"),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("preprocess", ["caffe", lambda images: images / 255.0])
+def test_pictures_that_were_scaled_already_are_refused(toy, name, preprocess):
+    scale, message = SCALED[name]
+    pictures = np.linspace(0, 255, 2 * 8 * 8 * 3).reshape(2, 8, 8, 3)
+    explainer = gcam.Explainer(toy, preprocess=preprocess)
+    for call in (explainer.maps, explainer.predict):
+        with pytest.raises(gcam.InputError, match=message):
+            call(scale(pictures))
+    assert gcam.Explainer(toy).maps(scale(pictures)).shape == (2, 8, 8)
+    assert explainer.maps(pictures * 0).shape == (2, 8, 8)
+
+
+ONE_HOT = {
+    "three classes": np.eye(3, dtype=int)[[0, 2]],
+    "floats": np.eye(3)[[1, 1]],
+    "a list": [[0, 0, 1], [1, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("name", ONE_HOT)
+def test_one_hot_labels_are_refused(toy, toy_images, name):
+    with pytest.raises(gcam.InputError, match=r"one-hot labels \(2, 3\).*argmax\(axis=1\)"):
+        gcam.Explainer(toy).maps(toy_images[:2], ONE_HOT[name])
+
+
+def test_targets_of_all_pictures_and_of_each(toy, toy_images):
+    explainer = gcam.Explainer(toy, class_names=["ant", "bee", "wasp"])
+    for_all = explainer.maps(toy_images, "bee")
+    np.testing.assert_array_equal(for_all, explainer.maps(toy_images, [1] * len(toy_images)))
+    each = explainer.maps(toy_images[:2], [["bee", "top1"], [2, 0]])
+    for place, (bee, other) in enumerate([(1, None), (2, [0])]):
+        one = toy_images[place : place + 1]
+        np.testing.assert_allclose(each[place, 0], explainer.maps(one, [bee])[0], atol=1e-6)
+        np.testing.assert_allclose(each[place, 1], explainer.maps(one, other)[0], atol=1e-6)
+    best = explainer.maps(toy_images, "top3")
+    assert best.shape[:2] == (len(toy_images), 3)
+    np.testing.assert_allclose(best[:, 0], explainer.maps(toy_images), atol=1e-6)
+
+
+NO_TARGET = {"None": None, "float": 1.5, "bytes": b"bee", "bool": True, "dict": {"bee": 1}}
+
+
+@pytest.mark.parametrize("name", NO_TARGET)
+def test_what_is_no_target_is_refused(toy, name):
+    picture = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(gcam.InputError, match="must be an index, a class name, a wnid"):
+        gcam.Explainer(toy).explain(picture, NO_TARGET[name])
+
+
+def test_at_keeps_weights_names_and_options(toy, rng):
+    toy_images = rng.integers(0, 256, (2, 8, 8, 3), np.uint8)
+    names = ["ant", "bee", "wasp"]
+    explainer = gcam.Explainer(toy, class_names=names, preprocess="tf", postprocessing="paper")
+    other = explainer.at("conv1")
+    assert (explainer.layer, other.layer) == ("conv2", "conv1")
+    same = {"class_names": names, "preprocess": "tf", "postprocessing": "paper"}
+    expected = gcam.Explainer(toy, layer="conv1", **same).maps(toy_images, "wasp")
+    np.testing.assert_array_equal(other.maps(toy_images, "wasp"), expected)
+    assert explainer.at("conv1").pipeline is other.pipeline

@@ -197,7 +197,7 @@ def test_a_model_is_explained_as_the_flat_one(kind, reference, pictures):
     np.testing.assert_allclose(
         explainer.predict(pictures), reference.predict(pictures, verbose=0), atol=1e-6
     )
-    assert explainer.kernel(get_method("guided")).experimental_get_tracing_count() == 1
+    assert explainer.pipeline.kernel(get_method("guided")).experimental_get_tracing_count() == 1
     assert state(model) == before
 
 
@@ -255,7 +255,7 @@ def test_the_other_inputs_are_fixed(pictures):
 def test_sigmoid_heads_have_sigmoid_probabilities(reference, pictures):
     for ends in (head(3, "sigmoid"), head(1, "sigmoid"), head(1, None)):
         model = flat(*ends)
-        logits = gcam.Explainer(model).forward(tf.constant(pictures)).numpy()
+        logits = gcam.Explainer(model).pipeline.logits(tf.constant(pictures)).numpy()
         probabilities = gcam.Explainer(model).predict(pictures)
         np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits)), atol=1e-6)
         explanation = gcam.Explainer(model).explain(np.clip(pictures[0], 0, 1), "top1")

@@ -82,7 +82,7 @@ def test_several_functions_are_one_by_one(explainer, images):
 def test_explain_names_them_and_gives_their_values(explainer, images):
     picture = np.clip(images[0] * 50 + 100, 0, 255).astype(np.uint8)
     explanation = explainer.explain(picture, [second, contrast])
-    logits = explainer.forward(tf.constant(picture[None], tf.float32)).numpy()[0]
+    logits = explainer.pipeline.logits(tf.constant(picture[None], tf.float32)).numpy()[0]
     assert explanation.names == ["second", "contrast"]
     assert explanation.targets.tolist() == [0, 1]
     values = [logits[1], logits[1] - logits[0]]
@@ -103,14 +103,14 @@ def test_a_function_is_compiled_once(images):
     explainer.explain(np.zeros((9, 9, 3), np.uint8), counted)
     explainer.maps(images, [0, 1, 2])
     assert len(calls) == first
-    kernel = explainer.kernel(get_method("guided"), (counted,))
+    kernel = explainer.pipeline.scored_by((counted,)).kernel(get_method("guided"))
     assert kernel.experimental_get_tracing_count() == 1
 
 
 def test_many_functions_do_not_fill_the_memory(explainer, images):
     for index in range(40):
-        explainer._opened((lambda logits, index=index: logits[:, 0] * index,))
-    assert explainer._for_scores.cache_info().currsize <= 16
+        explainer.pipeline.scored_by((lambda logits, index=index: logits[:, 0] * index,))
+    assert explainer.pipeline.scored_by.cache_info().currsize <= 16
 
 
 def segments():

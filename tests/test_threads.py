@@ -108,7 +108,7 @@ def test_thread_13_a_shared_encoder(images):
     for name in ("left", "right"):
         other = "right" if name == "left" else "left"
         explainer = gcam.Explainer(model, input=name, fixed_inputs={other: images[0]})
-        activations = explainer.view.forward(tf.constant(images))[0]
+        activations = explainer.pipeline.view.forward(tf.constant(images))[0]
         np.testing.assert_allclose(activations, encoder(images), atol=1e-6)
 
 
@@ -193,15 +193,15 @@ def test_thread_23_score_cam_s_passes_are_bounded(images):
     kernel, bias = model.get_layer("conv2").get_weights()
     model.get_layer("conv2").set_weights([kernel, bias - [0, 0, 0, 0, 1e3]])
     explainer = gcam.Explainer(model)
-    assert not explainer.view.forward(tf.constant(images))[0].numpy()[..., 4].any()
-    forward = type(explainer.view).forward
+    assert not explainer.pipeline.view.forward(tf.constant(images))[0].numpy()[..., 4].any()
+    forward = type(explainer.pipeline.view).forward
 
-    class Counting(type(explainer.view)):
+    class Counting(type(explainer.pipeline.view)):
         def forward(self, inputs):
             tf.py_function(lambda count: sizes.append(int(count)), [tf.shape(inputs)[0]], [])
             return forward(self, inputs)
 
-    view = Counting(explainer.network, explainer.view.step)
+    view = Counting(explainer.network, explainer.pipeline.view.step)
     METHODS["scorecam"](block_size=2).compile(view)(tf.constant(images), tf.constant([[0]] * 3))
     assert sizes == [3] + [2] * 6
     assert explainer.maps(images, method="scorecam").any()
@@ -214,7 +214,7 @@ def test_thread_24_score_cam_weights_are_the_model_s_probabilities(images, class
     """tf-keras-vis 103: a softmax over one unit, or over probabilities, makes all weights equal."""
     model = build_toy("flatten", classes=classes, activation=activation)
     explainer = gcam.Explainer(model)
-    activations = explainer.view.forward(tf.constant(images))[0]
+    activations = explainer.pipeline.view.forward(tf.constant(images))[0]
     weights = []
     for channel in range(activations.shape[-1]):
         masks = ops.min_max(ops.resize_maps(activations[..., channel], (8, 8)))

@@ -55,6 +55,7 @@ def explain(
     import_tensorflow()
     from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.methods import get_method
+    from guidedcam_tf.targets import resolve
 
     chosen = [get_method(name.strip()) for name in method.split(",")]
     if figure and "guided" not in [one.name for one in chosen]:
@@ -70,7 +71,7 @@ def explain(
     if layer is None:
         print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
     targets = target or ["top1"]
-    explainer.check_targets(targets)
+    resolve(targets, explainer.network)
     rows: list[tuple[object, ...]] = []
     failures: list[str] = []
     for image in progress(images, "explaining"):

@@ -79,10 +79,10 @@ def run_benchmark(
     masks = random_batch(explainer, MASKS_TOGETHER)
     one = batch[:1]
     count = min(SEVERAL_TARGETS, len(explainer.network.classes.names))
-    channels = explainer.view.step.shape[-1] or 1
+    channels = explainer.pipeline.view.step.shape[-1] or 1
 
     def forward(images: np.ndarray) -> Job:
-        return lambda: explainer.forward(images).numpy()
+        return lambda: explainer.pipeline.logits(images).numpy()
 
     def maps(images: np.ndarray, method: str, ids: np.ndarray | None = None) -> Job:
         return lambda: explainer.maps(images, ids, method, batch_size=len(images))

@@ -107,11 +107,12 @@ class Chunk:
 
     def __init__(self, explainer: Explainer, pictures: Sequence[Loaded]) -> None:
         self.pictures = pictures
-        self.images = tf.concat([explainer.fitted(p.picture[None]) for p in pictures], axis=0)
-        self.inputs = explainer.network.preprocess(self.images).numpy()
-        logits = explainer.forward(self.images)
+        pipeline = explainer.pipeline
+        self.images = tf.concat([pipeline.fitted(p.picture[None]) for p in pictures], axis=0)
+        self.inputs = pipeline.network.preprocess(self.images)
+        logits = pipeline.logits(self.images)
         self.logits = logits.numpy()
-        self.probabilities = explainer.network.probabilities(logits).numpy()
+        self.probabilities = pipeline.network.probabilities(logits).numpy()
 
 
 class Scorer:
@@ -192,7 +193,8 @@ class Scorer:
         for width in {len(listed) for listed in targets.values()}:
             places = [place for place, listed in targets.items() if len(listed) == width]
             ids = tf.constant([targets[place] for place in places], tf.int32)
-            result = self._explainer.kernel(group.method)(tf.gather(chunk.images, places), ids)
+            images = tf.gather(chunk.images, places)
+            result = self._explainer.pipeline.explain(group.method, images, ids)
             for label, output in group.outputs.items():
                 maps = result[output].numpy()
                 for row, place in enumerate(places):
@@ -214,7 +216,8 @@ class Scorer:
             return []
         keys = [(label, pair) for label in group.methods for pair in measured]
         stacked = np.stack([raw[label, pair.place, pair.target] for label, pair in keys])
-        maps = self._explainer.postprocess(stacked, chunk.inputs.shape[1:3]).numpy()
+        size = chunk.inputs.shape[1:3]
+        maps = self._explainer.pipeline.finish_fitted(stacked, size).numpy()
         areas = self._protocol.areas
         matched = metrics.area_matched_masks(maps, areas) if areas else None
         masks = [self._rule(maps), *(matched[:, i] for i in range(len(areas)))]  # type: ignore[index]
@@ -237,16 +240,13 @@ class Scorer:
         """The class's probability on each key's saliency image and context image."""
         places = np.array([pair.place for _, pair in keys])
         targets = np.array([pair.target for _, pair in keys])
-        found = []
-        for cut in (metrics.saliency_inputs, metrics.context_inputs):
-            parts = []
-            for start in range(0, len(keys), self._batch_size):
-                part = slice(start, start + self._batch_size)
-                inputs = cut(chunk.inputs[places[part]], masks[part], self._fill)
-                probabilities = self._explainer.probabilities_of(tf.constant(inputs)).numpy()
-                parts.append(probabilities[np.arange(len(inputs)), targets[part]])
-            found.append(np.concatenate(parts))
-        return found[0], found[1]
+        saliency, context = (
+            self._explainer.pipeline.masked_probabilities(
+                chunk.inputs, places, part, self._fill, self._batch_size
+            ).numpy()[np.arange(len(keys)), targets]
+            for part in (masks, ~masks if masks.dtype == bool else 1 - masks)
+        )
+        return saliency, context
 
     def _object_rows(
         self,
@@ -264,7 +264,8 @@ class Scorer:
             ]
         picture = chunk.pictures[pair.place]
         size = (picture.picture.shape[0], picture.picture.shape[1])
-        saliency = self._explainer.finish(raw[label, pair.place, pair.target][None], size)[0]
+        raw_map = raw[label, pair.place, pair.target][None]
+        saliency = self._explainer.pipeline.finish(raw_map, size).numpy()[0]
         remark = "" if saliency.any() else EMPTY_MAP
         scores = self._object_scores(saliency, pair.label, picture.void)
         return [

@@ -273,7 +273,7 @@ def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
         f"Protocol: {'; '.join(choices)}.",
         "Intervals in table.csv are bootstrap 95 % over pictures.",
     ]
-    if explainer.view.pools_globally:
+    if explainer.pipeline.view.pools_globally:
         notes.append(
             f"{explainer.network.name} pools globally after {explainer.layer}: the gradient there "
             "is constant in space, so gradcam, xgradcam and hirescam are the same map and guided "

@@ -90,7 +90,7 @@ def _jobs(
         return outputs["saliency"].numpy()
 
     jobs: dict[str, Callable[[], object]] = {
-        FORWARD: lambda: explainer.forward(batch).numpy(),
+        FORWARD: lambda: explainer.pipeline.logits(batch).numpy(),
         LIVE: lambda: explainer.maps(batch, batch_size=len(batch)),
         SAVED: saved,
     }

@@ -142,16 +142,15 @@ def area_curves(table: pd.DataFrame, config: AreasConfig) -> AreaCurves:
 
 def _inputs(explainer: Explainer, pixels: np.ndarray) -> np.ndarray:
     """A picture as the network takes it, float32 `[H, W, C]`."""
-    return explainer.network.preprocess(explainer.fitted(pixels[None])).numpy()[0]
+    return explainer.network.preprocess(explainer.pipeline.fitted(pixels[None])).numpy()[0]
 
 
 def _map(explainer: Explainer, explanation: Explanation, size: tuple[int, ...]) -> np.ndarray:
     """The finished map of an explanation's first target at the network's size."""
-    raw = tf.constant(explanation.raw[:1])
-    return explainer.postprocess(raw, tf.constant(list(size))).numpy()[0]
+    return explainer.pipeline.finish_fitted(explanation.raw[:1], size).numpy()[0]
 
 
 def _class_score(explainer: Explainer, target: int) -> Callable[[np.ndarray], np.ndarray]:
     """What gives the class's probability for preprocessed pictures `[B, H, W, C]`."""
-    run = explainer.probabilities_of
-    return lambda inputs: run(tf.constant(inputs, tf.float32)).numpy()[:, target]
+    pipeline = explainer.pipeline
+    return lambda inputs: pipeline.probabilities(tf.constant(inputs)).numpy()[:, target]

@@ -20,6 +20,7 @@ from guidedcam_tf.figures.config import PictureConfig
 from guidedcam_tf.figures.pictures import open_picture
 from guidedcam_tf.figures.pictures import picture_name
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.targets import resolve
 
 
 class Networks:
@@ -35,7 +36,6 @@ class Networks:
     def __init__(self, config: FigureConfig) -> None:
         self._config = config
         self._opened: dict[str, Explainer | None] = {}
-        self._at_layer: dict[tuple[str, str | None], Explainer] = {}
         self.left_out: list[str] = []
 
     def get(self, model: str, layer: str | None = None) -> Explainer | None:
@@ -46,18 +46,9 @@ class Networks:
         if model not in self._opened:
             self._opened[model] = self._open(model)
         opened = self._opened[model]
-        if opened is None or layer in (None, opened.layer):
+        if opened is None or layer is None:
             return opened
-        if (model, layer) not in self._at_layer:
-            network = opened.network
-            self._at_layer[model, layer] = Explainer(
-                network.model,
-                layer=layer,
-                preprocess=network.preprocess,
-                class_names=network.classes.names,
-                postprocessing=self._config.postprocessing,
-            )
-        return self._at_layer[model, layer]
+        return opened.at(layer)
 
     def _open(self, model: str) -> Explainer | None:
         try:
@@ -105,7 +96,7 @@ def load_pictures(
         model = picture.model or config.model
         explainer = networks.get(model, config.layer if model == config.model else None)
         if explainer is not None:
-            explainer.check_targets(picture.targets)
+            resolve(picture.targets, explainer.network)
             found.append(
                 LoadedPicture(picture_name(picture.file), pixels, picture.targets, explainer)
             )
@@ -120,17 +111,18 @@ def explain(
     """Explain a picture by several methods; those of one pass share one pass and one trace."""
     explainer = explainer or loaded.explainer
     pixels, classes = loaded.pixels, explainer.network.classes
-    ids = tf.constant([explainer.check_targets(loaded.targets)], tf.int32)
+    ids = tf.constant(resolve(loaded.targets, explainer.network).class_ids)
     found = {}
     for group in group_methods({name: get_method(name) for name in methods}):
-        result = explainer.kernel(group.method)(explainer.fitted(pixels[None]), ids)
+        pipeline = explainer.pipeline
+        result = pipeline.explain(group.method, pipeline.fitted(pixels[None]), ids)
         targets = result["class_ids"][0].numpy().astype(int)
         for name, output in group.outputs.items():
-            raw = result[output][0].numpy()
+            raw = result[output][0]
             found[name] = Explanation(
                 picture=pixels,
-                maps=explainer.finish(raw, pixels.shape[:2]),
-                raw=raw,
+                maps=pipeline.finish(raw, pixels.shape[:2]).numpy(),
+                raw=raw.numpy(),
                 intermediates={},
                 targets=targets,
                 names=[classes.names[index] for index in targets],

@@ -154,6 +154,9 @@ class Network:
         output: As in `Graph`.
         fixed_inputs: As in `Graph`.
 
+    Attributes:
+        takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
+
     Raises:
         InputError: If the model is not of this form.
     """
@@ -182,6 +185,7 @@ class Network:
         self._class_names = self._named_classes(class_names)
         self.weights = weights or WeightsSource("the model passed in")
         self._preprocess = _preprocessing(preprocess)
+        self.takes_pixels = preprocess is not None and preprocess != "none"
         self._default_layer = default_layer
         self._scores_are_numbers = False
 
@@ -394,13 +398,15 @@ def open_network(
         raise InputError(f"model {name} cannot be explained. {NO_SAVED_MODEL}")
     application = find_application(name)
     built, source = _build(application, weights)
-    return Network(
+    network = Network(
         built,
         preprocess=preprocess or application.preprocessing,
         class_names=class_names,
         default_layer=application.default_layer or None,
         weights=source,
     )
+    network.takes_pixels = preprocess != "none"
+    return network
 
 
 def _build(

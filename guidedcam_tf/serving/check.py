@@ -149,7 +149,7 @@ def _cases(
     picture = to_grey(pixels) if network.channels == 1 else pixels
     fitted = network.fit(np.stack([picture, picture])).numpy()
     probabilities = explainer.predict(fitted)
-    ranking = np.argsort(-explainer.forward(fitted).numpy()[0], kind="stable")
+    ranking = np.argsort(-explainer.pipeline.logits(fitted).numpy()[0], kind="stable")
     targets = ranking[[0, min(1, len(ranking) - 1)]].astype(np.int32)
     maps = explainer.maps(fitted, targets, method)
     explained = {

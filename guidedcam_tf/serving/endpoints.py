@@ -101,11 +101,11 @@ class Endpoints:
     def _explained(self, fitted: tf.Tensor, class_ids: tf.Tensor) -> Outputs:
         """Explain pictures of the network's size, each for one class, or -1 for its best."""
         size = self.explainer.network.input_size
-        result = self.explainer.kernel(self.method)(fitted, class_ids[:, None])
+        result = self.explainer.pipeline.kernel(self.method)(fitted, class_ids[:, None])
         target = result["class_ids"][:, 0]
         probabilities = self.explainer.network.probabilities(result["logits"])
         outputs = {
-            "saliency": self.explainer.postprocessing(result["saliency"][:, 0], size),
+            "saliency": self.explainer.pipeline.postprocessing(result["saliency"][:, 0], size),
             "target": target,
             "probability": tf.gather(probabilities, target, batch_dims=1),
             **self._top(result["logits"], probabilities),

@@ -156,7 +156,7 @@ def describe(explainer: Explainer) -> dict[str, Any]:
     return {
         "model": explainer.network.name,
         "layer": explainer.layer,
-        "postprocessing": asdict(explainer.postprocessing),
+        "postprocessing": asdict(explainer.pipeline.postprocessing),
     }
 
 
@@ -172,10 +172,10 @@ def _check_explainer(explainer: Explainer) -> None:
             f"{network.name} takes pictures of any size, and an export needs one; "
             "build the model with an input of a fixed height and width"
         )
-    if explainer.fit != "squash":
+    if explainer.pipeline.fit != "squash":
         raise InputError(
             f"an export squashes pictures to {network.input_size}; received an explainer with "
-            f"fit={explainer.fit!r}"
+            f"fit={explainer.pipeline.fit!r}"
         )
 
 

@@ -93,7 +93,7 @@ def test_values_are_those_of_a_plain_loop(whole, config_file):
     rows = read_rows(whole).set_index(["image", "method", "metric", "area"])["value"]
     for name in ("00.png", "07.png"):
         picture = np.asarray(Image.open(config.data.root / name))
-        inputs = explainer.fitted(picture[None]).numpy()
+        inputs = explainer.pipeline.fitted(picture[None]).numpy()
         clean = explainer.predict(inputs)[0]
         target = int(clean.argmax())
         for method in ("guided", "scorecam"):

@@ -111,9 +111,9 @@ def test_area_lines_are_the_zone_metrics(config, tmp_path, toy_file, root):
     table = pd.read_csv(tmp_path / "small" / "small.csv")
     explainer = Explainer(toy_file)
     pixels = np.array(Image.open(root / "a.png"))
-    inputs = explainer.fitted(pixels[None]).numpy()
+    inputs = explainer.pipeline.fitted(pixels[None]).numpy()
     raw = explainer.explain(pixels, 2, "gradcam").raw
-    saliency = explainer.postprocess(raw, [8, 8]).numpy()
+    saliency = explainer.pipeline.finish(raw, (8, 8)).numpy()
     clean = explainer.predict(inputs)[:, 2]
     for name, mask in (
         ("0.5", metrics.top_mask(saliency, 0.5)),

@@ -27,7 +27,7 @@ def together(explainer, images, class_ids):
     """Raw maps `[N, h, w]` of every one of `FORMULAS`, by name, with one trace of the network."""
     methods = Together(tuple(get_method(name) for name in FORMULAS))
     ids = tf.constant(np.reshape(class_ids, [-1, 1]), tf.int32)
-    result = explainer.kernel(methods)(tf.constant(images, tf.float32), ids)
+    result = explainer.pipeline.kernel(methods)(tf.constant(images, tf.float32), ids)
     return {
         name: result[place].numpy()[:, 0]
         for place, name in zip(methods.outputs, FORMULAS, strict=True)
@@ -55,6 +55,8 @@ def check_against_loops(head, images, method, reference, **options):
 
 def runs_backwards(explainer, method):
     """Whether the compiled method holds an operation of a backward pass."""
-    graph = explainer.kernel(get_method(method)).get_concrete_function().graph.as_graph_def()
+    graph = (
+        explainer.pipeline.kernel(get_method(method)).get_concrete_function().graph.as_graph_def()
+    )
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
     return any("Backprop" in node.op or node.op.endswith("Grad") for node in nodes)

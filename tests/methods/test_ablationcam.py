@@ -168,11 +168,11 @@ def test_layer_that_is_not_a_cut(kind, rng):
     images = rng.normal(size=(2, 6, 6, 3)).astype(np.float32)
     model, counter, name = build_crossing(kind)
     explainer = gcam.Explainer(model, layer=name)
-    graph, step = explainer.network.graph, explainer.view.step
+    graph, step = explainer.network.graph, explainer.pipeline.view.step
     assert len(graph.frontier(step)) == CROSSING[kind]
     raw = explainer.maps(images, [[0, 1, 2]] * 2, "ablationcam", raw=True, block_size=3)
     assert counter.rows == 2
-    activations, _ = explainer.view.forward(tf.constant(images))
+    activations, _ = explainer.pipeline.view.forward(tf.constant(images))
     for n, target in np.ndindex(2, 3):
         known = {graph.input: images[n : n + 1]}
 
@@ -186,7 +186,7 @@ def test_layer_that_is_not_a_cut(kind, rng):
 
 def test_frontier_of_a_cut_is_empty(toy):
     explainer = gcam.Explainer(toy)
-    assert explainer.network.graph.frontier(explainer.view.step) == []
+    assert explainer.network.graph.frontier(explainer.pipeline.view.step) == []
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_hand_computed():
 
 
 def test_one_size_multiplies_resized_features_and_gradients(explainer, toy_images):
-    forward = explainer.view.forward
+    forward = explainer.pipeline.view.forward
     inputs = tf.constant(toy_images)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
@@ -177,7 +177,7 @@ def test_a_class_counts_all_sizes_and_so_does_a_rank_if_told(fickle):
 def test_ranks_and_classes_may_stand_side_by_side(fickle):
     explainer, images, best = fickle
     ids = tf.constant(np.stack([np.full(4, -1), best, np.full(4, -2)], axis=1), tf.int32)
-    result = explainer.kernel(get_method("cameras", sizes=SIZES))(tf.constant(images), ids)
+    result = explainer.pipeline.kernel(get_method("cameras", sizes=SIZES))(tf.constant(images), ids)
     maps = result["saliency"].numpy()
     np.testing.assert_allclose(maps[:, 0], cameras(explainer, images, None), rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(maps[:, 1], cameras(explainer, images, best), rtol=1e-5, atol=1e-7)
@@ -195,10 +195,12 @@ def test_the_own_size_decides_even_if_it_is_not_looked_at(fickle):
     alone = cameras(explainer, images[1:2], best[1:2], sizes=(12,))[0]
     np.testing.assert_allclose(maps[1], alone, rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(maps[3], np.zeros((8, 8)))
-    result = explainer.kernel(get_method("cameras", sizes=(12, 18)))(
+    result = explainer.pipeline.kernel(get_method("cameras", sizes=(12, 18)))(
         tf.constant(images), tf.constant([[-1]] * 4)
     )
-    np.testing.assert_allclose(result["logits"], explainer.forward(images), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        result["logits"], explainer.pipeline.logits(images), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_pictures_and_targets_are_apart(explainer, toy_images):

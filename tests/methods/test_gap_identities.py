@@ -39,7 +39,7 @@ def check_identities(explainer, images, class_ids, activations, kernel):
 
 def test_toy(toy_images):
     explainer = toy_explainer("gap")
-    activations, _ = explainer.view.forward(toy_images)
+    activations, _ = explainer.pipeline.view.forward(toy_images)
     kernel = explainer.network.model.get_layer("scores").kernel.numpy()
     check_identities(explainer, toy_images, [0, 1, 2], activations.numpy(), kernel)
 

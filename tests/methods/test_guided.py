@@ -86,7 +86,7 @@ def test_by_hand():
     # Grad-CAM = 2 M^0 + M^1 = [[4, 8], [12, 16]]; guided = G_M * Grad-CAM.
     explainer = gcam.Explainer(hand_model(), layer="features")
     images = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
-    result = explainer.kernel(get_method("guided"))(
+    result = explainer.pipeline.kernel(get_method("guided"))(
         tf.constant(images, tf.float32), tf.constant([[0, 1]])
     )
     np.testing.assert_allclose(result["activation_sum"][0, 0], [[3, 6], [9, 12]])

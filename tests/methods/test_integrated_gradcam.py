@@ -173,10 +173,10 @@ def test_the_block_size_changes_nothing(explainer, pictures, block_size):
 
 
 def test_a_rank_means_the_class_of_the_picture_not_of_the_path(explainer, pictures):
-    result = explainer.kernel(get_method("integrated_gradcam", steps=3))(
+    result = explainer.pipeline.kernel(get_method("integrated_gradcam", steps=3))(
         tf.constant(pictures), tf.constant([[-1, -2]] * 3)
     )
-    logits = explainer.forward(pictures).numpy()
+    logits = explainer.pipeline.logits(pictures).numpy()
     np.testing.assert_allclose(result["logits"], logits, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(result["class_ids"], np.argsort(-logits)[:, :2])
     maps = integrated(explainer, pictures, result["class_ids"].numpy(), steps=3)

@@ -32,7 +32,7 @@ def test_pictures_and_targets_are_apart(method, head, toy_images):
     for image, targets, maps in zip(toy_images, ids, batch, strict=True):
         alone = [explainer.maps(image[None], [t], method, raw=True)[0] for t in targets]
         np.testing.assert_allclose(maps, alone, rtol=1e-5, atol=1e-6 * batch.max())
-    assert explainer.kernel(get_method(method)).experimental_get_tracing_count() == 1
+    assert explainer.pipeline.kernel(get_method(method)).experimental_get_tracing_count() == 1
 
 
 @pytest.mark.parametrize(("method", "head"), CASES)
@@ -41,7 +41,7 @@ def test_ranks_and_logits(method, head, toy_images):
     explainer = toy_explainer(head)
     slow = ToyNumpy(explainer.network.model)
     expected = slow.logits(slow.activations(toy_images))
-    kernel = explainer.kernel(get_method(method))
+    kernel = explainer.pipeline.kernel(get_method(method))
     result = kernel(tf.constant(toy_images), tf.constant([[-1, -2]] * len(toy_images)))
     np.testing.assert_allclose(result["logits"], expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(result["class_ids"], np.argsort(-expected)[:, :2])

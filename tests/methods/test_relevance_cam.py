@@ -19,7 +19,7 @@ INITS = ["clrp", "sglrp", "onehot"]
 
 def relevance_maps(explainer, images, class_ids, **options):
     """The saliency and the relevance, `[N, T, h, w]`."""
-    kernel = explainer.kernel(get_method("relevance_cam", **options))
+    kernel = explainer.pipeline.kernel(get_method("relevance_cam", **options))
     result = kernel(tf.constant(images, tf.float32), tf.constant(class_ids, tf.int32))
     return result["saliency"].numpy(), result["relevance"].numpy()
 
@@ -217,7 +217,7 @@ def test_maps_are_linear_in_the_initial_relevance(toy, toy_images):
     explainer = gcam.Explainer(toy, layer="conv1")
     ids = [[0, 1, 2]] * 3
     single, _ = relevance_maps(explainer, toy_images, ids, init="onehot")
-    logits = explainer.forward(tf.constant(toy_images))
+    logits = explainer.pipeline.logits(tf.constant(toy_images))
     for init in ("clrp", "sglrp"):
         maps, _ = relevance_maps(explainer, toy_images, ids, init=init)
         for target in range(3):
@@ -256,7 +256,7 @@ def test_pictures_and_targets_are_apart_and_traced_once(toy, toy_images):
         np.testing.assert_allclose(batch[n, t], alone[0], rtol=1e-4, atol=1e-7)
     halves = explainer.maps(toy_images, ids, "relevance_cam", raw=True, batch_size=2)
     np.testing.assert_allclose(halves, batch, rtol=1e-4, atol=1e-7)
-    kernel = explainer.kernel(get_method("relevance_cam"))
+    kernel = explainer.pipeline.kernel(get_method("relevance_cam"))
     assert kernel.experimental_get_tracing_count() == 1
 
 
@@ -354,7 +354,7 @@ def test_saved_model_gives_the_same(tmp_path, toy_images):
     explainer = gcam.Explainer(build_toy("flatten"), layer="conv1")
     module = tf.Module()
     module.model = explainer.network.model
-    module.kernel = explainer.kernel(get_method("relevance_cam"))
+    module.kernel = explainer.pipeline.kernel(get_method("relevance_cam"))
     arguments = tf.constant(toy_images), tf.constant([[0, -1]] * 3)
     tf.saved_model.save(module, str(tmp_path))
     reloaded = tf.saved_model.load(str(tmp_path))

@@ -273,7 +273,9 @@ def test_softmax_over_channels_cancels_the_baseline(toy, pictures):
 
 def test_is_traced_once(toy_images):
     model, counter = build_counting()
-    kernel = gcam.Explainer(model, layer="features").kernel(get_method("scorecam", block_size=4))
+    kernel = gcam.Explainer(model, layer="features").pipeline.kernel(
+        get_method("scorecam", block_size=4)
+    )
     kernel(toy_images[:1], np.array([[1]], np.int32))
     traces = counter.traces
     kernel(toy_images, np.array([[1, 2], [-1, 0], [3, 3]], np.int32))

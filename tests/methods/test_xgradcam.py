@@ -94,7 +94,7 @@ def signed_model():
 def test_warns_where_activations_can_be_negative(layer):
     explainer = gcam.Explainer(signed_model(), layer=layer)
     with pytest.warns(UserWarning, match=f"xgradcam .* negative at layer '{layer}'") as told:
-        explainer.kernel(get_method(METHOD))
+        explainer.pipeline.kernel(get_method(METHOD))
     assert "\n" not in str(told[0].message)
 
 
@@ -102,7 +102,7 @@ def test_warns_where_activations_can_be_negative(layer):
 def test_is_silent_after_a_relu(layer):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        gcam.Explainer(signed_model(), layer=layer).kernel(get_method(METHOD))
+        gcam.Explainer(signed_model(), layer=layer).pipeline.kernel(get_method(METHOD))
 
 
 def test_warns_the_caller_once(toy_images):

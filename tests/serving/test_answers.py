@@ -126,7 +126,7 @@ def test_guidance_is_the_live_explainer_s(toy_explainer, toy_export, pictures):
     ids = np.array([0, 1, 2], np.int32)
     explain = tf.saved_model.load(str(toy_export)).signatures["explain"]
     answer = explain(images=tf.constant(images), class_ids=tf.constant(ids))
-    kernel = toy_explainer.kernel(get_method("guided"))
+    kernel = toy_explainer.pipeline.kernel(get_method("guided"))
     live = kernel(toy_explainer.network.fit(images), ids[:, None])["guidance"][:, 0]
     np.testing.assert_allclose(answer["guidance"], live, rtol=1e-5, atol=1e-6)
 
@@ -167,7 +167,7 @@ def test_a_grey_network(pictures, tmp_path):
     explain_bytes = tf.saved_model.load(str(folder)).signatures["explain_bytes"]
     file = encode(pictures[0], "PNG")
     answer = explain_bytes(image_bytes=tf.constant([file]), class_ids=tf.constant([1]))
-    expected = explainer.postprocessing(explainer.explain(pictures[0], [1]).raw, (8, 8))
+    expected = explainer.pipeline.postprocessing(explainer.explain(pictures[0], [1]).raw, (8, 8))
     np.testing.assert_allclose(answer["saliency"], expected, atol=1e-5)
     drawn = Image.open(io.BytesIO(answer["overlay_png_bytes"].numpy()[0]))
     assert (drawn.size, drawn.mode) == ((8, 8), "RGB")
@@ -204,7 +204,7 @@ def test_other_kinds_of_classifiers(kind, pictures, tmp_path):
     images = of_one_size(pictures[:3])
     fitted = explainer.network.fit(images).numpy()
     probabilities = explainer.predict(fitted)
-    best = explainer.forward(fitted).numpy().argmax(axis=1)
+    best = explainer.pipeline.logits(fitted).numpy().argmax(axis=1)
     predicted = signatures["predict"](images=tf.constant(images, tf.float32))
     np.testing.assert_allclose(predicted["probabilities"], probabilities, atol=1e-5)
     answer = signatures["explain_uint8"](images=images, class_ids=tf.constant([-1, -1, 0]))

@@ -171,7 +171,7 @@ def test_methods_of_many_passes_are_refused_with_the_reason(explainer, tmp_path,
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - MANY_PASSES))
 def test_the_kernels_of_a_few_passes_are_one_function(explainer, name):
-    kernel = explainer.kernel(get_method(name))
+    kernel = explainer.pipeline.kernel(get_method(name))
     assert isinstance(kernel, tf.types.experimental.GenericFunction)
 
 

@@ -1,0 +1,247 @@
+"""The way from pictures to maps, in tensors: fit, network, method, finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from functools import cached_property
+from functools import lru_cache
+from typing import Literal
+from typing import get_args
+from warnings import warn
+
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import input_error_behind
+from guidedcam_tf.methods import Method
+from guidedcam_tf.methods.base import GradientMethod
+from guidedcam_tf.methods.base import Kernel
+from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.scores import Score
+from guidedcam_tf.ops import Postprocessing
+
+Fit = Literal["squash", "crop"]
+
+KEPT = 16
+"""How many layers, and how many sets of functions as targets, have their kernels kept."""
+
+
+class Pipeline:
+    """A network opened at a layer, and everything between a picture and its map.
+
+    Each method is compiled once, whatever the number and the size of pictures and targets.
+
+    Args:
+        network: The network.
+        layer: The layer that is explained; by default the network's own.
+        fit: How a picture gets the network's shape: `"squash"`, or `"crop"` for the largest centred
+            part of that shape; outside of it the map is zero.
+        postprocessing: What makes the shown map of the raw one.
+
+    Raises:
+        InputError: If `fit` is neither, or the network has no such layer.
+
+    Example:
+        >>> from guidedcam_tf.methods import get_method
+        >>> from guidedcam_tf.networks import open_network
+        >>> pipeline = Pipeline(open_network("mobilenetv2", weights=None))
+        >>> fitted = pipeline.fitted(tf.zeros([1, 300, 400, 3], tf.uint8))
+        >>> maps = pipeline.explain(get_method("gradcam"), fitted, tf.constant([[7, 8]]))
+        >>> maps["saliency"].shape
+        TensorShape([1, 2, 7, 7])
+        >>> pipeline.finish(maps["saliency"][0], (300, 400)).shape
+        TensorShape([2, 300, 400])
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        layer: str | None = None,
+        fit: Fit = "squash",
+        postprocessing: Postprocessing | None = None,
+    ) -> None:
+        if fit not in get_args(Fit):
+            raise InputError(f"fit must be 'squash' or 'crop'; received {fit!r}")
+        self.network = network
+        self.view = network.view(layer)
+        self.fit = fit
+        self.postprocessing = postprocessing or Postprocessing()
+        self.at = lru_cache(KEPT)(self._at)
+        self.scored_by = lru_cache(KEPT)(self._scored_by)
+        self._kernels: dict[Method, Kernel] = {}
+        self._warned = False
+
+    @property
+    def layer(self) -> str:
+        """The name of the layer that is explained."""
+        return self.view.layer
+
+    def _at(self, layer: str) -> Pipeline:
+        """Return the same network with the same choices at another layer."""
+        return Pipeline(self.network, layer, self.fit, self.postprocessing)
+
+    def _scored_by(self, functions: Sequence[Score]) -> Pipeline:
+        """Return the same for functions of the output; `class_ids` then count the functions."""
+        network = self.network.scored_by(functions)
+        return Pipeline(network, self.layer, self.fit, self.postprocessing)
+
+    def fitted(self, images: tf.Tensor) -> tf.Tensor:
+        """Bring pictures `[N, H, W, C]` of any dtype to the network's size.
+
+        Returns:
+            Float32 in the pictures' own range, bilinear with half-pixel centres.
+        """
+        images = tf.convert_to_tensor(images)
+        top, left, height, width = self._seen(*images.shape[1:3])
+        return self.network.fit(images[:, top : top + height, left : left + width])
+
+    def _seen(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """What of a picture the network sees: top, left, height, width."""
+        rows, columns = self.network.input_size
+        if self.fit == "squash" or rows is None or columns is None:
+            return 0, 0, height, width
+        scale = min(height / rows, width / columns)
+        inner_height = max(1, min(height, round(rows * scale)))
+        inner_width = max(1, min(width, round(columns * scale)))
+        return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
+
+    @cached_property
+    def logits(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The plain compiled forward pass: fitted pictures to scores, float32 `[N, classes]`."""
+        return tf.function(self.network.logits, input_signature=[self._pictures])
+
+    @cached_property
+    def _probabilities(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        network = self.network
+        return tf.function(
+            lambda inputs: network.probabilities(network.logits_of(inputs)),
+            input_signature=[self._pictures],
+        )
+
+    @property
+    def _pictures(self) -> tf.TensorSpec:
+        return tf.TensorSpec([None, *self.network.input_size, self.network.channels], tf.float32)
+
+    def probabilities(self, inputs: tf.Tensor, batch_size: int = 32) -> tf.Tensor:
+        """Classify what `Network.preprocess` returned, such as masked pictures.
+
+        Args:
+            inputs: Float32 `[N, H, W, C]`.
+            batch_size: How many go through the network at a time.
+
+        Returns:
+            Float32 `[N, classes]`.
+        """
+        starts = range(0, inputs.shape[0], batch_size)
+        return tf.concat(
+            [self._probabilities(inputs[start : start + batch_size]) for start in starts], axis=0
+        )
+
+    def masked_probabilities(
+        self,
+        inputs: tf.Tensor,
+        places: tf.Tensor,
+        masks: tf.Tensor,
+        fill: tf.Tensor,
+        batch_size: int = 32,
+    ) -> tf.Tensor:
+        """Classify parts of pictures: mask * input + (1 - mask) * fill.
+
+        Args:
+            inputs: What `Network.preprocess` returned, float32 `[P, H, W, C]`.
+            places: Which of them each mask cuts, integers `[M]`.
+            masks: Bool, or numbers in `[0, 1]`, `[M, H, W]`.
+            fill: What covers the rest, in the preprocessed space: a number, a colour `[C]`, or one
+                picture for each of the inputs, `[P, H, W, C]`.
+            batch_size: How many masked pictures go through the network at a time.
+
+        Returns:
+            Float32 `[M, classes]`.
+        """
+        inputs, fill = tf.convert_to_tensor(inputs), tf.cast(fill, tf.float32)
+        found = []
+        for start in range(0, masks.shape[0], batch_size):
+            part = slice(start, start + batch_size)
+            weights = tf.cast(masks[part], tf.float32)[..., None]
+            cover = tf.gather(fill, places[part]) if fill.shape.rank == 4 else fill
+            cut = weights * tf.gather(inputs, places[part]) + (1 - weights) * cover
+            found.append(self._probabilities(cut))
+        return tf.concat(found, axis=0)
+
+    def explain(self, method: Method, fitted: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+        """Compute the raw maps of pictures.
+
+        Args:
+            method: The method; it is compiled at its first use.
+            fitted: What `fitted` returned.
+            class_ids: Int32 `[N, T]`, as `targets.resolve` returns them: -k is the k-th best class.
+
+        Returns:
+            Float32 `[N, T, h, w]` for each of the method's outputs, `"class_ids"` int32 `[N, T]`,
+            and `"logits"` float32 `[N, classes]`.
+
+        Raises:
+            InputError: If the method cannot explain this layer, or the layer has one position only
+                for pictures of that size.
+        """
+        self._warn_of_coincidence(method)
+        try:
+            maps = self.kernel(method)(fitted, class_ids)
+        except Exception as error:  # TensorFlow wraps what is raised while it compiles.
+            if (behind := input_error_behind(error)) is None:
+                raise
+            raise behind from None
+        if maps[method.outputs[0]].shape[2:] == (1, 1):
+            raise InputError(
+                f"layer {self.layer!r} has one position only for pictures of "
+                f"{fitted.shape[1]} x {fitted.shape[2]}, so its map would point nowhere; give "
+                "larger pictures, or an earlier layer"
+            )
+        return maps
+
+    def kernel(self, method: Method) -> Kernel:
+        """Return the method compiled for this network and layer; made once."""
+        if method not in self._kernels:
+            self._kernels[method] = method.compile(self.view)
+        return self._kernels[method]
+
+    def _warn_of_coincidence(self, method: Method) -> None:
+        """Say once that methods of one gradient coincide at this layer."""
+        if self._warned or not isinstance(method, GradientMethod) or not self.view.pools_globally:
+            return
+        self._warned = True
+        warn(
+            f"{self.network.name} pools globally after {self.layer}, so the gradient there is "
+            "constant in space: gradcam, xgradcam and hirescam agree, and guided is gradcam "
+            "squared. An earlier layer tells them apart.",
+            stacklevel=4,
+        )
+
+    def finish(self, raw: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
+        """Smooth, normalise and resize raw maps, and lay them where the network looked.
+
+        Args:
+            raw: Float32 `[M, h, w]`.
+            size: The picture's height and width.
+
+        Returns:
+            Float32 `[M, *size]` in `[0, 1]`.
+        """
+        rows, columns = size
+        top, left, height, width = self._seen(rows, columns)
+        maps = self.finish_fitted(raw, (height, width))
+        if (height, width) == (rows, columns):
+            return maps
+        below, right = rows - top - height, columns - left - width
+        return tf.pad(maps, [[0, 0], [top, below], [left, right]])
+
+    def finish_fitted(self, raw: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
+        """As `finish`, for the size of what `fitted` returned: the whole of it is seen."""
+        return self._postprocess(raw, tf.constant(list(size)))
+
+    @cached_property
+    def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
+        return tf.function(self.postprocessing.__call__, input_signature=signature)
