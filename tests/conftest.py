@@ -78,3 +78,11 @@ def toy(request):
 def toy_images(rng):
     """Pictures for the toy networks, float32 `[3, 8, 8, 3]`, about zero."""
     return rng.normal(size=(3, 8, 8, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def toy_file(tmp_path_factory):
+    """A toy network as a file."""
+    file = tmp_path_factory.mktemp("model") / "toy.keras"
+    build_toy("flatten").save(file)
+    return file

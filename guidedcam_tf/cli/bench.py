@@ -38,13 +38,13 @@ def bench(
     if runtimes:
         _runtimes(model, layer, pictures, rounds)
         return
-    from guidedcam_tf.evaluation.benchmark import measure_memory
-    from guidedcam_tf.evaluation.benchmark import run_benchmark
+    from guidedcam_tf.bench.speed import measure_memory
+    from guidedcam_tf.bench.speed import measure_speed
 
     if memory:
         rows = measure_memory(model, layer=layer)
     else:
-        rows = run_benchmark(model, layer=layer, pictures=pictures, rounds=rounds, peers=peers)
+        rows = measure_speed(model, layer=layer, pictures=pictures, rounds=rounds, peers=peers)
     print_table(
         ("what", "measured", "", "target", "met"),
         [
@@ -55,7 +55,7 @@ def bench(
 
 
 def _runtimes(model: str, layer: str | None, pictures: int, rounds: int) -> None:
-    from guidedcam_tf.evaluation.runtimes import run_runtimes
+    from guidedcam_tf.bench.runtimes import run_runtimes
     from guidedcam_tf.serving.openvino import is_installed
 
     rows = run_runtimes(model, layer=layer, pictures=pictures, rounds=rounds)

@@ -28,7 +28,7 @@ def report(
     """Write one HTML file with the tables, figures and best and worst cases of runs."""
     folder = output_folder(out.parent)
     import_tensorflow()
-    from guidedcam_tf.figures.report import write_report
+    from guidedcam_tf.report.writing import write_report
 
     write_report(runs, folder / out.name, cases=cases, metric=metric)
     print(out)

@@ -52,7 +52,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Row:
+class GridRow:
     """A label and a panel for each column; `None` leaves a place empty."""
 
     label: str
@@ -64,7 +64,7 @@ class Grid:
     """Rows below column titles, and a title above all."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[GridRow, ...]
     title: str = ""
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ def _blocks(grid: Grid) -> list[_Block]:
         wide = bool(shapes) and min(shape[1] / shape[0] for shape in shapes) > WIDEST
         if wide:
             lines = tuple(
-                Row(column, (panel,))
+                GridRow(column, (panel,))
                 for column, panel in zip(grid.columns, row.panels, strict=True)
             )
             parts.append(Grid((", ".join(row.label.split("\n")),), lines))
@@ -143,7 +143,7 @@ class _Block:
         above = style.text_height(self.title, style.TITLE_POINTS) + (0.08 if self.title else 0)
         self.height = above + self.header + sum(self.rows) + 0.08
 
-    def _image(self, row: Row) -> float:
+    def _image(self, row: GridRow) -> float:
         shapes = [panel.picture.shape for panel in row.panels if panel is not None]
         tallest = max((shape[0] / shape[1] for shape in shapes), default=0.5)
         return self.panel * min(tallest, TALLEST)

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.grid import Grid
+from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
-from guidedcam_tf.figures.grid import Row
 from guidedcam_tf.figures.grid import draw_grids
 from guidedcam_tf.ops import Postprocessing
 
@@ -45,7 +45,7 @@ def draw_guidances(explanations: Sequence[Explanation], colour_map: str = "infer
     return draw_grids([Grid(COLUMNS, rows)], title=title, colour_map=colour_map)
 
 
-def _rows(explanation: Explanation) -> list[Row]:
+def _rows(explanation: Explanation) -> list[GridRow]:
     resize = Postprocessing()
     picture = explanation.picture
     rows = []
@@ -57,5 +57,5 @@ def _rows(explanation: Explanation) -> list[Row]:
             panels.append(Panel(picture, saliency, over=intermediate != "guidance"))
         panels.append(Panel(picture, explanation.maps[at]))
         probability = style.shown_probability(float(explanation.probabilities[at]))
-        rows.append(Row(f"{name}\n{probability}", tuple(panels)))
+        rows.append(GridRow(f"{name}\n{probability}", tuple(panels)))
     return rows

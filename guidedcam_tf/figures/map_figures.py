@@ -19,8 +19,8 @@ from guidedcam_tf.figures.explaining import explain
 from guidedcam_tf.figures.explaining import load_pictures
 from guidedcam_tf.figures.explaining import network_line
 from guidedcam_tf.figures.grid import Grid
+from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
-from guidedcam_tf.figures.grid import Row
 from guidedcam_tf.figures.grid import draw_grids
 from guidedcam_tf.figures.guidance import draw_guidances
 from guidedcam_tf.figures.pictures import open_picture
@@ -47,7 +47,7 @@ def comparison(
     methods = [*config.methods, *(config.full_methods if full else ())]
     numbers = MapNumbers()
     columns = ("picture", *map(style.method_title, methods))
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[GridRow]] = {}
     for one in progress(load_pictures(config, networks, pictures), config.name):
         explanations = explain(one, methods)
         for explanation in explanations:
@@ -60,11 +60,11 @@ def comparison(
     )
 
 
-def _rows_by_target(explanations: Sequence[Explanation]) -> list[Row]:
+def _rows_by_target(explanations: Sequence[Explanation]) -> list[GridRow]:
     """A row a target: the picture, then the map of each explanation."""
     first = explanations[0]
     return [
-        Row(
+        GridRow(
             _label(first, at),
             (Panel(first.picture), *(_panel(explanation, at) for explanation in explanations)),
         )
@@ -87,7 +87,7 @@ def interpretation(
         ("(b) pictures of the second class", context, explainers[-1:]),
     )
     for title, shown, used in parts:
-        rows: list[Row] = []
+        rows: list[GridRow] = []
         for picture in shown:
             pixels = open_picture(picture.file, config.root)
             one = LoadedPicture(picture_name(picture.file), pixels, picture.targets, used[0])
@@ -99,7 +99,7 @@ def interpretation(
                 numbers.add(one.name, explanation)
             columns = ("picture", *map(_method_and_network, explanations))
             rows += [
-                Row(_label(explanations[0], at, probability=len(used) == 1), panels)
+                GridRow(_label(explanations[0], at, probability=len(used) == 1), panels)
                 for at, panels in enumerate(_captioned(explanations))
             ]
         if rows:
@@ -140,7 +140,7 @@ def layers(config: LayersConfig, networks: Networks, pictures: Any, *_: bool) ->
         first = found[config.layers[0]][0]
         for at in range(len(first.targets)):
             rows = tuple(
-                Row(layer, (Panel(first.picture), *(_panel(one, at) for one in explanations)))
+                GridRow(layer, (Panel(first.picture), *(_panel(one, at) for one in explanations)))
                 for layer, explanations in found.items()
             )
             title = f"{style.network_title(first.model)}: " + _label(first, at).replace("\n", ", ")

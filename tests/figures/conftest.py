@@ -5,18 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from common import build_toy
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture(scope="session")
-def toy_file(tmp_path_factory):
-    """A toy network as a file."""
-    file = tmp_path_factory.mktemp("model") / "toy.keras"
-    build_toy("flatten").save(file)
-    return file
 
 
 @pytest.fixture(scope="session")

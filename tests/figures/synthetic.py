@@ -6,8 +6,8 @@ from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures.curves import AreaCurves
 from guidedcam_tf.figures.curves import PictureCurves
 from guidedcam_tf.figures.grid import Grid
+from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
-from guidedcam_tf.figures.grid import Row
 from guidedcam_tf.metrics import Curve
 
 
@@ -31,7 +31,7 @@ def row(label, columns, height=60, width=90):
     maps = [
         Panel(shown, spot(height, width, across=(at + 0.5) / columns)) for at in range(columns - 1)
     ]
-    return Row(label, (Panel(shown), *maps))
+    return GridRow(label, (Panel(shown), *maps))
 
 
 def grid(columns=4):
@@ -41,7 +41,9 @@ def grid(columns=4):
     second.append(Panel(shown, np.zeros((60, 90), np.float32), caption="empty map"))
     second += [None] * (columns - 3)
     titles = ("picture", *(f"method {at}" for at in range(1, columns)))
-    return Grid(titles, (row("tabby\np = 0.49", columns), Row("tiger cat", tuple(second))), "part")
+    return Grid(
+        titles, (row("tabby\np = 0.49", columns), GridRow("tiger cat", tuple(second))), "part"
+    )
 
 
 def explanation():

@@ -26,8 +26,8 @@ from guidedcam_tf.figures import style
 from guidedcam_tf.figures.curves import draw_area_curves
 from guidedcam_tf.figures.curves import draw_curves
 from guidedcam_tf.figures.grid import Grid
+from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
-from guidedcam_tf.figures.grid import Row
 from guidedcam_tf.figures.grid import draw_grids
 from guidedcam_tf.figures.guidance import draw_guidance
 from guidedcam_tf.figures.saving import save_figure
@@ -80,7 +80,7 @@ def test_figure_looks_as_it_did(name):
 def test_a_changed_panel_is_noticed():
     moved = grid()
     panels = (*moved.rows[0].panels[:-1], Panel(picture(), spot(across=0.05)))
-    moved = Grid(moved.columns, (Row(moved.rows[0].label, panels), moved.rows[1]), moved.title)
+    moved = Grid(moved.columns, (GridRow(moved.rows[0].label, panels), moved.rows[1]), moved.title)
     expected = Image.open(BASELINES / "grid.webp").convert("RGB")
     assert difference(small(draw_grids([moved], title="title")), expected) > TOLERANCE
 

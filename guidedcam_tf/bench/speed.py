@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from guidedcam_tf.evaluation.peers import peer_jobs
+from guidedcam_tf.bench.peers import peer_jobs
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.networks.applications import find_application
@@ -38,7 +38,7 @@ MEMORY_MEGABYTES = 2500
 
 
 @dataclass(frozen=True)
-class Row:
+class Timing:
     """One line of the benchmark.
 
     Attributes:
@@ -56,9 +56,9 @@ class Row:
     met: bool
 
 
-def run_benchmark(
+def measure_speed(
     model: str, *, layer: str | None, pictures: int, rounds: int, peers: bool = False
-) -> list[Row]:
+) -> list[Timing]:
     """Time the rows of the speed table.
 
     Everything is timed from a NumPy batch at the network's size to a NumPy result. The weights do
@@ -128,7 +128,7 @@ def run_benchmark(
     return found
 
 
-def measure_memory(model: str, *, layer: str | None) -> list[Row]:
+def measure_memory(model: str, *, layer: str | None) -> list[Timing]:
     """Measure the peak memory of explaining one picture by each method.
 
     Each method runs in a fresh process, whose whole resident memory counts: Python, TensorFlow and
@@ -139,7 +139,7 @@ def measure_memory(model: str, *, layer: str | None) -> list[Row]:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             peak = pool.apply(_peak_megabytes, (model, layer, method))
         target = f"<= {MEMORY_MEGABYTES}"
-        rows.append(Row(f"{method}, one picture", peak, "MB", target, peak <= MEMORY_MEGABYTES))
+        rows.append(Timing(f"{method}, one picture", peak, "MB", target, peak <= MEMORY_MEGABYTES))
     return rows
 
 
@@ -157,7 +157,9 @@ def seconds(job: Job) -> float:
     return time.perf_counter() - start
 
 
-def _compare(what: str, job: Job, forward: Job, passes: float, target: float, rounds: int) -> Row:
+def _compare(
+    what: str, job: Job, forward: Job, passes: float, target: float, rounds: int
+) -> Timing:
     """The median time of a job in units of `passes` forward passes."""
     for warm_up in (forward, forward, *([job, job, forward] if rounds > 1 else [])):
         warm_up()
@@ -167,10 +169,10 @@ def _compare(what: str, job: Job, forward: Job, passes: float, target: float, ro
         before, spent, after = seconds(forward), seconds(job), seconds(forward)
         ratios.append(spent / (passes * (before + after) / 2))
     value = median(ratios)
-    return Row(what, value, "forward passes", f"<= {target:.2f}", value <= target)
+    return Timing(what, value, "forward passes", f"<= {target:.2f}", value <= target)
 
 
-def _compare_peers(explainer: Explainer, one: np.ndarray, rounds: int) -> list[Row]:
+def _compare_peers(explainer: Explainer, one: np.ndarray, rounds: int) -> list[Timing]:
     application = find_application(explainer.network.name)
     bare = application.build(weights=None, classifier_activation=None)
     picture = explainer.network.preprocess(one).numpy()
@@ -182,7 +184,7 @@ def _compare_peers(explainer: Explainer, one: np.ndarray, rounds: int) -> list[R
         value = median(seconds(job) / seconds(mine) for _ in range(rounds))
         least = PEER_TARGETS[name]
         what = f"gradcam, one picture, against {name}"
-        rows.append(Row(what, value, "x faster", f">= {least:g}", value >= least))
+        rows.append(Timing(what, value, "x faster", f">= {least:g}", value >= least))
     return rows
 
 

@@ -15,7 +15,7 @@ from guidedcam_tf.evaluation.config import DataConfig
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.tables import summarise
 from guidedcam_tf.evaluation.tables import write_tables
-from guidedcam_tf.figures.report import write_report
+from guidedcam_tf.report.writing import write_report
 
 VALUES = {"guided": (0.9, 0.1, 0.5), "gradcam": (0.2, 0.4, 0.6), "gradcam++": (0.3, 0.1, 0.2)}
 NAMES = ("a<b>", "b", "c")

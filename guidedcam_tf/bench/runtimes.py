@@ -11,8 +11,8 @@ from statistics import median
 import numpy as np
 import tensorflow as tf
 
-from guidedcam_tf.evaluation.benchmark import random_batch
-from guidedcam_tf.evaluation.benchmark import seconds
+from guidedcam_tf.bench.speed import random_batch
+from guidedcam_tf.bench.speed import seconds
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.progress import progress
 from guidedcam_tf.serving import openvino
@@ -25,7 +25,7 @@ WARM_UPS = 2
 
 
 @dataclass(frozen=True)
-class Runtime:
+class RuntimeTiming:
     """One line of the benchmark of runtimes.
 
     Attributes:
@@ -43,7 +43,9 @@ class Runtime:
     per_second: float
 
 
-def run_runtimes(model: str, *, layer: str | None, pictures: int, rounds: int) -> list[Runtime]:
+def run_runtimes(
+    model: str, *, layer: str | None, pictures: int, rounds: int
+) -> list[RuntimeTiming]:
     """Export the proposed method and time what runs it, all in turns.
 
     Args:
@@ -67,7 +69,7 @@ def run_runtimes(model: str, *, layer: str | None, pictures: int, rounds: int) -
         steps = progress(range(rounds), "timing", total=rounds)
         times = [{what: seconds(job) for what, job in jobs.items()} for _ in steps]
     return [
-        Runtime(
+        RuntimeTiming(
             what,
             forward_passes=median(each[what] / each[FORWARD] for each in times),
             live=median(each[what] / each[LIVE] for each in times),

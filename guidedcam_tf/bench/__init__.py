@@ -1,0 +1,1 @@
+"""What explaining costs: against the forward pass, other packages, and by runtime."""

@@ -1,0 +1,71 @@
+"""What a report is made of: sections with facts, tables, drawings and cases."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+QUALITY = 85
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: header texts, and lines of (text, key to sort by)."""
+
+    caption: str
+    header: tuple[str, ...]
+    lines: tuple[tuple[tuple[str, str | float], ...], ...]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture as a data URI, with its words."""
+
+    source: str
+    alternative: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method's map of one class of one picture, and how good it is."""
+
+    picture: str
+    class_name: str
+    value: float
+    drawing: Drawing | None
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The best and the worst cases of a method."""
+
+    method: str
+    best: tuple[Case, ...]
+    worst: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A run in the report."""
+
+    name: str
+    facts: tuple[tuple[str, str], ...]
+    tables: tuple[Table, ...] = ()
+    drawing: Drawing | None = None
+    metric: str = ""
+    cases: tuple[Cases, ...] = ()
+    remark: str = ""
+
+
+def drawing(image: Image.Image, longest: int, words: str) -> Drawing:
+    """Encode a picture, no side longer than `longest`."""
+    image.thumbnail((longest, longest))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Drawing(f"data:image/jpeg;base64,{encoded}", words, *image.size)

@@ -1,0 +1,61 @@
+"""The tables of a report, from a run's summary and from a figure's numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from guidedcam_tf.figures import style
+from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.report.parts import Table
+
+
+def tables_by_area(summary: pd.DataFrame) -> tuple[Table, ...]:
+    """A table for each area: methods down, metrics across, so that each metric sorts methods."""
+    tables = []
+    for area, group in summary.groupby(summary["area"].fillna("")):
+        names = list(dict.fromkeys(group["metric"]))
+        header = ["method"]
+        for name in names:
+            header.append(f"{METRICS[name].title} {METRICS[name].arrow}")
+        lines = []
+        for method, mine in group.groupby("method", sort=False):
+            by_metric = mine.set_index("metric")
+            line: list[tuple[str, str | float]] = [(style.method_title(str(method)), str(method))]
+            for name in names:
+                line.append(_cell(by_metric.loc[name]) if name in by_metric.index else ("-", ""))
+            lines.append(tuple(line))
+        caption = f"Masks of {float(area):.0%} of the picture" if area != "" else "All metrics"
+        tables.append(Table(caption, tuple(header), tuple(lines)))
+    return tuple(tables)
+
+
+def _cell(record: pd.Series) -> tuple[str, str | float]:
+    value = float(record["ours"])
+    if math.isnan(value):
+        return "-", ""
+    text = f"{value:.4f}"
+    if not math.isnan(float(record["ci_low"])):
+        text += f"\n[{record['ci_low']:.3f}, {record['ci_high']:.3f}]"
+    if not math.isnan(float(record["paper"])):
+        text += f"\npaper {record['paper']:.4f}"
+    return text, value
+
+
+def plain_table(caption: str, frame: pd.DataFrame) -> Table:
+    """A table of a data frame as it is."""
+    lines = tuple(
+        tuple(
+            (f"{v:.4g}", float(v)) if isinstance(v, (float, np.floating)) else (str(v), _key(v))
+            for v in line
+        )
+        for line in frame.itertuples(index=False)
+    )
+    return Table(caption, tuple(str(name).replace("_", " ") for name in frame.columns), lines)
+
+
+def _key(value: object) -> str | float:
+    plain = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    return float(value) if plain else str(value)  # type: ignore[arg-type]

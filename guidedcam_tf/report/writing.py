@@ -1,0 +1,127 @@
+"""One self-contained HTML file about runs: tables, figures, and each method's best and worst cases.
+
+The file needs no network and no other file: pictures are inside it, and its one script, which
+sorts tables, is a few lines in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment
+from jinja2 import PackageLoader
+from jinja2 import StrictUndefined
+from PIL import Image
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.run import read_rows
+from guidedcam_tf.figures import style
+from guidedcam_tf.files import writing
+from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.report.cases import CASE_METRICS
+from guidedcam_tf.report.cases import find_cases
+from guidedcam_tf.report.parts import Cases
+from guidedcam_tf.report.parts import Section
+from guidedcam_tf.report.parts import drawing
+from guidedcam_tf.report.tables import plain_table
+from guidedcam_tf.report.tables import tables_by_area
+
+FIGURE_PIXELS = 2000
+
+
+def write_report(
+    runs: Sequence[Path], file: Path, *, cases: int = 2, metric: str | None = None
+) -> None:
+    """Write the report of some runs.
+
+    Args:
+        runs: Folders that `guidedcam evaluate` or `guidedcam figure` wrote.
+        file: The HTML file.
+        cases: How many best and how many worst cases of each method are shown; with 0 no network
+            is opened.
+        metric: What they are chosen by; by default the first of `CASE_METRICS` that the run has.
+
+    Raises:
+        InputError: If a folder is no run, or the metric is not in a run.
+    """
+    sections = [_section(run, cases, metric) for run in runs]
+    environment = Environment(
+        loader=PackageLoader("guidedcam_tf.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("report.html.j2").render(sections=sections)
+    with writing(file) as temporary:
+        temporary.write_text(html, "utf-8")
+
+
+def _section(run: Path, cases: int, metric: str | None) -> Section:
+    if (run / "rows.csv").exists() and (run / "table.csv").exists():
+        return _evaluation(run, cases, metric)
+    if (run / "manifest.json").exists():
+        manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+        if "figure" in manifest:
+            return _figure(run, manifest)
+    raise InputError(
+        f"run {run} has neither rows.csv and table.csv (guidedcam evaluate) "
+        "nor a figure's manifest.json (guidedcam figure)"
+    )
+
+
+def _figure(run: Path, manifest: dict[str, Any]) -> Section:
+    name = manifest["figure"]
+    numbers = pd.read_csv(run / f"{name}.csv", keep_default_na=False)
+    kind = manifest["config"]["kind"]
+    classes = ", ".join(dict.fromkeys(map(str, numbers["class_name"])))
+    methods = ", ".join(map(style.method_title, dict.fromkeys(numbers["method"])))
+    words = f"Figure {name} ({kind}) of {classes} by {methods}. Its numbers are in the table below."
+    image = Image.open(run / f"{name}.png").convert("RGB")
+    short = numbers.drop(columns=["fraction", "score"], errors="ignore").drop_duplicates()
+    facts = [("kind", kind), ("demo pictures", "yes" if manifest["demo"] else "no")]
+    facts += [("left out", line) for line in manifest["left_out"]]
+    return Section(
+        name,
+        tuple(facts + _common_facts(manifest)),
+        (plain_table("The numbers behind the figure", short),),
+        drawing(image, FIGURE_PIXELS, words),
+    )
+
+
+def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
+    raw = yaml.safe_load((run / "config.yaml").read_text("utf-8"))
+    keys = EvaluationConfig.model_fields
+    config = EvaluationConfig.model_validate({k: v for k, v in raw.items() if k in keys})
+    summary = pd.read_csv(run / "table.csv", dtype={"area": str})
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    facts = [
+        ("network", f"{style.network_title(manifest['model'])}, {manifest['layer']}"),
+        ("data", f"{manifest['data']['kind']}, {manifest['data']['pictures']} pictures"),
+        *_common_facts(manifest),
+    ]
+    rows = read_rows(run)
+    chosen = metric or next((m for m in CASE_METRICS if m in set(rows["metric"])), "")
+    if metric is not None and metric not in set(rows["metric"]):
+        raise InputError(
+            f"metric {metric!r} is not in run {run}; it has "
+            f"{', '.join(dict.fromkeys(rows['metric'][rows['metric'] != '']))}"
+        )
+    found: tuple[Cases, ...] = ()
+    remark = ""
+    if cases and chosen:
+        found, remark = find_cases(config, rows[rows["area"] == ""], chosen, cases)
+    title = METRICS[chosen].title if chosen else ""
+    return Section(config.name, tuple(facts), tables_by_area(summary), None, title, found, remark)
+
+
+def _common_facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    versions = manifest["versions"]
+    shown = ", ".join(f"{name} {versions[name]}" for name in ("guidedcam-tf", "keras"))
+    return [("made", f"{manifest['time']} with {shown}")]
