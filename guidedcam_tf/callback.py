@@ -13,13 +13,13 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from guidedcam_tf.data import overlay
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
+from guidedcam_tf.overlay import overlay
 from guidedcam_tf.targets import Targets
 from guidedcam_tf.targets import resolve
 
@@ -44,7 +44,7 @@ class SaliencyCallback(keras.callbacks.Callback):
         every: Show each epoch whose number, counted from 1, is a multiple of this.
         epochs: The numbers of the epochs to show, counted from 1, in place of `every`.
         method: A name from `list_methods()`, or a method.
-        colour_map: `"inferno"` or `"jet"`.
+        colour_map: one of `guidedcam_tf.overlay.COLOUR_MAPS`.
         **options: Further arguments of `Explainer`, such as `layer` and `preprocess`.
 
     Raises:

@@ -53,8 +53,8 @@ class Explainer:
             name of a Keras Application; `"none"` feeds them so without a hint.
         class_names: One name an output. By default ImageNet's where there are 1000.
         weights: For a network by name: `"imagenet"`, a file, or `None` for random ones.
-        postprocessing: `"default"` (no smoothing), `"paper"` (3 x 3 Gaussian, sigma 0.8), or a
-            `guidedcam_tf.ops.Postprocessing`.
+        postprocessing: `"default"` (no smoothing), `"paper"` (3 x 3 Gaussian, sigma 0.8),
+            `"smooth"` (bicubic enlarging), or a `guidedcam_tf.ops.Postprocessing`.
         fit: How a picture gets the network's shape: `"squash"`, or `"crop"` for the largest centred
             part of that shape; outside of it the map is zero.
         input: For a model with several inputs, the name of the one that takes the picture.

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from guidedcam_tf.data import overlay
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
+from guidedcam_tf.overlay import overlay
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Explanation:
 
         Args:
             folder: Where to; it is made if it is not there.
-            colour_map: `"inferno"` or `"jet"`.
+            colour_map: one of `guidedcam_tf.overlay.COLOUR_MAPS`.
 
         Returns:
             The files: the overlays in the order of the targets, the NPZ, the JSON.

@@ -9,8 +9,8 @@ from PIL import Image
 
 import guidedcam_tf as gcam
 from guidedcam_tf.callback import _shown
-from guidedcam_tf.data import overlay
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.overlay import overlay
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from common import build_toy
 
 import guidedcam_tf as gcam
 from guidedcam_tf import ops
-from guidedcam_tf.data import overlay
 from guidedcam_tf.methods import METHODS
+from guidedcam_tf.overlay import overlay
 
 layers = keras.layers
 

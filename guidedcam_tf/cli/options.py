@@ -8,6 +8,8 @@ from typing import Literal
 
 import typer
 
+from guidedcam_tf import colour_maps
+
 Model = Annotated[
     str,
     typer.Option(help="A Keras Application such as resnet50, or a .keras or .h5 file of a model."),
@@ -25,7 +27,10 @@ Preprocess = Annotated[
     ),
 ]
 Postprocessing = Annotated[
-    Literal["default", "paper"],
-    typer.Option(help="default, or paper: smoothed with a 3 x 3 Gaussian, sigma 0.8."),
+    Literal["default", "paper", "smooth"],
+    typer.Option(
+        help="default; paper: smoothed with a 3 x 3 Gaussian, sigma 0.8; or smooth: enlarged "
+        "bicubically, without the crosses of bilinear enlarging."
+    ),
 ]
-ColourMap = Annotated[Literal["inferno", "jet"], typer.Option(help="The overlays' colours.")]
+ColourMap = Annotated[colour_maps.ColourMap, typer.Option(help="The overlays' colours.")]

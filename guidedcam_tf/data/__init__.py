@@ -9,8 +9,6 @@ from guidedcam_tf.data.imagenet import open_imagenet
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.loading import load
 from guidedcam_tf.data.loading import load_one
-from guidedcam_tf.data.overlay import colour
-from guidedcam_tf.data.overlay import overlay
 from guidedcam_tf.data.pictures import Picture
 from guidedcam_tf.data.pictures import read_picture
 from guidedcam_tf.data.pictures import to_grey
@@ -38,7 +36,6 @@ __all__ = [
     "Picture",
     "Sample",
     "Skipped",
-    "colour",
     "count_reasons",
     "draw",
     "list_sha256",
@@ -48,7 +45,6 @@ __all__ = [
     "open_folder",
     "open_imagenet",
     "open_voc",
-    "overlay",
     "read_class_map",
     "read_list",
     "read_picture",

@@ -9,6 +9,7 @@ from typing import Literal
 import yaml
 from pydantic import Field
 
+from guidedcam_tf.colour_maps import ColourMap
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import Strict
 from guidedcam_tf.evaluation.config import read_config
@@ -38,8 +39,8 @@ class FigureConfig(Strict):
     )
     model: str = "resnet50"
     layer: str | None = None
-    postprocessing: Literal["default", "paper"] = "default"
-    colour_map: Literal["inferno", "jet"] = "inferno"
+    postprocessing: Literal["default", "paper", "smooth"] = "default"
+    colour_map: ColourMap = "inferno"
     dots_per_inch: int = Field(default=300, ge=50, le=1200, description="Of the PNG.")
 
 

@@ -14,15 +14,17 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from guidedcam_tf.data import colour
-from guidedcam_tf.data import overlay
 from guidedcam_tf.figures import style
+from guidedcam_tf.overlay import colour
+from guidedcam_tf.overlay import overlay
 
 WIDTH_INCHES = 11.0
 PANEL_INCHES = (1.1, 2.2)
 """The least and the greatest width of a panel; more columns than fit make the figure wider."""
 
 LABEL_INCHES = 1.7
+"""The greatest width of the labels' column, which is otherwise as wide as its widest text."""
+
 GAP = 0.06
 MARGIN = 0.12
 TALLEST = 1.6
@@ -82,7 +84,7 @@ def draw_grids(grids: Sequence[Grid], *, title: str = "", colour_map: str = "inf
     Args:
         grids: Each with at least one row and column.
         title: The figure's.
-        colour_map: `"inferno"` or `"jet"`.
+        colour_map: one of `guidedcam_tf.overlay.COLOUR_MAPS`.
 
     Returns:
         The figure, with the maps' colour scale in its upper right corner.
@@ -111,6 +113,7 @@ def _blocks(grid: Grid) -> list[_Block]:
             lines = tuple(
                 GridRow(column, (panel,))
                 for column, panel in zip(grid.columns, row.panels, strict=True)
+                if panel is not None
             )
             parts.append(Grid((", ".join(row.label.split("\n")),), lines))
         elif parts and parts[-1].columns == grid.columns:
@@ -128,13 +131,14 @@ class _Block:
         count = len(grid.columns)
         self.grid = grid
         self.alone = count == 1
-        room = (WIDTH_INCHES - LABEL_INCHES - 2 * MARGIN) / count - GAP
+        self.labels = [style.wrap(row.label, LABEL_INCHES - 0.1) for row in grid.rows]
+        self.label = min(LABEL_INCHES, max(map(style.text_width, self.labels)) + 0.1)
+        room = (WIDTH_INCHES - self.label - 2 * MARGIN) / count - GAP
         self.panel = room if self.alone else float(np.clip(room, *PANEL_INCHES))
-        self.width = LABEL_INCHES + count * (self.panel + GAP) + 2 * MARGIN
+        self.width = self.label + count * (self.panel + GAP) + 2 * MARGIN
         self.title = style.wrap(grid.title, self.width - 2 * MARGIN, style.TITLE_POINTS)
         self.headers = [style.wrap(column, self.panel) for column in grid.columns]
         self.header = max(map(style.text_height, self.headers)) + 0.05
-        self.labels = [style.wrap(row.label, LABEL_INCHES - 0.1) for row in grid.rows]
         self.captions = [
             [style.wrap(panel.caption if panel else "", self.panel) for panel in row.panels]
             for row in grid.rows
@@ -158,7 +162,7 @@ class _Block:
         if self.title:
             page.text(MARGIN, top, self.title, points=style.TITLE_POINTS)
             top += style.text_height(self.title, style.TITLE_POINTS) + 0.08
-        lefts = [MARGIN + LABEL_INCHES + at * (self.panel + GAP) for at in range(len(self.headers))]
+        lefts = [MARGIN + self.label + at * (self.panel + GAP) for at in range(len(self.headers))]
         for left, header in zip(lefts, self.headers, strict=True):
             bottom = top + self.header - 0.04
             page.text(left + self.panel / 2, bottom, header, "center", "bottom")

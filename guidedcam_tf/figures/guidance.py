@@ -29,7 +29,7 @@ def draw_guidance(explanation: Explanation, colour_map: str = "inferno") -> Figu
 
     Args:
         explanation: Of the method `"guided"`, with its intermediates.
-        colour_map: `"inferno"` or `"jet"`.
+        colour_map: one of `guidedcam_tf.overlay.COLOUR_MAPS`.
 
     Returns:
         The figure.
@@ -50,7 +50,7 @@ def _rows(explanation: Explanation) -> list[GridRow]:
     picture = explanation.picture
     rows = []
     for at, name in enumerate(explanation.names):
-        panels = [Panel(picture)]
+        panels = [Panel(picture) if at == 0 else None]
         for intermediate in _INTERMEDIATES:
             raw = explanation.intermediates[intermediate][at : at + 1]
             saliency = resize(raw, picture.shape[:2]).numpy()[0]

@@ -66,7 +66,7 @@ def _rows_by_target(explanations: Sequence[Explanation]) -> list[GridRow]:
     return [
         GridRow(
             _label(first, at),
-            (Panel(first.picture), *(_panel(explanation, at) for explanation in explanations)),
+            (_picture(first, at), *(_panel(explanation, at) for explanation in explanations)),
         )
         for at in range(len(first.targets))
     ]
@@ -114,11 +114,11 @@ def _method_and_network(explanation: Explanation) -> str:
     return f"{style.method_title(explanation.method)}, {network}"
 
 
-def _captioned(explanations: Sequence[Explanation]) -> Iterator[tuple[Panel, ...]]:
+def _captioned(explanations: Sequence[Explanation]) -> Iterator[tuple[Panel | None, ...]]:
     """The panels of each target; where networks differ, each map says its own probability."""
     several = len({explanation.model for explanation in explanations}) > 1
     for at in range(len(explanations[0].targets)):
-        panels = [Panel(explanations[0].picture)]
+        panels = [_picture(explanations[0], at)]
         for explanation in explanations:
             probability = style.shown_probability(float(explanation.probabilities[at]))
             panels.append(_panel(explanation, at, probability if several else ""))
@@ -140,8 +140,8 @@ def layers(config: LayersConfig, networks: Networks, pictures: Any, *_: bool) ->
         first = found[config.layers[0]][0]
         for at in range(len(first.targets)):
             rows = tuple(
-                GridRow(layer, (Panel(first.picture), *(_panel(one, at) for one in explanations)))
-                for layer, explanations in found.items()
+                GridRow(layer, (_picture(first, row), *(_panel(one, at) for one in explanations)))
+                for row, (layer, explanations) in enumerate(found.items())
             )
             title = f"{style.network_title(first.model)}: " + _label(first, at).replace("\n", ", ")
             grids.append(Grid(columns, rows, title))
@@ -150,6 +150,11 @@ def layers(config: LayersConfig, networks: Networks, pictures: Any, *_: bool) ->
             grids, title="The same comparison at several layers", colour_map=config.colour_map
         )
     )
+
+
+def _picture(explanation: Explanation, row: int) -> Panel | None:
+    """The picture, beside the first of its rows only."""
+    return Panel(explanation.picture) if row == 0 else None
 
 
 def _panel(explanation: Explanation, at: int, caption: str = "") -> Panel:

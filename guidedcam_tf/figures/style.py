@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib
+from matplotlib.textpath import TextPath
 
 TEXT_POINTS = 9.5
 TITLE_POINTS = 11.5
@@ -86,6 +87,13 @@ def wrap(text: str, inches: float, points: float = TEXT_POINTS) -> str:
 def text_height(text: str, points: float = TEXT_POINTS) -> float:
     """The height of a text in inches."""
     return (text.count("\n") + 1) * points * 1.3 / 72 if text else 0.0
+
+
+def text_width(text: str, points: float = TEXT_POINTS) -> float:
+    """The width of a text's widest line in inches, as it is drawn."""
+    with look():
+        lines = [TextPath((0, 0), line, size=points) for line in text.split("\n") if line.strip()]
+    return max((line.get_extents().width / 72 for line in lines), default=0.0)
 
 
 def shown_probability(probability: float) -> str:

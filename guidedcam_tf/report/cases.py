@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from guidedcam_tf.data import overlay
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
@@ -17,6 +16,7 @@ from guidedcam_tf.evaluation.run import open_data
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.overlay import overlay
 from guidedcam_tf.progress import progress
 from guidedcam_tf.report.parts import Case
 from guidedcam_tf.report.parts import Cases

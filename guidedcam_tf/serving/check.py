@@ -19,13 +19,13 @@ import numpy as np
 from PIL import Image
 
 from guidedcam_tf.data import Picture
-from guidedcam_tf.data import overlay
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.overlay import overlay
 from guidedcam_tf.serving import fresh_process
 from guidedcam_tf.serving import openvino
 from guidedcam_tf.serving.endpoints import TOP

@@ -53,7 +53,7 @@ def export(
         folder: `BASE/NAME/VERSION`, the version being a whole number from 1; without it, the next
             version that is free in `BASE/NAME`.
         method: A name from `list_methods()`, or a method, that needs a few passes at most.
-        colour_map: Of the overlays; `"inferno"` or `"jet"`.
+        colour_map: Of the overlays; one of `guidedcam_tf.overlay.COLOUR_MAPS`.
         max_pixels: Requests with larger pictures are refused.
         merge: How many encoded pictures of concurrent requests go through the network together; 0
             to run each request by itself.

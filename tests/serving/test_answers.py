@@ -15,8 +15,8 @@ from serving.encoding import decoded
 from serving.encoding import encode
 
 import guidedcam_tf as gcam
-from guidedcam_tf.data import overlay
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.overlay import overlay
 from guidedcam_tf.serving import fresh_process
 from guidedcam_tf.serving.check import NEXT_COLOUR
 from guidedcam_tf.serving.check import answers_of

@@ -15,7 +15,7 @@ from PIL import Image
 from serving.encoding import decoded
 from serving.encoding import encode
 
-from guidedcam_tf.data import overlay
+from guidedcam_tf.overlay import overlay
 
 
 def post(server, body):

@@ -1,0 +1,62 @@
+"""A saliency map in colour, laid over its picture."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import cv2
+import numpy as np
+
+from guidedcam_tf.colour_maps import ColourMap
+from guidedcam_tf.errors import InputError
+
+COLOUR_MAPS: tuple[str, ...] = get_args(ColourMap)
+
+OPACITY = 0.8
+"""How much of an overlay is the map's colour where the map is 1."""
+
+
+def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
+    """Turn a map `[H, W]` in `[0, 1]` into uint8 RGB `[H, W, 3]`.
+
+    Args:
+        saliency: The map.
+        colour_map: One of `COLOUR_MAPS`. All but two grow evenly brighter with the value; `"jet"`
+            is the field's usual, `"turbo"` a smoother one of its kind.
+
+    Raises:
+        InputError: If there is no such colour map.
+    """
+    if colour_map not in COLOUR_MAPS:
+        raise InputError(f"colour map {colour_map!r} is unknown; expected {', '.join(COLOUR_MAPS)}")
+    levels = np.round(np.clip(saliency, 0, 1) * 255).astype(np.uint8)
+    table = getattr(cv2, f"COLORMAP_{colour_map.upper()}")
+    return cv2.cvtColor(cv2.applyColorMap(levels, table), cv2.COLOR_BGR2RGB)
+
+
+def overlay(
+    picture: np.ndarray,
+    saliency: np.ndarray,
+    colour_map: str = "inferno",
+    opacity: float = OPACITY,
+) -> np.ndarray:
+    """Lay a map over its picture: a colour as opaque as the map is high.
+
+    Where the map is 0 the picture's pixels stay as they are.
+
+    Args:
+        picture: uint8 RGB `[H, W, 3]`.
+        saliency: `[H, W]` in `[0, 1]`.
+        colour_map: See `colour`.
+        opacity: How much of the result is the map's colour where the map is 1, in `[0, 1]`.
+
+    Returns:
+        uint8 RGB `[H, W, 3]`.
+
+    Raises:
+        InputError: If there is no such colour map, or the opacity is outside of `[0, 1]`.
+    """
+    if not 0 <= opacity <= 1:
+        raise InputError(f"opacity must be between 0 and 1; received {opacity!r}")
+    share = (opacity * np.clip(saliency, 0, 1))[..., None]
+    return np.round((1 - share) * picture + share * colour(saliency, colour_map)).astype(np.uint8)
