@@ -22,6 +22,7 @@ from guidedcam_tf.methods.guided import Guided
 from guidedcam_tf.methods.hirescam import HiResCAM
 from guidedcam_tf.methods.integrated_gradcam import IntegratedGradCAM
 from guidedcam_tf.methods.layercam import LayerCAM
+from guidedcam_tf.methods.options import options_from_text
 from guidedcam_tf.methods.relevance_cam import RelevanceCAM
 from guidedcam_tf.methods.scorecam import ScoreCAM
 from guidedcam_tf.methods.smooth_fullgrad import SmoothFullGrad
@@ -77,13 +78,6 @@ def get_method(method: str | Method, **options: Any) -> Method:
             f"method {method!r} is not known; nearest: {', '.join(nearest) or 'none'}; "
             f"expected one of {', '.join(METHODS)}"
         )
-    allowed = [field.name for field in fields(known)]
-    for option in options:
-        if option not in allowed:
-            raise InputError(
-                f"method {known.name!r} has no option {option!r}; "
-                f"it has {', '.join(allowed) or 'none'}"
-            )
     return known(**{**given, **options})
 
 
@@ -110,4 +104,5 @@ __all__ = [
     "fullgrad_completeness",
     "get_method",
     "list_methods",
+    "options_from_text",
 ]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_count
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.channels import scores_by_channel
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 
 SMALLEST_SCORE = 1e-6
 
 
-@dataclass(frozen=True)
+@method
 class AblationCAM(Method):
     """S = ReLU(sum_k w^k A^k), w^k = (y - y_k) / |y|: the part of the score lost without channel k.
 
@@ -36,10 +35,7 @@ class AblationCAM(Method):
     reference = "Desai and Ramaswamy 2020, WACV"
     many_passes = "a pass through the layers after the explained one for each of its channels"
 
-    block_size: int = option(32, "ablated layer outputs that go through the head at a time")
-
-    def __post_init__(self) -> None:
-        check_count(self, "block_size")
+    block_size: Count = option(32, "ablated layer outputs that go through the head at a time")
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over blocks of ablated activations."""

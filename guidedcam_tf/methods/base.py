@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
 from typing import ClassVar
-from typing import Literal
-from typing import get_args
-from typing import get_origin
-from typing import get_type_hints
 
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import LayerView
-
-
-def option(default: Any, meaning: str) -> Any:
-    """Declare an option of a method: a dataclass field with words for `guidedcam methods`."""
-    return field(default=default, metadata={"help": meaning})
-
 
 Maps = dict[str, tf.Tensor]
 Kernel = Callable[[tf.Tensor, tf.Tensor], Maps]
@@ -31,8 +20,8 @@ Kernel = Callable[[tf.Tensor, tf.Tensor], Maps]
 class Method:
     """A way to turn a network's layer and a target into a saliency map.
 
-    A subclass is a frozen dataclass whose fields, declared with `option`, are the method's options,
-    so two with the same options are equal and share one compiled kernel.
+    A subclass is made a frozen dataclass by `options.method`; its fields, declared with `option`,
+    are the method's options.
 
     Attributes:
         name: What the registry calls it.
@@ -48,6 +37,9 @@ class Method:
     outputs: ClassVar[tuple[str, ...]] = ("saliency",)
     many_passes: ClassVar[str] = ""
 
+    def check(self, view: LayerView) -> None:
+        """Warn of what makes the method doubtful at a layer; called before it is compiled."""
+
     def compile(self, view: LayerView) -> Kernel:
         """Return the method for one network and layer.
 
@@ -57,43 +49,6 @@ class Method:
         `[N, T]`, and `"logits"`, float32 `[N, classes]`.
         """
         raise NotImplementedError
-
-
-def check_choices(method: Method) -> None:
-    """Check the options that are declared `Literal`.
-
-    Raises:
-        InputError: If one of them is none of its choices.
-    """
-    for name, hint in get_type_hints(type(method)).items():
-        value = getattr(method, name)
-        if get_origin(hint) is Literal and value not in get_args(hint):
-            choices = ", ".join(map(repr, get_args(hint)))
-            raise InputError(f"{method.name}: {name} must be one of {choices}; received {value!r}")
-
-
-def check_count(method: Method, option: str) -> None:
-    """Check that an option is a whole number of at least 1.
-
-    Raises:
-        InputError: If it is not.
-    """
-    value = getattr(method, option)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(
-            f"{method.name}: {option} must be a whole number of at least 1; received {value!r}"
-        )
-
-
-def check_flag(method: Method, option: str) -> None:
-    """Check that an option is `True` or `False`.
-
-    Raises:
-        InputError: If it is not.
-    """
-    value = getattr(method, option)
-    if not isinstance(value, bool):
-        raise InputError(f"{method.name}: {option} must be True or False; received {value!r}")
 
 
 class GradientMethod(Method):
@@ -113,6 +68,7 @@ class GradientMethod(Method):
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that is traced once, whatever the number of pictures and targets."""
+        self.check(view)
 
         @tf.function(input_signature=kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
@@ -127,20 +83,59 @@ class GradientMethod(Method):
                     activations, target_gradients(view, tape, logits, activations, target)
                 )
 
-            signature = dict.fromkeys(self.outputs, tf.TensorSpec([None] * 3, tf.float32))
-            by_target = tf.map_fn(of_target, tf.transpose(class_ids), fn_output_signature=signature)
-            maps = {name: tf.transpose(m, [1, 0, 2, 3]) for name, m in by_target.items()}
+            maps = by_target(of_target, class_ids, self.outputs)
             return {**maps, "class_ids": class_ids, "logits": logits}
 
         return kernel
 
 
-def kernel_signature(view: LayerView) -> list[tf.TensorSpec]:
+def by_target(
+    of_target: Callable[[tf.Tensor], Maps],
+    class_ids: tf.Tensor,
+    outputs: Sequence[str] = ("saliency",),
+) -> Maps:
+    """Compute maps for one target of each picture after another.
+
+    Where the number of targets is known to be one when the kernel is traced, no loop is made, so
+    that the kernel holds nothing but plain operations.
+
+    Args:
+        of_target: From class indices, int32 `[N]`, to float32 `[N, h, w]` for each of `outputs`.
+        class_ids: Int32 `[N, T]`.
+        outputs: The maps' names.
+
+    Returns:
+        Float32 `[N, T, h, w]` for each of `outputs`.
+    """
+    if class_ids.shape[1] == 1:
+        return {name: maps[:, None] for name, maps in of_target(class_ids[:, 0]).items()}
+    signature = dict.fromkeys(outputs, tf.TensorSpec([None] * 3, tf.float32))
+    maps = tf.map_fn(of_target, tf.transpose(class_ids), fn_output_signature=signature)
+    return {name: tf.transpose(m, [1, 0, 2, 3]) for name, m in maps.items()}
+
+
+def for_one_picture(kernel: Kernel, view: LayerView) -> Kernel:
+    """Return a compiled kernel traced for one picture and one target, without loops.
+
+    For runtimes that take plain operations of known shapes only.
+
+    Args:
+        kernel: What `Method.compile` returned for a method that is one function, so without
+            `many_passes`.
+        view: The same network and layer.
+    """
+    signature = kernel_signature(view, pictures=1, targets=1)
+    return tf.function(kernel.python_function, input_signature=signature)  # type: ignore[attr-defined]
+
+
+def kernel_signature(
+    view: LayerView, pictures: int | None = None, targets: int | None = None
+) -> list[tf.TensorSpec]:
     """The arguments of every kernel: pictures at the network's size, and targets."""
     network = view.network
     return [
-        tf.TensorSpec([None, *network.input_size, network.channels], tf.float32),
-        tf.TensorSpec([None, None], tf.int32),
+        tf.TensorSpec([pictures, *network.input_size, network.channels], tf.float32),
+        tf.TensorSpec([pictures, targets], tf.int32),
     ]
 
 

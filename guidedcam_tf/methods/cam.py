@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 import tensorflow as tf
 
@@ -11,10 +9,10 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_flag
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks.graph import LINEAR_PART
 from guidedcam_tf.networks.graph import Step
@@ -23,15 +21,13 @@ KEEPS_VALUES = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape
 """Layers that hand on a pooled vector as it is, when the network is not being trained."""
 
 
-@dataclass(frozen=True)
+@method
 class CAM(Method):
     """S = ReLU(sum_k W^k M^k), W^k being the weight from channel k to the target's logit.
 
     Only for a layer that global average pooling and one linear layer turn into the logits. There
     the logit is the mean of sum_k W^k M^k plus a bias, and S is Grad-CAM's map times h * w.
 
-    Raises:
-        InputError: If an option has another form.
     """
 
     name = "cam"
@@ -40,9 +36,6 @@ class CAM(Method):
     relu: bool = option(
         True, "cut off what speaks against the target; the paper's own map is signed (False)"
     )
-
-    def __post_init__(self) -> None:
-        check_flag(self, "relu")
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that runs the network forwards only.

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence
-from dataclasses import dataclass
-from numbers import Integral
+from typing import Annotated
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from pydantic import BeforeValidator
+from pydantic import Field
 
 from guidedcam_tf import ops
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_count
-from guidedcam_tf.methods.base import check_flag
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.base import target_gradients
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.progress import progress
 
@@ -28,7 +30,21 @@ UNFIT = (ValueError, tf.errors.InvalidArgumentError, tf.errors.AbortedError)
 """What Keras, TensorFlow and oneDNN raise where a layer cannot take the extent that comes."""
 
 
-@dataclass(frozen=True)
+def _listed(sizes: Any) -> Any:
+    """A list, or NumPy's numbers, as the tuple of whole numbers that it stands for."""
+    if not isinstance(sizes, (list, tuple)):
+        return sizes
+    return tuple(int(s) if isinstance(s, np.integer) else s for s in sizes)
+
+
+Sizes = Annotated[
+    Annotated[tuple[Count, ...], Field(min_length=1)] | None,
+    BeforeValidator(_listed),
+    "whole numbers of at least 1, at least one of them, or None",
+]
+
+
+@method
 class CAMERAS(Method):
     """S = ReLU(sum_k mean_s U(F_s)^k * mean_s U(G_s)^k): a map at the network's input size.
 
@@ -57,7 +73,7 @@ class CAMERAS(Method):
     reference = "Jalwana et al. 2021, CVPR, sizes and selection as in the authors' code"
     many_passes = "a forward and a backward pass for each of several sizes of the picture"
 
-    sizes: Sequence[int] | None = option(
+    sizes: Sizes = option(
         None,
         "heights of the picture in pixels, the width in proportion; None for the network's own and "
         "seven more, each 100 larger: 224, 324, ..., 924",
@@ -65,13 +81,7 @@ class CAMERAS(Method):
     match_top1: bool = option(
         True, "for a target by rank, leave out sizes at which the best class is another"
     )
-    block_size: int = option(16, "columns of the map that are computed at a time")
-
-    def __post_init__(self) -> None:
-        if self.sizes is not None:
-            object.__setattr__(self, "sizes", _checked_sizes(self.sizes))
-        check_flag(self, "match_top1")
-        check_count(self, "block_size")
+    block_size: Count = option(16, "columns of the map that are computed at a time")
 
     def sizes_for(self, height: int, width: int) -> list[tuple[int, int]]:
         """The heights and widths at which a picture of the network's size is looked at."""
@@ -237,14 +247,3 @@ def _blocks(length: int, block_size: int) -> list[tf.Tensor]:
     """The bounds of blocks of an axis, int32 `[2]` each."""
     starts = range(0, length, block_size)
     return [tf.constant([start, min(start + block_size, length)]) for start in starts]
-
-
-def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
-    listed = tuple(sizes) if isinstance(sizes, Sequence) and not isinstance(sizes, str) else ()
-    whole = [isinstance(size, Integral) and not isinstance(size, bool) for size in listed]
-    if not listed or not all(whole) or min(listed) < 1:
-        raise InputError(
-            "cameras: sizes must be whole numbers of at least 1, at least one of them, or None; "
-            f"received {sizes!r}"
-        )
-    return tuple(int(size) for size in listed)

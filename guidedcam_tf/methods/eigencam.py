@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_flag
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 
 ROUNDING = 1e-6
 """What is left of a constant channel once its mean is subtracted, as a part of that mean."""
 
 
-@dataclass(frozen=True)
+@method
 class EigenCAM(Method):
     """S = ReLU(X v), v being the first right singular vector of the activations X `[h * w, K]`.
 
@@ -28,8 +26,6 @@ class EigenCAM(Method):
     in a singular value decomposition. Here it is the one with which X v agrees with the activations
     summed over the channels (their inner product is not negative).
 
-    Raises:
-        InputError: If an option has another form.
     """
 
     name = "eigencam"
@@ -38,9 +34,6 @@ class EigenCAM(Method):
     center: bool = option(
         False, "subtract each channel's mean before, as pytorch-grad-cam does; the paper does not"
     )
-
-    def __post_init__(self) -> None:
-        check_flag(self, "center")
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that runs the network forwards only."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
-from guidedcam_tf.methods.base import check_count
-from guidedcam_tf.methods.base import option
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.methods.scorecam import ScoreCAM
 
 
-@dataclass(frozen=True)
+@method
 class FasterScoreCAM(ScoreCAM):
     """Score-CAM of the `max_channels` channels A^k of highest standard deviation over the map.
 
@@ -23,11 +22,7 @@ class FasterScoreCAM(ScoreCAM):
     reference = "tabayashi0117/Score-CAM on GitHub, 2020; Score-CAM is Wang et al. 2020, CVPRW"
     many_passes = "a forward pass for each channel that it keeps"
 
-    max_channels: int = option(10, "how many channels are used")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count(self, "max_channels")
+    max_channels: Count = option(10, "how many channels are used")
 
     def live(self, channels: tf.Tensor) -> tf.Tensor:
         """Which channels are used, bool `[N, K]`; of equal ones, those that come first."""

@@ -14,11 +14,12 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_count
-from guidedcam_tf.methods.base import check_flag
+from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.biases import bias_of
@@ -28,7 +29,7 @@ from guidedcam_tf.networks.graph import Step
 EPSILON = 1e-6
 
 
-@dataclass(frozen=True)
+@method
 class FullGrad(Method):
     """S = sum_c psi(x * dY/dx) + sum_l sum_c U(psi(b_l * dY/dz_l)): a map at the input's size.
 
@@ -51,11 +52,7 @@ class FullGrad(Method):
     align_corners: bool = option(
         True, "U keeps the centres of the corner cells in the corners; False: half-pixel centres"
     )
-    block_size: int = option(8, "pictures that go through the network at a time")
-
-    def __post_init__(self) -> None:
-        check_flag(self, "align_corners")
-        check_count(self, "block_size")
+    block_size: Count = option(8, "pictures that go through the network at a time")
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel of one forward pass, and one backward pass a target, for each block."""
@@ -64,13 +61,13 @@ class FullGrad(Method):
         def of_block(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             logits, terms_of = full_gradients(network, network.preprocess(images), steps)
             class_ids = resolve_ranks(class_ids, logits)
-            by_target = tf.map_fn(
-                lambda target: aggregate(terms_of(target), align_corners=self.align_corners),
-                tf.transpose(class_ids),
-                fn_output_signature=tf.TensorSpec([None] * 3, tf.float32),
-            )
-            saliency = tf.transpose(by_target, [1, 0, 2, 3])
-            return {"saliency": saliency, "class_ids": class_ids, "logits": logits}
+
+            def of_target(target: tf.Tensor) -> Maps:
+                terms = terms_of(target)
+                return {"saliency": aggregate(terms, align_corners=self.align_corners)}
+
+            maps = by_target(of_target, class_ids)
+            return {**maps, "class_ids": class_ids, "logits": logits}
 
         # The last block may be smaller, hence the ragged rows, whose `values` are all pictures'.
         rows = {

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 from guidedcam_tf import ops
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.options import method
 
 
-@dataclass(frozen=True)
+@method
 class GradCAM(GradientMethod):
     """S = ReLU(sum_k lambda^k M^k), lambda^k being the mean of the gradient over channel k."""
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 from guidedcam_tf import ops
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Maps
-from guidedcam_tf.methods.base import check_flag
-from guidedcam_tf.methods.base import option
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 
 
-@dataclass(frozen=True)
+@method
 class GradCAMPlusPlus(GradientMethod):
     """S = ReLU(sum_k w^k M^k), w^k = sum_ij alpha^k_ij ReLU(grad^k_ij).
 
@@ -26,8 +24,6 @@ class GradCAMPlusPlus(GradientMethod):
     not change, and a logit above 88 cannot overflow. alpha counts only where the gradient is
     positive, as ReLU(grad) is zero elsewhere; a denominator of zero gives alpha = 0.
 
-    Raises:
-        InputError: If an option has another form.
     """
 
     name = "gradcam++"
@@ -36,9 +32,6 @@ class GradCAMPlusPlus(GradientMethod):
     alpha_normalize: bool = option(
         True, "divide alpha by its sum over the channel: the authors' code does, the paper does not"
     )
-
-    def __post_init__(self) -> None:
-        check_flag(self, "alpha_normalize")
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""

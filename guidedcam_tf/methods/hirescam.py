@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 from guidedcam_tf import ops
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.options import method
 
 
-@dataclass(frozen=True)
+@method
 class HiResCAM(GradientMethod):
     """S = ReLU(sum_k grad^k * M^k), element by element: the proposed method's guidance map G_M.
 

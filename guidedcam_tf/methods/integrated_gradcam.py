@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,19 +11,19 @@ from guidedcam_tf import ops
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_choices
-from guidedcam_tf.methods.base import check_count
-from guidedcam_tf.methods.base import check_flag
+from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.base import target_gradients
 from guidedcam_tf.methods.baselines import baseline_inputs
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.progress import progress
 
 
-@dataclass(frozen=True)
+@method
 class IntegratedGradCAM(Method):
     """S = integral over t in [0, 1] of ReLU(sum_k lambda^k(t) D^k(t)): Grad-CAM along a path.
 
@@ -44,7 +43,9 @@ class IntegratedGradCAM(Method):
     reference = "Sattarzadeh et al. 2021, ICASSP (arXiv 2102.07805)"
     many_passes = "a forward pass and a gradient for each step of the path"
 
-    steps: int = option(50, "n, the intervals of the path: n passes, n + 1 for the trapezoid rule")
+    steps: Count = option(
+        50, "n, the intervals of the path: n passes, n + 1 for the trapezoid rule"
+    )
     baseline: Literal["black", "mean", "blur"] = option(
         "black",
         "x_b: black, zeros in the preprocessed input (the mean colour), or the picture blurred "
@@ -56,13 +57,7 @@ class IntegratedGradCAM(Method):
     subtract_baseline: bool = option(
         False, "weight the scaled change of the activations, as the paper does, not themselves"
     )
-    block_size: int = option(16, "points of the path that go through the network at a time")
-
-    def __post_init__(self) -> None:
-        check_count(self, "steps")
-        check_choices(self)
-        check_flag(self, "subtract_baseline")
-        check_count(self, "block_size")
+    block_size: Count = option(16, "points of the path that go through the network at a time")
 
     def path(self) -> tuple[np.ndarray, np.ndarray]:
         """The points t of the path and their weights, which sum to 1; float32 `[points]`."""
@@ -114,14 +109,12 @@ class IntegratedGradCAM(Method):
             if self.subtract_baseline:
                 weighted = t * (activations - own["start_activations"])
 
-            def of_target(target: tf.Tensor) -> tf.Tensor:
+            def of_target(target: tf.Tensor) -> Maps:
                 gradients = target_gradients(view, tape, logits, activations, target)
-                return ops.weighted_aggregation(ops.channel_weights(gradients), weighted)
+                weights = ops.channel_weights(gradients)
+                return {"saliency": ops.weighted_aggregation(weights, weighted)}
 
-            signature = tf.TensorSpec([None] * 3, tf.float32)
-            targets = tf.transpose(own["class_ids"])
-            maps = tf.map_fn(of_target, targets, fn_output_signature=signature)
-            return tf.transpose(maps, [1, 0, 2, 3])
+            return by_target(of_target, own["class_ids"])["saliency"]
 
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             ends = ends_of_path(images, class_ids)

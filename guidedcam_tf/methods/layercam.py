@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.options import method
 
 
-@dataclass(frozen=True)
+@method
 class LayerCAM(GradientMethod):
     """S = ReLU(sum_k ReLU(grad^k) * M^k), element by element.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import tensorflow as tf
@@ -10,10 +9,11 @@ import tensorflow as tf
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_choices
+from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.methods.relevance_rules import Call
 from guidedcam_tf.methods.relevance_rules import PassBack
 from guidedcam_tf.methods.relevance_rules import rule_of
@@ -23,7 +23,7 @@ from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 
 
-@dataclass(frozen=True)
+@method
 class RelevanceCAM(Method):
     """S = sum_k w_k A^k, w_k being the mean relevance (1 / Z) sum_ij R^k_ij of channel k.
 
@@ -50,9 +50,6 @@ class RelevanceCAM(Method):
         "a convolution's bias in both halves of its z+ rule, as in the authors' code (twice), or "
         "in neither (none)",
     )
-
-    def __post_init__(self) -> None:
-        check_choices(self)
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that is traced once, whatever the number of pictures and targets.
@@ -89,9 +86,7 @@ class RelevanceCAM(Method):
                     "relevance": tf.reduce_sum(relevance, axis=-1),
                 }
 
-            signature = dict.fromkeys(self.outputs, tf.TensorSpec([None] * 3, tf.float32))
-            by_target = tf.map_fn(of_target, tf.transpose(class_ids), fn_output_signature=signature)
-            maps = {name: tf.transpose(m, [1, 0, 2, 3]) for name, m in by_target.items()}
+            maps = by_target(of_target, class_ids, self.outputs)
             return {**maps, "class_ids": class_ids, "logits": logits}
 
         return kernel

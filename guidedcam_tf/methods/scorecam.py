@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import tensorflow as tf
@@ -11,17 +10,17 @@ from guidedcam_tf import ops
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_choices
-from guidedcam_tf.methods.base import check_count
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.baselines import baseline_inputs
 from guidedcam_tf.methods.channels import scores_by_channel
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 
 
-@dataclass(frozen=True)
+@method
 class ScoreCAM(Method):
     """S = ReLU(sum_k s^k A^k), s^k = f_c(x * H^k), H^k = min-max of A^k upsampled to the input.
 
@@ -48,11 +47,7 @@ class ScoreCAM(Method):
     normalize_weights: Literal["none", "channel_softmax"] = option(
         "none", "channel_softmax makes the s^k positive with sum 1; it cancels the baseline"
     )
-    block_size: int = option(32, "masked pictures that go through the network at a time")
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        check_count(self, "block_size")
+    block_size: Count = option(32, "masked pictures that go through the network at a time")
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over blocks of masked pictures."""

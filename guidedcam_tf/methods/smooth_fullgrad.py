@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
 from itertools import product
-from numbers import Real
 
 import numpy as np
 import tensorflow as tf
 
-from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import check_count
-from guidedcam_tf.methods.base import check_flag
 from guidedcam_tf.methods.base import kernel_signature
-from guidedcam_tf.methods.base import option
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.fullgrad import aggregate
 from guidedcam_tf.methods.fullgrad import full_gradients
 from guidedcam_tf.methods.fullgrad import spatial_steps
+from guidedcam_tf.methods.options import Amount
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import Seed
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.progress import progress
 
-SEEDS = 2**63
 
-
-@dataclass(frozen=True)
+@method
 class SmoothFullGrad(Method):
     """S = psi(sum_i sum_c x_i * dY/dx_i) + sum_l sum_c U(psi(sum_i b_l * dY/dz_l(x_i))).
 
@@ -54,29 +50,15 @@ class SmoothFullGrad(Method):
     reference = "Srinivas and Fleuret 2019, NeurIPS (arXiv 1905.00780), the authors' code"
     many_passes = "a forward and a backward pass for each noisy copy of the picture"
 
-    samples: int = option(25, "n, the noisy copies of a picture")
-    noise: float = option(
+    samples: Count = option(25, "n, the noisy copies of a picture")
+    noise: Amount = option(
         0.15, "standard deviation of the noise, as a part of the preprocessed picture's range"
     )
-    seed: int = option(0, "chooses the noise")
+    seed: Seed = option(0, "chooses the noise")
     align_corners: bool = option(
         True, "U keeps the centres of the corner cells in the corners; False: half-pixel centres"
     )
-    block_size: int = option(5, "copies that go through the network at a time")
-
-    def __post_init__(self) -> None:
-        check_count(self, "samples")
-        check_count(self, "block_size")
-        check_flag(self, "align_corners")
-        if not _is_number(self.noise) or not 0.0 <= self.noise < math.inf:
-            raise InputError(
-                f"{self.name}: noise must be a number of at least 0; received {self.noise!r}"
-            )
-        if type(self.seed) is not int or not 0 <= self.seed < SEEDS:
-            raise InputError(
-                f"{self.name}: seed must be a whole number from 0 to {SEEDS - 1}; "
-                f"received {self.seed!r}"
-            )
+    block_size: Count = option(5, "copies that go through the network at a time")
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over pictures and blocks of noisy copies."""
@@ -138,7 +120,3 @@ class SmoothFullGrad(Method):
 
 def _add(terms: Sequence[tf.Tensor], others: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [term + other for term, other in zip(terms, others, strict=True)]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.networks import LayerView
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Together(GradientMethod):
     def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
         """The methods' places."""
         return tuple(str(place) for place in range(len(self.methods)))
+
+    def check(self, view: LayerView) -> None:
+        """Warn as each of the methods does."""
+        for method in self.methods:
+            method.check(view)
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return each method's saliency map."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from dataclasses import dataclass
 
 import tensorflow as tf
 
 from guidedcam_tf import ops
-from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.base import GradientMethod
-from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
-from guidedcam_tf.methods.base import option
+from guidedcam_tf.methods.options import Amount
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 
 
-@dataclass(frozen=True)
+@method
 class XGradCAM(GradientMethod):
     """S = ReLU(sum_k w^k M^k), w^k = sum_ij grad^k_ij M^k_ij / sum_ij M^k_ij.
 
@@ -25,30 +23,23 @@ class XGradCAM(GradientMethod):
     sum_ijk grad^k_ij M^k_ij (the paper's conservation). A channel whose activations sum to no more
     than `eps` in magnitude gets the weight 0.
 
-    Raises:
-        InputError: If an option has another form.
     """
 
     name = "xgradcam"
     reference = "Fu et al. 2020, BMVC, arXiv 2008.02312"
 
-    eps: float = option(1e-6, "a channel whose activations sum to no more than this weighs nothing")
+    eps: Amount = option(
+        1e-6, "a channel whose activations sum to no more than this weighs nothing"
+    )
 
-    def __post_init__(self) -> None:
-        if not (isinstance(self.eps, (int, float)) and 0 <= self.eps < math.inf):
-            raise InputError(
-                f"{self.name}: eps must be a finite number of at least 0; received {self.eps!r}"
-            )
-
-    def compile(self, view: LayerView) -> Kernel:
-        """Return the kernel; warn where activations can be negative, so that w^k can explode."""
+    def check(self, view: LayerView) -> None:
+        """Warn where activations can be negative, so that w^k can explode."""
         if not view.network.graph.is_nonnegative(view.step):
             warnings.warn(
                 f"xgradcam divides by each channel's sum, and activations can be negative at layer "
                 f"{view.layer!r}: weights can explode or change sign. Use a layer after its ReLU.",
-                stacklevel=5,
+                stacklevel=6,
             )
-        return super().compile(view)
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""

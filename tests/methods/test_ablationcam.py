@@ -125,7 +125,7 @@ def test_closed_form_on_resnet50(resnet50, photographs):
     targets = [285, 967]
     raw = resnet50.maps(photographs[:1], [targets], "ablationcam", raw=True)[0]
     inputs = resnet50.network.preprocess(tf.constant(photographs[:1], tf.float32))
-    activations, logits = (tensor.numpy()[0] for tensor in resnet50.view.forward(inputs))
+    activations, logits = (tensor.numpy()[0] for tensor in resnet50.pipeline.view.forward(inputs))
     kernel = resnet50.network.model.get_layer("predictions").get_weights()[0].astype(np.float64)
     for saliency, target in zip(raw, targets, strict=True):
         expected = closed_form(activations.astype(np.float64), kernel[:, target], logits[target])

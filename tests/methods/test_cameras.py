@@ -126,7 +126,7 @@ def test_on_resnet50_it_is_the_mean_of_upsampled_class_activation_maps(resnet50,
         resized = [
             cv2.resize(x.numpy(), (size, size), interpolation=cv2.INTER_CUBIC) for x in inputs
         ]
-        features, _ = resnet50.view.forward(tf.constant(resized))
+        features, _ = resnet50.pipeline.view.forward(tf.constant(resized))
         signed = np.einsum("nhwk,kn->nhw", features, kernel)[..., None]
         class_activation_maps.append(tf.image.resize(signed, (224, 224))[..., 0])
         areas.append(features.shape[1] * features.shape[2])

@@ -47,7 +47,7 @@ def test_toy(toy_images):
 def test_resnet50(resnet50, photographs):
     network = resnet50.network
     images = tf.constant(photographs, tf.float32)
-    activations, _ = resnet50.view.forward(network.preprocess(images))
+    activations, _ = resnet50.pipeline.view.forward(network.preprocess(images))
     kernel = network.model.get_layer("predictions").kernel.numpy()
     check_identities(resnet50, photographs, [285, 967], activations.numpy(), kernel)
 

@@ -396,7 +396,7 @@ def test_bad_options_are_named(options, message):
 def test_closed_form_on_resnet50(resnet50, photographs):
     ids = np.array([[285, 967]] * 2)
     saliency, relevance = relevance_maps(resnet50, photographs, ids)
-    view, kernel = resnet50.view, resnet50.network.model.layers[-1].kernel.numpy()
+    view, kernel = resnet50.pipeline.view, resnet50.network.model.layers[-1].kernel.numpy()
     activations, _ = view.forward(view.network.preprocess(tf.constant(photographs, tf.float32)))
     for n, t in np.ndindex(2, 2):
         expected = closed_form(

@@ -184,9 +184,9 @@ def test_black_picture_without_biases_has_no_saliency():
     [
         ({"samples": 0}, "samples must be a whole number of at least 1; received 0"),
         ({"block_size": 2.5}, "block_size must be a whole number of at least 1; received 2.5"),
-        ({"noise": -0.1}, "noise must be a number of at least 0; received -0.1"),
-        ({"noise": float("nan")}, "noise must be a number of at least 0; received nan"),
-        ({"noise": "0.15"}, "noise must be a number of at least 0; received '0.15'"),
+        ({"noise": -0.1}, "noise must be a finite number of at least 0; received -0.1"),
+        ({"noise": float("nan")}, "noise must be a finite number of at least 0; received nan"),
+        ({"noise": "0.15"}, "noise must be a finite number of at least 0; received '0.15'"),
         ({"seed": -1}, "seed must be a whole number from 0 to 9223372036854775807; received -1"),
         ({"seed": 2**63}, "seed must be a whole number from 0 to 9223372036854775807"),
         ({"align_corners": "no"}, "align_corners must be True or False; received 'no'"),

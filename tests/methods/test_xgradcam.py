@@ -13,6 +13,7 @@ from methods.toy_numpy import ToyNumpy
 
 import guidedcam_tf as gcam
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.methods.together import Together
 
 METHOD = "xgradcam"
 
@@ -118,3 +119,10 @@ def test_eps_of_another_kind(eps):
     message = f"xgradcam: eps must be a finite number of at least 0; received {eps!r}"
     with pytest.raises(gcam.InputError, match=message):
         get_method(METHOD, eps=eps)
+
+
+def test_warns_in_a_group():
+    explainer = gcam.Explainer(signed_model(), layer="conv")
+    group = Together((get_method("gradcam"), get_method(METHOD)))
+    with pytest.warns(UserWarning, match="xgradcam .* negative at layer 'conv'"):
+        explainer.pipeline.kernel(group)
