@@ -44,7 +44,12 @@ def explain(
     ] = "squash",
     colour_map: options.ColourMap = "inferno",
     figure: Annotated[
-        bool, typer.Option("--figure", help="Also draw the guidance map's figure of each picture.")
+        bool,
+        typer.Option(
+            "--figure",
+            help="Also draw a figure of each picture (PNG, PDF): a column a method, or, of guided "
+            "alone, how its map comes about.",
+        ),
     ] = False,
 ) -> None:
     """Explain pictures: an overlay for each target, the maps as NPZ, the rest as JSON.
@@ -58,8 +63,6 @@ def explain(
     from guidedcam_tf.targets import resolve
 
     chosen = [get_method(name.strip()) for name in method.split(",")]
-    if figure and "guided" not in [one.name for one in chosen]:
-        raise InputError("--figure shows the guidance map; it needs --method guided")
     explainer = Explainer(
         model,
         layer=layer,
@@ -83,8 +86,8 @@ def explain(
         for explanation in explanations:
             explanation.save(folder, colour_map)
             rows += _rows(image, explanation, folder)
-            if figure and explanation.guidance is not None:
-                rows.append(_draw(image, explanation, folder))
+        if figure:
+            rows += _draw(image, explanations, folder, colour_map)
     if rows:
         print_table(HEADER, rows)
     if failures and not rows:
@@ -110,10 +113,15 @@ def _rows(image: Path, explanation: Explanation, folder: Path) -> list[tuple[obj
     ]
 
 
-def _draw(image: Path, explanation: Explanation, folder: Path) -> tuple[object, ...]:
-    from guidedcam_tf.figures.guidance import draw_guidance
+def _draw(
+    image: Path, explanations: list[Explanation], folder: Path, colour_map: str
+) -> list[tuple[object, ...]]:
+    from guidedcam_tf.figures.map_figures import draw_explanations
     from guidedcam_tf.figures.saving import save_figure
 
-    file = folder / f"{explanation.stem}_figure.png"
-    save_figure(draw_guidance(explanation), file)
-    return (image.name, "figure", "", explanation.method, explanation.layer, file)
+    figure = draw_explanations(explanations, colour_map)
+    files = [folder / f"{explanations[0].stem}_figure{ending}" for ending in (".png", ".pdf")]
+    for file in files:
+        save_figure(figure, file)
+    names = ",".join(explanation.method for explanation in explanations)
+    return [(image.name, "figure", "", names, explanations[0].layer, file) for file in files]

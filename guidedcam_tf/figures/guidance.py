@@ -24,21 +24,13 @@ COLUMNS = (
 _INTERMEDIATES = ("activation_sum", "guidance", "unguided")
 
 
-def draw_guidance(explanation: Explanation, colour_map: str = "inferno") -> Figure:
+def draw_guidances(explanations: Sequence[Explanation], colour_map: str = "inferno") -> Figure:
     """Draw a row a target: the picture, A^l, G_M, and the maps without and with guidance.
 
     Args:
-        explanation: Of the method `"guided"`, with its intermediates.
-        colour_map: one of `guidedcam_tf.overlay.COLOUR_MAPS`.
-
-    Returns:
-        The figure.
+        explanations: Of pictures, by one network and the method `"guided"`.
+        colour_map: One of `guidedcam_tf.overlay.COLOUR_MAPS`.
     """
-    return draw_guidances([explanation], colour_map)
-
-
-def draw_guidances(explanations: Sequence[Explanation], colour_map: str = "inferno") -> Figure:
-    """Draw `draw_guidance` of several pictures of one network below one another."""
     first = explanations[0]
     rows = tuple(row for explanation in explanations for row in _rows(explanation))
     title = f"{style.network_title(first.model)}, {first.layer}"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
@@ -58,6 +60,21 @@ def comparison(
     return numbers.result(
         draw_grids(grids, title="Saliency maps by method", colour_map=config.colour_map)
     )
+
+
+def draw_explanations(explanations: Sequence[Explanation], colour_map: str = "inferno") -> Figure:
+    """Draw a picture's explanations: a row a target, a column a method.
+
+    Args:
+        explanations: Of one picture and the same targets. Of the method `"guided"` alone, its
+            figure shows how the map comes about, as in figure 1.
+        colour_map: One of `guidedcam_tf.overlay.COLOUR_MAPS`.
+    """
+    if len(explanations) == 1 and explanations[0].guidance is not None:
+        return draw_guidances(explanations, colour_map)
+    columns = ("picture", *(style.method_title(each.method) for each in explanations))
+    grid = Grid(columns, tuple(_rows_by_target(explanations)))
+    return draw_grids([grid], title=network_line(explanations[0]), colour_map=colour_map)
 
 
 def _rows_by_target(explanations: Sequence[Explanation]) -> list[GridRow]:

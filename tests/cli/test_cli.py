@@ -43,12 +43,13 @@ def test_explain_writes_and_prints(run, model, picture, tmp_path):
     assert code == 0, err
     lines = out.splitlines()
     assert lines[0].split() == ["picture", "target", "probability", "method", "layer", "file"]
-    assert len(lines) == 1 + 2 + 1 + 2
+    assert len(lines) == 1 + 2 + 2 + 2
     for line in lines[1:]:
         assert (tmp_path / line.split()[-1]).is_file()
     record = json.loads((tmp_path / "results" / "a_gradcam.json").read_text())
     assert record["layer"] == "conv2"
     assert (tmp_path / "results" / "a_figure.png").is_file()
+    assert (tmp_path / "results" / "a_figure.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_good_pictures_are_done_and_the_bad_ones_listed(run, model, picture, tmp_path):
@@ -75,10 +76,6 @@ BAD_CALLS = {
     "method": (
         ["explain", "a.png", "--model", "toy.keras", "--method", "gradcamm"],
         "method 'gradcamm' is not known; nearest: gradcam",
-    ),
-    "figure": (
-        ["explain", "a.png", "--model", "toy.keras", "--method", "gradcam", "--figure"],
-        "needs --method guided",
     ),
     "out": (
         ["explain", "a.png", "--model", "toy.keras", "--out", "a.png"],

@@ -29,7 +29,7 @@ from guidedcam_tf.figures.grid import Grid
 from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
 from guidedcam_tf.figures.grid import draw_grids
-from guidedcam_tf.figures.guidance import draw_guidance
+from guidedcam_tf.figures.guidance import draw_guidances
 from guidedcam_tf.figures.saving import save_figure
 
 BASELINES = Path(__file__).parent / "baselines"
@@ -44,7 +44,7 @@ FIGURES = {
     "grid": lambda: draw_grids([grid()], title="title"),
     "grid_jet": lambda: draw_grids([grid()], title="title", colour_map="jet"),
     "two_grids": lambda: draw_grids([grid(3), grid(6)], title="two parts"),
-    "guidance": lambda: draw_guidance(explanation()),
+    "guidance": lambda: draw_guidances([explanation()]),
     "curves": lambda: draw_curves([picture_curves(), picture_curves()], title="curves"),
     "areas": lambda: draw_area_curves(area_curves(), title="areas"),
 }

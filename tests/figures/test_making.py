@@ -16,6 +16,7 @@ from guidedcam_tf.cli import main
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.figures import explaining
 from guidedcam_tf.figures.config import KINDS
 from guidedcam_tf.figures.config import read_figure_config
 from guidedcam_tf.figures.curve_figures import ZONES
@@ -85,6 +86,21 @@ def test_the_numbers_of_maps_are_the_explainers(config, tmp_path, toy_file, root
     line = table[(table["picture"] == "a") & (table["method"] == METHODS[-1])].iloc[0]
     row, column = np.unravel_index(expected.maps[0].argmax(), expected.maps[0].shape)
     assert (line["class"], line["peak_x"], line["peak_y"]) == (2, column, row)
+
+
+def test_another_layer_keeps_the_source_of_the_weights_and_the_names(toy_file, monkeypatch):
+    """What one layer's explanations say of the network, the others' say too."""
+    names = ["tench", "goldfish", "shark"]
+    opened = Explainer(str(toy_file), class_names=names)
+    monkeypatch.setattr(explaining, "Explainer", lambda *_, **__: opened)
+    raw = {"name": "x", "kind": "layers", "model": "toy", **EXTRA["layers"]}
+    networks = explaining.Networks(KINDS["layers"].model_validate(raw))
+    picture = np.zeros((16, 16, 3), np.uint8)
+    for layer in ("conv2", "conv1"):
+        explanation = networks.get("toy", layer).explain(picture, "goldfish")
+        assert explanation.layer == layer
+        assert explanation.names == ["goldfish"]
+        assert explanation.weights == opened.network.weights.source == "file"
 
 
 def test_full_adds_the_slow_columns(config, tmp_path):
