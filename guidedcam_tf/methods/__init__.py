@@ -12,16 +12,24 @@ from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.cam import CAM
 from guidedcam_tf.methods.cameras import CAMERAS
 from guidedcam_tf.methods.eigencam import EigenCAM
+from guidedcam_tf.methods.eigengradcam import EigenGradCAM
 from guidedcam_tf.methods.faster_scorecam import FasterScoreCAM
+from guidedcam_tf.methods.fem import FEM
+from guidedcam_tf.methods.finercam import FinerCAM
 from guidedcam_tf.methods.fullgrad import Completeness
 from guidedcam_tf.methods.fullgrad import FullGrad
 from guidedcam_tf.methods.fullgrad import fullgrad_completeness
 from guidedcam_tf.methods.gradcam import GradCAM
 from guidedcam_tf.methods.gradcam_plus_plus import GradCAMPlusPlus
+from guidedcam_tf.methods.gradient import Gradient
+from guidedcam_tf.methods.gradient import InputXGradient
 from guidedcam_tf.methods.guided import Guided
+from guidedcam_tf.methods.guided_backprop import GuidedBackprop
+from guidedcam_tf.methods.guided_backprop import GuidedGradCAM
 from guidedcam_tf.methods.hirescam import HiResCAM
 from guidedcam_tf.methods.integrated_gradcam import IntegratedGradCAM
 from guidedcam_tf.methods.layercam import LayerCAM
+from guidedcam_tf.methods.normgrad import NormGrad
 from guidedcam_tf.methods.options import options_from_text
 from guidedcam_tf.methods.relevance_cam import RelevanceCAM
 from guidedcam_tf.methods.scorecam import ScoreCAM
@@ -47,6 +55,14 @@ METHODS: dict[str, type[Method]] = {
         EigenCAM,
         AblationCAM,
         CAM,
+        EigenGradCAM,
+        FEM,
+        FinerCAM,
+        Gradient,
+        InputXGradient,
+        GuidedBackprop,
+        GuidedGradCAM,
+        NormGrad,
     )
 }
 """Every method by its name, the proposed one first."""
@@ -84,19 +100,27 @@ def get_method(method: str | Method, **options: Any) -> Method:
 __all__ = [
     "CAM",
     "CAMERAS",
+    "FEM",
     "METHODS",
     "AblationCAM",
     "Completeness",
     "EigenCAM",
+    "EigenGradCAM",
     "FasterScoreCAM",
+    "FinerCAM",
     "FullGrad",
     "GradCAM",
     "GradCAMPlusPlus",
+    "Gradient",
     "Guided",
+    "GuidedBackprop",
+    "GuidedGradCAM",
     "HiResCAM",
+    "InputXGradient",
     "IntegratedGradCAM",
     "LayerCAM",
     "Method",
+    "NormGrad",
     "RelevanceCAM",
     "ScoreCAM",
     "SmoothFullGrad",

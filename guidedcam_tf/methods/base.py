@@ -51,7 +51,25 @@ class Method:
         raise NotImplementedError
 
 
-class GradientMethod(Method):
+class OnePass(Method):
+    """A method that is one compiled function of what the model takes."""
+
+    def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+        """Compute what the kernel returns from preprocessed pictures, float32 `[N, H, W, C]`."""
+        raise NotImplementedError
+
+    def compile(self, view: LayerView) -> Kernel:
+        """Return a kernel that is traced once, whatever the number of pictures and targets."""
+        self.check(view)
+
+        @tf.function(input_signature=kernel_signature(view))
+        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+            return self.of_inputs(view, view.network.preprocess(images), class_ids)
+
+        return kernel
+
+
+class GradientMethod(OnePass):
     """A method that needs one forward pass, and one gradient of the logit at the layer a target."""
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
@@ -66,27 +84,65 @@ class GradientMethod(Method):
         """
         raise NotImplementedError
 
-    def compile(self, view: LayerView) -> Kernel:
-        """Return a kernel that is traced once, whatever the number of pictures and targets."""
-        self.check(view)
+    def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+        """Run the network once, and differentiate each target's logit at the layer."""
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(inputs)
+            activations, logits = view.forward(inputs)
+        class_ids = resolve_ranks(class_ids, logits)
 
-        @tf.function(input_signature=kernel_signature(view))
-        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
-            inputs = view.network.preprocess(images)
-            with tf.GradientTape(persistent=True) as tape:
-                tape.watch(inputs)
-                activations, logits = view.forward(inputs)
-            class_ids = resolve_ranks(class_ids, logits)
+        def of_target(target: tf.Tensor) -> Maps:
+            gradients = target_gradients(view, tape, logits, activations, target)
+            return self.maps(activations, gradients)
 
-            def of_target(target: tf.Tensor) -> Maps:
-                return self.maps(
-                    activations, target_gradients(view, tape, logits, activations, target)
+        maps = by_target(of_target, class_ids, self.outputs)
+        return {**maps, "class_ids": class_ids, "logits": logits}
+
+
+class PixelMethod(OnePass):
+    """A method that needs one gradient of the target's logit at the model's input.
+
+    Its map has the input's size, and the layer that an explainer is opened at does not matter.
+    """
+
+    def maps(self, inputs: tf.Tensor, gradients: tf.Tensor) -> Maps:
+        """The method's formula: from x and dY/dx, float32 `[N, H, W, C]`, to `[N, H, W]` maps."""
+        raise NotImplementedError
+
+    def logits_of(self, view: LayerView, inputs: tf.Tensor) -> tf.Tensor:
+        """The forward pass that is differentiated: x to logits, float32 `[N, classes]`."""
+        return view.network.logits_of(inputs)
+
+    def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+        """Run the network once, and differentiate each target's logit at the input."""
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(inputs)
+            logits = self.logits_of(view, inputs)
+        class_ids = resolve_ranks(class_ids, logits)
+
+        def of_target(target: tf.Tensor) -> Maps:
+            one_hot = tf.one_hot(target, tf.shape(logits)[1])
+            gradients = tape.gradient(logits, inputs, output_gradients=one_hot)
+            if gradients is None:
+                raise InputError(
+                    f"no gradient of the scores reaches the input of {view.network.name!r}; "
+                    "choose a method without gradients (rise, occlusion)"
                 )
+            return self.maps(inputs, gradients)
 
-            maps = by_target(of_target, class_ids, self.outputs)
-            return {**maps, "class_ids": class_ids, "logits": logits}
+        maps = by_target(of_target, class_ids, self.outputs)
+        return {**maps, "class_ids": class_ids, "logits": logits}
 
-        return kernel
+
+def attributed(attribution: tf.Tensor) -> Maps:
+    """What a signed attribution shows, from float32 `[N, H, W, C]`.
+
+    Returns:
+        `"attribution"`, its sum over the channels, and `"saliency"`, the part of that which speaks
+        for the target, float32 `[N, H, W]` each.
+    """
+    total = tf.reduce_sum(attribution, axis=-1)
+    return {"saliency": tf.nn.relu(total), "attribution": total}
 
 
 def by_target(
@@ -159,7 +215,18 @@ def target_gradients(
         InputError: If a layer in between has no gradient; the message names it.
     """
     one_hot = tf.one_hot(targets, tf.shape(logits)[1])
-    gradients = tape.gradient(logits, activations, output_gradients=one_hot)
+    return gradients_at(view, tape, logits, activations, one_hot)
+
+
+def gradients_at(
+    view: LayerView,
+    tape: tf.GradientTape,
+    logits: tf.Tensor,
+    activations: tf.Tensor,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """As `target_gradients`, of the sum of the logits times `seed`, float32 `[N, classes]`."""
+    gradients = tape.gradient(logits, activations, output_gradients=seed)
     if gradients is None:
         raise InputError(
             f"no gradient of the scores reaches layer {view.layer!r}: {view.gradient_stopper()} "

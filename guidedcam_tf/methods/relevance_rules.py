@@ -235,6 +235,14 @@ def rule_of(step: Step) -> Rule:
     return RULES[type(layer)]
 
 
+def is_rectifier(step: Step) -> bool:
+    """Whether a step is a ReLU, of whichever kind."""
+    layer = step.layer
+    if step.is_activation or isinstance(layer, keras.layers.Activation):
+        return _is_rectifier(layer.activation)
+    return _is_rectifier(layer)
+
+
 def _is_rectifier(function: Any) -> bool:
     if isinstance(function, (keras.layers.ReLU, Relu)):
         return not getattr(function, "negative_slope", 0.0)
