@@ -22,7 +22,7 @@ class EigenGradCAM(GradientMethod):
     name = "eigengradcam"
     reference = "pytorch-grad-cam on GitHub, 2021; Eigen-CAM is Muhammad and Yeasin 2020, IJCNN"
 
-    center: bool = option(True, "subtract each channel's mean before, as pytorch-grad-cam does")
+    center: bool = option(False, "subtract each channel's mean before, as pytorch-grad-cam does")
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""

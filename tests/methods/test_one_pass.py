@@ -12,7 +12,7 @@ from methods.toy_numpy import ToyNumpy
 import guidedcam_tf as gcam
 from guidedcam_tf.methods import get_method
 
-METHODS_OF_ONE_PASS = (*FORMULAS, "eigencam", "cam")
+METHODS_OF_ONE_PASS = (*FORMULAS, "eigencam", "cam", "fem", "finercam")
 CASES = [
     (method, head)
     for method in METHODS_OF_ONE_PASS
@@ -59,7 +59,10 @@ def test_flat_pictures(method, head):
         assert (maps >= 0).all()
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS_OF_ONE_PASS if name != "eigencam"])
+UNSIGNED = ("eigencam", "normgrad", "fem", "finercam")
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS_OF_ONE_PASS if name not in UNSIGNED])
 def test_unsupported_target_is_empty(method, toy_images):
     """A class that every channel speaks against has a map of zeros, also after normalising."""
     model = build_toy("gap")
