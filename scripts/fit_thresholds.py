@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.configuring import read_config
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.config import read_config
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="The folder of runs.")] = Path("runs"),
 ) -> None:
     """Measure methods on a data set; what is already on disk is gone on with."""
+    from guidedcam_tf.configuring import read_config
     from guidedcam_tf.evaluation.config import EvaluationConfig
-    from guidedcam_tf.evaluation.config import read_config
 
     read = read_config(config, EvaluationConfig, set_ or [])
     import_tensorflow()

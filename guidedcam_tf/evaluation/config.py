@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 from typing import Any
 from typing import Literal
-from typing import TypeVar
 
-import yaml
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
-from pydantic import ValidationError
 from pydantic import model_validator
 
-from guidedcam_tf.errors import InputError
+from guidedcam_tf.configuring import Strict
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
 from guidedcam_tf.metrics import MaskRule
@@ -31,12 +24,6 @@ MetricName = Literal[
     "saliency_drop",
     "context_increase",
 ]
-
-
-class Strict(BaseModel):
-    """A part of a configuration; a key that it does not have is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Strict):
@@ -89,7 +76,7 @@ class MethodConfig(Strict):
     """A method with options, or on a part of the pictures."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     pictures: int | None = Field(
         default=None, ge=1, description="Draw so many of the pictures with the run's seed."
     )
@@ -161,85 +148,12 @@ class EvaluationConfig(Strict):
     )
     bootstrap: int = Field(default=1000, ge=0, description="Resamples of the 95 % interval.")
 
-
-Config = TypeVar("Config", bound=BaseModel)
-
-
-def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -> Config:
-    """Read a configuration.
-
-    Args:
-        path: A YAML file. With a key `extends`, which names another file from this one's folder,
-            it holds only the top-level keys that differ.
-        model: What it must be.
-        settings: Changes as `"key.key=value"`, the value in YAML.
-
-    Raises:
-        InputError: If the file or a setting cannot be read, or if a key is unknown, missing, or of
-            another type. The message names the key's path, and the nearest keys.
-    """
-    raw = _read(path)
-    for setting in settings:
-        _apply(raw, setting)
-    preset = PROTOCOLS.get(raw.get("preset", "paper")) if "protocol" in model.model_fields else None
-    if preset is not None and isinstance(raw.get("protocol", {}), dict):
-        raw["protocol"] = {**preset, **raw.get("protocol", {})}
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        lines = [_explain(problem, model) for problem in error.errors()]
-        raise InputError(f"config {path}: " + "; ".join(lines)) from None
-
-
-def _read(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
-    if path.resolve() in extending:
-        raise InputError(f"config {path} extends itself")
-    try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"config {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise InputError(f"config {path} must hold keys and values; received {raw!r}")
-    if isinstance(raw.get("paper"), dict) and "file" in raw["paper"]:
-        raw["paper"]["file"] = path.parent / str(raw["paper"]["file"])
-    base = raw.pop("extends", None)
-    if base is None:
-        return raw
-    return {**_read(path.parent / str(base), (*extending, path.resolve())), **raw}
-
-
-def _apply(raw: dict[str, Any], setting: str) -> None:
-    key, equals, value = setting.partition("=")
-    if not equals:
-        raise InputError(f"setting {setting!r} must have the form key=value or key.key=value")
-    *parents, last = key.split(".")
-    for parent in parents:
-        raw = raw.setdefault(parent, {})
-        if not isinstance(raw, dict):
-            raise InputError(f"setting {setting!r}: {parent} is no group of keys")
-    try:
-        raw[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"setting {setting!r}: the value is not YAML") from error
-
-
-def _explain(problem: Any, model: type[BaseModel]) -> str:
-    *parents, key = problem["loc"] or ("",)
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = _keys(model, parents)
-        nearest = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5) or known
-        return f"key {path} is unknown; nearest: {', '.join(nearest)}"
-    if problem["type"] == "missing":
-        return f"key {path} is missing (--set {path}=... gives it)"
-    return f"key {path}: {problem['msg']}; received {problem['input']!r}"
-
-
-def _keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
-    for part in path:
-        inner = model.model_fields[part].annotation if part in model.model_fields else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
-    return list(model.model_fields)
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, raw: Any) -> Any:
+        """Put the preset's choices below those that the configuration makes itself."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("protocol", {}), dict):
+            return raw
+        preset = raw.get("preset", "paper")
+        chosen = PROTOCOLS.get(preset, {}) if isinstance(preset, str) else {}
+        return {**raw, "protocol": {**chosen, **raw.get("protocol", {})}}

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field
 
 from guidedcam_tf.colour_maps import ColourMap
+from guidedcam_tf.configuring import Strict
+from guidedcam_tf.configuring import read_config
+from guidedcam_tf.configuring import read_keys
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.config import Strict
-from guidedcam_tf.evaluation.config import read_config
 from guidedcam_tf.metrics import STEP
 
 
@@ -119,13 +119,9 @@ def read_figure_config(path: Path, settings: Sequence[str] = ()) -> FigureConfig
     Raises:
         InputError: As `read_config` says; or if its kind is none of `KINDS`.
     """
-    try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        raw = None
-    kind = raw.get("kind") if isinstance(raw, dict) else None
-    if raw is not None and kind not in KINDS:
+    kind = read_keys(path, settings).get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(
             f"config {path}: key kind must be one of {', '.join(KINDS)}; received {kind!r}"
         )
-    return read_config(path, KINDS.get(str(kind), FigureConfig), settings)
+    return read_config(path, KINDS[kind], settings)

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from common import REPOSITORY
 
+from guidedcam_tf.configuring import read_config
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.config import read_config
 from guidedcam_tf.evaluation.run import labelled_method
+from guidedcam_tf.figures.config import GuidanceConfig
+from guidedcam_tf.figures.config import read_figure_config
 
 GOOD = {
     "name": "try",
@@ -148,3 +152,58 @@ def test_bad_files_are_named(tmp_path, text, message):
         read_config(tmp_path / "bad.yaml", EvaluationConfig)
     with pytest.raises(ValueError, match=r"gone\.yaml cannot be read: No such file"):
         read_config(tmp_path / "gone.yaml", EvaluationConfig)
+
+
+NOT_YAML = {
+    "an alias": ("name: &a x\nmodel: *a\n", "holds a YAML alias"),
+    "deep nesting": ("name: " + "[" * 5000, "nested deeper than 20 levels"),
+    "an impossible date": ("name: 2012-02-31\n", "holds a value that YAML cannot read"),
+    "a list as a key": ("[a, b]: 1\n", "config .*not YAML|keys and values"),
+    "a number as a key": ("1: 2\n", "must hold keys and values"),
+    "NUL": ("name: a\0b\n", "is not YAML"),
+    "extends a list": ("extends: [a]\n", "key extends must name a file"),
+    "an unknown tag": ("name: !!python/object:os.system {}\n", "is not YAML"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_YAML)
+def test_what_yaml_cannot_read_is_said_in_one_line(tmp_path, name):
+    text, message = NOT_YAML[name]
+    file = tmp_path / "config.yaml"
+    file.write_text(text, "utf-8")
+    with pytest.raises(InputError, match=message):
+        read_config(file, EvaluationConfig)
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, "2012-02-31", "a\0b", "*a", "{[a]: 1}"])
+def test_a_setting_that_yaml_cannot_read_is_named(tmp_path, value):
+    file = tmp_path / "config.yaml"
+    file.write_text("name: x\n", "utf-8")
+    with pytest.raises(InputError, match="setting 'name="):
+        read_config(file, EvaluationConfig, [f"name={value}"])
+
+
+def test_mutated_configs_give_input_errors_only(tmp_path):
+    source = (REPOSITORY / "configs" / "table1_voc12_resnet50.yaml").read_bytes()
+    generator, file = np.random.default_rng(0), tmp_path / "config.yaml"
+    (tmp_path / "paper_tables.yaml").write_text("", "utf-8")
+    refused = 0
+    for _ in range(500):
+        mutated = bytearray(source)
+        for place in generator.integers(0, len(source), 3):
+            mutated[place] = generator.integers(0, 256)
+        file.write_bytes(bytes(mutated))
+        try:
+            read_config(file, EvaluationConfig, ["data.root=x"])
+        except InputError:
+            refused += 1
+    assert 0 < refused < 500
+
+
+def test_a_figure_has_the_kind_of_what_it_extends(tmp_path):
+    (tmp_path / "base.yaml").write_text("name: base\nkind: guidance\n", "utf-8")
+    (tmp_path / "other.yaml").write_text("extends: base.yaml\nname: other\n", "utf-8")
+    assert type(read_figure_config(tmp_path / "other.yaml")) is GuidanceConfig
+    (tmp_path / "base.yaml").write_text("name: base\n", "utf-8")
+    with pytest.raises(InputError, match=r"other.yaml: key kind must be one of .*received None"):
+        read_figure_config(tmp_path / "other.yaml")

@@ -14,10 +14,10 @@ from common import build_toy
 from PIL import Image
 
 from guidedcam_tf import metrics
+from guidedcam_tf.configuring import read_config
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.config import read_config
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.run import open_data
 from guidedcam_tf.evaluation.run import read_rows

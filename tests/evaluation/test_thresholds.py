@@ -7,9 +7,9 @@ import yaml
 from common import build_toy
 from PIL import Image
 
+from guidedcam_tf.configuring import read_config
 from guidedcam_tf.evaluation import thresholds
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.config import read_config
 from guidedcam_tf.evaluation.run import evaluate
 
 

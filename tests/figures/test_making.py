@@ -189,7 +189,7 @@ def test_shipped_configs_are_read_and_have_demo_pictures(file):
     ("changes", "message"),
     [
         ({"kind": "pie"}, "key kind must be one of guidance, comparison"),
-        ({"colour_map": "viridis"}, "key colour_map"),
+        ({"colour_map": "plasma"}, "key colour_map"),
         ({"colours": "jet"}, "key colours is unknown; nearest: colour_map"),
     ],
 )

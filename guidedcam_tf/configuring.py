@@ -1,0 +1,154 @@
+"""Configurations: YAML read into a pydantic model, with errors that name the key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import ValidationError
+
+from guidedcam_tf.errors import InputError
+
+DEEPEST = 20
+"""How many levels of keys and lists a configuration may have."""
+
+
+class Strict(BaseModel):
+    """A part of a configuration; a key that it does not have is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: A YAML file. With a key `extends`, which names another file from this one's folder,
+            it holds only the top-level keys that differ.
+        model: What it must be.
+        settings: Changes as `"key.key=value"`, the value in YAML.
+
+    Raises:
+        InputError: If the file or a setting cannot be read, or if a key is unknown, missing, or of
+            another type. The message names the key's path, and the nearest keys.
+    """
+    try:
+        return model.model_validate(read_keys(path, settings))
+    except ValidationError as error:
+        lines = [_explain(problem, model) for problem in error.errors()]
+        raise InputError(f"config {path}: " + "; ".join(lines)) from None
+
+
+def read_keys(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a configuration's keys, with those of what it extends, before they are checked.
+
+    Raises:
+        InputError: If the file or a setting cannot be read.
+    """
+    raw = _read(path)
+    for setting in settings:
+        _apply(raw, setting)
+    return raw
+
+
+def _parse(text: str, origin: str) -> Any:
+    """Parse YAML.
+
+    Raises:
+        InputError: If it is none, or nested deeper than `DEEPEST`.
+    """
+    try:
+        for depth in _depths(text, origin):
+            if depth > DEEPEST:
+                raise InputError(f"{origin} is nested deeper than {DEEPEST} levels")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{origin} is not YAML: {' '.join(str(error).split())}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        # PyYAML lets through what building a date, a number or a key of a mapping raises.
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{origin} holds a value that YAML cannot read: {error}") from error
+
+
+def _depths(text: str, origin: str) -> Iterator[int]:
+    """How deep each event of a YAML text is nested. Raises `InputError` at an alias."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(
+                f"{origin} holds a YAML alias (*name), which is not read; write it out"
+            )
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        yield depth
+
+
+def _read(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
+    try:
+        if path.resolve() in extending:
+            raise InputError(f"config {path} extends itself")
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"config {path} cannot be read: {reason}") from error
+    raw = _parse(text, f"config {path}")
+    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
+        raise InputError(f"config {path} must hold keys and values; received {_shown(raw)}")
+    if isinstance(raw.get("paper"), dict) and "file" in raw["paper"]:
+        raw["paper"]["file"] = path.parent / str(raw["paper"]["file"])
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str) or "\0" in base:
+        raise InputError(f"config {path}: key extends must name a file; received {_shown(base)}")
+    return {**_read(path.parent / base, (*extending, path.resolve())), **raw}
+
+
+def _apply(raw: dict[str, Any], setting: str) -> None:
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise InputError(f"setting {setting!r} must have the form key=value or key.key=value")
+    *parents, last = key.split(".")
+    for parent in parents:
+        raw = raw.setdefault(parent, {})
+        if not isinstance(raw, dict):
+            raise InputError(f"setting {setting!r}: {parent} is no group of keys")
+    raw[last] = _parse(value, f"setting {setting!r}: the value")
+
+
+def _explain(problem: Any, model: type[BaseModel]) -> str:
+    *parents, key = problem["loc"] or ("",)
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys(model, parents)
+        nearest = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5) or known
+        return f"key {path} is unknown; nearest: {', '.join(nearest)}"
+    if problem["type"] == "missing":
+        return f"key {path} is missing (--set {path}=... gives it)"
+    return f"key {path}: {problem['msg']}; received {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    for part in path:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return list(model.model_fields)
