@@ -69,7 +69,7 @@ def test_two_classes_are_one_unit_and_its_opposite(pictures):
         of_two.maps(pictures, [1, 1], raw=True), expected, rtol=1e-4, atol=1e-6
     )
     assert np.abs(of_two.maps(pictures, [0, 0], raw=True) - expected).max() > 1e-3 * expected.max()
-    logits = of_unit.forward(of_unit.fitted(pictures)).numpy()
+    logits = of_unit.pipeline.logits(of_unit.pipeline.fitted(pictures)).numpy()
     np.testing.assert_allclose(of_two.predict(pictures)[:, 1:], tf.sigmoid(2 * logits), atol=1e-5)
 
 

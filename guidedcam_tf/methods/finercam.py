@@ -33,14 +33,14 @@ class FinerCAM(OnePass):
     target's. With `alpha=0` the map is Grad-CAM's.
 
     Raises:
-        InputError: When compiled, if the network has no class `other`, or fewer classes than asked.
+        InputError: When compiled, if the network has no class `other`, or only one class.
     """
 
     name = "finercam"
     reference = "Zhang et al. 2025, CVPR (arXiv 2501.11309)"
 
     other: Other = option(None, "the class d; None for those nearest to the target")
-    nearest: Count = option(3, "how many classes d, where `other` is None")
+    nearest: Count = option(3, "how many classes d at most, where `other` is None")
     alpha: Amount = option(1.0, "how much of the others' logits is subtracted; 0 for Grad-CAM")
 
     def check(self, view: LayerView) -> None:
@@ -51,11 +51,8 @@ class FinerCAM(OnePass):
                 f"finercam: other must be a class of {view.network.name!r}, 0 to {count - 1}; "
                 f"received {self.other}"
             )
-        if self.other is None and self.nearest >= count:
-            raise InputError(
-                f"finercam: nearest must be below the number of classes of {view.network.name!r}, "
-                f"{count}; received {self.nearest}"
-            )
+        if count < 2:
+            raise InputError(f"finercam needs two classes; {view.network.name!r} has {count}")
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Run the network once, and differentiate each target's difference at the layer."""
@@ -79,6 +76,7 @@ class FinerCAM(OnePass):
             others = tf.one_hot(tf.fill(tf.shape(targets), self.other), classes)
         else:
             distance = tf.abs(logits - tf.gather(logits, targets, batch_dims=1)[:, None])
-            found = tf.math.top_k(-tf.where(one_hot > 0, tf.float32.max, distance), self.nearest)
+            count = tf.minimum(self.nearest, classes - 1)
+            found = tf.math.top_k(-tf.where(one_hot > 0, tf.float32.max, distance), count)
             others = tf.reduce_mean(tf.one_hot(found.indices, classes), axis=1)
         return one_hot - self.alpha * others

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import build_toy
 from methods.one_pass import HEADS
 from methods.one_pass import apply
 from methods.one_pass import check_against_loops
@@ -106,10 +107,16 @@ def test_finercam_matches_differences(head, toy_images):
     [
         ({"other": 3}, "finercam: other must be a class of 'toy_gap', 0 to 2; received 3"),
         ({"other": -1}, "other must be the index of a class, a whole number from 0, or None;.*-1"),
-        ({"nearest": 3}, "nearest must be below the number of classes of 'toy_gap', 3; received 3"),
+        ({"nearest": 0}, "nearest must be a whole number of at least 1; received 0"),
         ({"alpha": "much"}, "alpha must be a finite number of at least 0; received 'much'"),
     ],
 )
 def test_finercam_of_another_form(options, message, toy_images):
     with pytest.raises(gcam.InputError, match=message):
         toy_explainer("gap").maps(toy_images, [0, 1, 2], "finercam", **options)
+
+
+def test_finercam_needs_two_classes(toy_images):
+    explainer = gcam.Explainer(build_toy(classes=1, activation="sigmoid"))
+    with pytest.raises(gcam.InputError, match="finercam needs two classes; 'toy_gap' has 1"):
+        explainer.maps(toy_images, [0, 0, 0], "finercam")
