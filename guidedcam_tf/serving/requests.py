@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from guidedcam_tf.data.pictures import MIN_SIDE
+from guidedcam_tf.data.decoding import MIN_SIDE
 
 JPEG_START = b"\xff\xd8\xff"
 PNG_START = b"\x89PNG\r\n\x1a\n"

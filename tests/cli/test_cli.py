@@ -62,6 +62,23 @@ def test_the_good_pictures_are_done_and_the_bad_ones_listed(run, model, picture,
     assert "gone.png does not exist" in err
 
 
+def test_a_damaged_picture_costs_only_itself(run, model, picture, tmp_path):
+    """Pillow raises IndexError, SyntaxError and the like of a few changed bytes."""
+    image = Image.open(tmp_path / picture)
+    image.save(tmp_path / "a.qoi")
+    (tmp_path / "a.qoi").write_bytes((tmp_path / "a.qoi").read_bytes()[:60])
+    image.save(tmp_path / "a.dds")
+    changed = bytearray((tmp_path / "a.dds").read_bytes())
+    changed[80:88] = b"\x04\0\0\0ZZZZ"
+    (tmp_path / "a.dds").write_bytes(changed)
+    code, out, err = run("explain", "a.qoi", picture, "a.dds", "--model", model)
+    assert code == 1
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [picture]
+    assert "Traceback" not in err
+    for name in ("a.qoi", "a.dds"):
+        assert f"  {name} is damaged or cannot be read: " in err
+
+
 BAD_CALLS = {
     "picture": (["explain", "gone.png", "--model", "toy.keras"], "gone.png does not exist"),
     "folder": (["explain", ".", "--model", "toy.keras"], ". is a folder"),

@@ -6,7 +6,7 @@ from PIL import Image
 
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.data import to_grey
-from guidedcam_tf.data.pictures import MAX_PIXELS
+from guidedcam_tf.data.decoding import MAX_PIXELS
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 PIXELS = np.array([[RED, GREEN, BLUE], [WHITE, RED, GREEN]], np.uint8)
@@ -164,7 +164,10 @@ BAD_FILES = {
     "one pixel": (lambda path: Image.new("RGB", (1, 1)).save(path, "PNG"), "is 1 x 1 pixels"),
     "one row": (lambda path: Image.new("RGB", (9, 1)).save(path, "PNG"), "is 9 x 1 pixels"),
     "giant": (png_header_of_a_giant, r"20000 x 6000 pixels, over the limit of 100,000,000"),
-    "float": (lambda path: Image.new("F", (4, 4)).save(path, "TIFF"), "has mode F; expected 8 or"),
+    "float": (
+        lambda path: Image.new("F", (4, 4)).save(path, "TIFF"),
+        "has mode F with values 0 to",
+    ),
 }
 
 
