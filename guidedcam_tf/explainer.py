@@ -25,6 +25,7 @@ from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks import open_network
+from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.ops import PRESETS
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.pipeline import Fit
@@ -61,6 +62,12 @@ class Explainer:
         output: For a model with several outputs, the name of the one that is explained.
         fixed_inputs: For a model with several inputs, what the others get, by name, the same for
             all pictures: arrays without the batch axis.
+        scores: What the output is: `"logits"`, which a softmax turns into probabilities (of one
+            unit, a sigmoid); `"sigmoid"`, logits of classes that are decided one by one;
+            `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
+            found out from the end of the network and its values, with a warning where that leaves
+            a doubt.
+        custom_objects: Your own classes and functions by name, for a model file.
 
     Attributes:
         network: The network.
@@ -88,6 +95,8 @@ class Explainer:
         input: str | None = None,
         output: str | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
+        scores: Scores | None = None,
+        custom_objects: Mapping[str, Any] | None = None,
     ) -> None:
         network = open_network(
             model,
@@ -97,6 +106,8 @@ class Explainer:
             input=input,
             output=output,
             fixed_inputs=fixed_inputs,
+            scores=scores,
+            custom_objects=custom_objects,
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
         is_application = network.model is not model and network.weights.path != Path(str(model))
@@ -257,7 +268,8 @@ class Explainer:
             self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
             for part in _batches(len(images), batch_size)
         ]
-        return self.network.probabilities(np.concatenate(logits)).numpy()
+        network = self.network
+        return network.as_output(network.probabilities(np.concatenate(logits))).numpy()
 
     def _for(self, resolved: Resolved) -> Pipeline:
         if not resolved.functions:

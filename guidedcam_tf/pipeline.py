@@ -19,7 +19,7 @@ from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.networks import Network
-from guidedcam_tf.networks.scores import Score
+from guidedcam_tf.networks.target_functions import TargetFunction
 from guidedcam_tf.ops import Postprocessing
 
 Fit = Literal["squash", "crop"]
@@ -82,7 +82,7 @@ class Pipeline:
         """Return the same network with the same choices at another layer."""
         return Pipeline(self.network, layer, self.fit, self.postprocessing)
 
-    def _scored_by(self, functions: Sequence[Score]) -> Pipeline:
+    def _scored_by(self, functions: Sequence[TargetFunction]) -> Pipeline:
         """Return the same for functions of the output; `class_ids` then count the functions."""
         network = self.network.scored_by(functions)
         return Pipeline(network, self.layer, self.fit, self.postprocessing)

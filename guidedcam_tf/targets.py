@@ -16,9 +16,9 @@ import numpy as np
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import ClassNames
 from guidedcam_tf.networks import Network
-from guidedcam_tf.networks.scores import Score
+from guidedcam_tf.networks.target_functions import TargetFunction
 
-Target = int | str | Score
+Target = int | str | TargetFunction
 Targets = Target | Sequence[Target] | Sequence[Sequence[int | str]] | np.ndarray | None
 
 EXPECTED = "an index, a class name, a wnid, 'top1', 'topK', or a function of the output"
@@ -36,7 +36,7 @@ class Resolved:
     """
 
     class_ids: np.ndarray
-    functions: tuple[Score, ...] = ()
+    functions: tuple[TargetFunction, ...] = ()
     single: bool = False
 
 
@@ -115,7 +115,7 @@ def _refuse_one_hot(listed: list[Any], classes: int, argument: str) -> None:
         )
 
 
-def _functions(targets: Any, argument: str) -> tuple[Score, ...]:
+def _functions(targets: Any, argument: str) -> tuple[TargetFunction, ...]:
     if callable(targets):
         return (targets,)
     listed = targets if isinstance(targets, (list, tuple)) else ()

@@ -14,11 +14,9 @@ from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
-from guidedcam_tf.networks.graph import LINEAR_PART
+from guidedcam_tf.networks.class_pair import ClassPair
 from guidedcam_tf.networks.graph import Step
-
-KEEPS_VALUES = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape)
-"""Layers that hand on a pooled vector as it is, when the network is not being trained."""
+from guidedcam_tf.networks.traits import Trait
 
 
 @method
@@ -50,7 +48,9 @@ class CAM(Method):
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             activations, logits = view.forward(view.network.preprocess(images))
             class_ids = resolve_ranks(class_ids, logits)
-            by_class = tf.reshape(classifier.kernel, [activations.shape[-1], logits.shape[-1]])
+            by_class = tf.reshape(classifier.kernel, [activations.shape[-1], -1])
+            if view.network.has_pair:
+                by_class = tf.concat([-by_class, by_class], axis=1)
             weights = tf.gather(tf.cast(tf.transpose(by_class), tf.float32), class_ids)
             maps = tf.einsum("ntk,nhwk->nthw", weights, activations)
             saliency = tf.nn.relu(maps) if self.relu else maps
@@ -62,7 +62,11 @@ class CAM(Method):
 def _classifier(view: LayerView) -> keras.layers.Layer:
     """The one linear layer between the pooled layer and the logits."""
     pooling, *later = view.network.graph.downstream(view.step)
-    head = [step for step in later if not isinstance(step.layer, KEEPS_VALUES)]
+    head = [
+        step
+        for step in later
+        if Trait.SAME_VALUES not in step.traits and not isinstance(step.layer, ClassPair)
+    ]
     if not isinstance(pooling.layer, keras.layers.GlobalAveragePooling2D):
         raise _no_cam(view, pooling)
     if not head:
@@ -84,7 +88,7 @@ def _is_linear_classifier(step: Step) -> bool:
 
 
 def _no_cam(view: LayerView, obstacle: Step) -> InputError:
-    name, kind = obstacle.name.removesuffix(LINEAR_PART), type(obstacle.layer).__name__
+    name, kind = obstacle.name, type(obstacle.layer).__name__
     return InputError(
         f"method 'cam' needs exactly global average pooling and one linear layer between "
         f"{view.layer!r} and the scores; {name!r} ({kind}) stands in the way"

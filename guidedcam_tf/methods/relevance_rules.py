@@ -24,6 +24,7 @@ from keras.src.ops.nn import Relu
 from keras.src.ops.numpy import Add
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.class_pair import ClassPair
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 
@@ -202,6 +203,7 @@ RULES: dict[type, Rule] = {
     keras.layers.GlobalAveragePooling2D: averaged,
     keras.layers.Add: added,
     Add: added,
+    ClassPair: routed,
 }
 """The rule of each class of layer. A class of one's own gets its rule by an entry here.
 
@@ -227,7 +229,9 @@ def rule_of(step: Step) -> Rule:
     if _is_rectifier(layer):
         return unchanged
     if type(layer) not in RULES:
-        known = sorted({each.__name__ for each in RULES} | {"Activation", "ReLU"})
+        known = sorted(
+            {each.__name__ for each in RULES if each is not ClassPair} | {"Activation", "ReLU"}
+        )
         raise InputError(
             f"relevance_cam has no rule for layer {step.name!r} of type {type(layer).__name__}; "
             f"it has rules for {', '.join(known)}"

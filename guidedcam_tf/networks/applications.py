@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -223,7 +224,7 @@ def find_application(name: str) -> Application:
     nearest = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.0)
     raise InputError(
         f"model {name!r} is not known; expected {', '.join(known[each].name for each in nearest)} "
-        f"or another of the {len(known)} Keras Applications, a file that ends in .keras or .h5, or "
+        f"or another of the {len(known)} Keras Applications, a file that ends in .keras, .h5 or .hdf5, or "
         "a keras.Model"
     )
 
@@ -234,6 +235,25 @@ def needs_preprocessing(model_name: str) -> bool:
     # MobileNet and MobileNetV2 carry their width and size: "mobilenetv2_1.00_224".
     found = known.get(_plain(re.sub(r"_[\d.]+_\w+$", "", model_name)))
     return found is not None and found.preprocessing != "none"
+
+
+MARKS = {
+    "block2_sepconv1_act",
+    "block3_conv3",
+    "conv2_block1_0_bn",
+    "conv2_block1_1_conv",
+    "conv_dw_1_relu",
+    "expanded_conv_depthwise",
+    "mixed0",
+    "mixed_5b",
+    "stem_conv1",
+}
+"""Layers by which applications without preprocessing of their own are known as parts of a model."""
+
+
+def holds_mark(names: Collection[str]) -> bool:
+    """Whether layers of these names are those of an application that does not preprocess itself."""
+    return not MARKS.isdisjoint(names)
 
 
 def _plain(name: str) -> str:

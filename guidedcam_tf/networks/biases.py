@@ -9,15 +9,7 @@ import tensorflow as tf
 
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Step
-
-ADDS_BIAS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Dense,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
-"""Layers that are W x + b, with b their `bias`."""
+from guidedcam_tf.networks.traits import Trait
 
 
 def biased_steps(graph: Graph) -> list[Step]:
@@ -51,4 +43,4 @@ def _has_bias(step: Step) -> bool:
         return False
     if isinstance(layer, keras.layers.BatchNormalization):
         return True
-    return isinstance(layer, ADDS_BIAS) and layer.bias is not None
+    return Trait.BIASED in step.traits and layer.bias is not None

@@ -14,27 +14,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from guidedcam_tf.networks.traits import Trait
+from guidedcam_tf.networks.traits import traits_of
+
 TO_LAST = (0, 2, 3, 1)
 TO_FIRST = (0, 3, 1, 2)
-WITH_AXIS = (
-    keras.layers.BatchNormalization,
-    keras.layers.Concatenate,
-    keras.layers.GroupNormalization,
-    keras.layers.Softmax,
-)
-AGNOSTIC = (
-    keras.layers.Activation,
-    keras.layers.Add,
-    keras.layers.Average,
-    keras.layers.Dropout,
-    keras.layers.LeakyReLU,
-    keras.layers.Maximum,
-    keras.layers.Minimum,
-    keras.layers.Multiply,
-    keras.layers.ReLU,
-    keras.layers.Subtract,
-)
-"""Layers that work element by element."""
 
 
 def is_channels_first(layers: Iterable[Any]) -> bool:
@@ -61,7 +45,7 @@ def channels_last_twin(layer: Any) -> Any:
     if getattr(layer, "data_format", None) == "channels_first":
         # Flatten keeps a second note of it.
         changes |= {"data_format": "channels_last", "_channels_first": False}
-    if isinstance(layer, WITH_AXIS) and layer.axis in (1, -3):
+    if Trait.HAS_AXIS in traits_of(layer) and layer.axis in (1, -3):
         changes["axis"] = -1 if not isinstance(layer, keras.layers.BatchNormalization) else 3
     if not changes:
         return layer
@@ -80,7 +64,7 @@ def channels_last_call(layer: Any, twin: Any, call: Callable[..., Any]) -> Calla
         twin: Its `channels_last_twin`.
         call: What runs the twin.
     """
-    if twin is not layer or isinstance(layer, AGNOSTIC):
+    if twin is not layer or Trait.ELEMENTWISE in traits_of(layer):
         return call
 
     def turned(*args: Any, **kwargs: Any) -> Any:

@@ -4,161 +4,71 @@ from __future__ import annotations
 
 import copy
 import difflib
-import os
-import warnings
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
-from keras.src.layers.preprocessing.data_layer import DataLayer
 
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.networks.applications import Application
-from guidedcam_tf.networks.applications import find_application
-from guidedcam_tf.networks.applications import needs_preprocessing
+from guidedcam_tf.networks.channels_first import is_channels_first
+from guidedcam_tf.networks.checking import compare
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
-from guidedcam_tf.networks.graph import LINEAR_PART
-from guidedcam_tf.networks.graph import NO_SAVED_MODEL
-from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.default_layer import default_layer as choose_layer
+from guidedcam_tf.networks.default_layer import spatial_layers
 from guidedcam_tf.networks.graph import Step
-from guidedcam_tf.networks.scores import Score
-from guidedcam_tf.networks.scores import score_name
+from guidedcam_tf.networks.keras_graph import all_layers
+from guidedcam_tf.networks.keras_graph import functional_of
+from guidedcam_tf.networks.outputs import Meaning
+from guidedcam_tf.networks.outputs import Scores
+from guidedcam_tf.networks.outputs import meaning_of
+from guidedcam_tf.networks.outputs import paired
+from guidedcam_tf.networks.preprocessing import Preprocess
+from guidedcam_tf.networks.preprocessing import preprocessing
+from guidedcam_tf.networks.preprocessing import seeded_pictures
+from guidedcam_tf.networks.reading import read_graph
+from guidedcam_tf.networks.target_functions import TargetFunction
+from guidedcam_tf.networks.target_functions import function_name
+from guidedcam_tf.networks.view import LayerView
 from guidedcam_tf.networks.weights import WeightsSource
-from guidedcam_tf.networks.weights import load_application
-from guidedcam_tf.networks.weights import load_file
 
-Preprocess = Callable[[tf.Tensor], tf.Tensor]
-MODES = ("caffe", "tf", "torch", "none")
-
-NOT_FEATURES = (
-    keras.layers.AveragePooling2D,
-    keras.layers.MaxPooling2D,
-    keras.layers.ZeroPadding2D,
-    keras.layers.Cropping2D,
-    keras.layers.UpSampling2D,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.Reshape,
-    keras.layers.Permute,
-    keras.layers.GaussianNoise,
-    DataLayer,
-)
-"""Layers that only rearrange a feature map or prepare a picture: never chosen by default."""
-
-LINEAR = (
-    keras.layers.Dense,
-    keras.layers.Dropout,
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.BatchNormalization,
-)
-"""Layers whose gradient does not depend on where in the picture it is taken, once pooled."""
-
-
-@dataclass(frozen=True)
-class LayerView:
-    """A network that exposes one layer.
-
-    Attributes:
-        network: The network.
-        step: The layer's place in the network's graph.
-    """
-
-    network: Network
-    step: Step
-
-    @property
-    def layer(self) -> str:
-        """The layer's name."""
-        return self.step.name
-
-    def forward(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Run preprocessed pictures through the network once, in inference mode.
-
-        Both results are float32 whatever the model's policy, and a tape sees the logits depend on
-        the activations.
-
-        Args:
-            inputs: Float32 `[N, H, W, 3]`, as `Network.preprocess` returns them.
-
-        Returns:
-            The layer's output `[N, h, w, K]`, and the logits `[N, classes]`.
-        """
-        graph, slot = self.network.graph, self.step.outputs[0]
-        activations, logits = graph.run(
-            {graph.input: inputs},
-            [slot, graph.logits],
-            edits={slot: lambda tensor: tf.cast(tensor, tf.float32)},
-        )
-        return activations, tf.cast(logits, tf.float32)
-
-    def gradient_stopper(self) -> str:
-        """The last layer between this one and the logits that lets no gradient through, by name."""
-        network, later = self.network, self.network.graph.downstream(self.step)
-        graph, size = network.graph, [side or 32 for side in network.input_size]
-        slots = [self.step.outputs[0], *(step.outputs[0] for step in later)]
-        with tf.GradientTape() as tape:
-
-            def watched(tensor: tf.Tensor) -> tf.Tensor:
-                tape.watch(tensor)
-                return tensor
-
-            inputs = tf.zeros([1, *size, network.channels or 3])
-            edits = dict.fromkeys(slots, watched)
-            tensors = graph.run({graph.input: inputs}, [*slots, graph.logits], edits)
-        gradients = tape.gradient(tensors[-1], tensors[:-1])
-        reached = {s: g is not None for s, g in zip(slots, gradients, strict=True)}
-        reached[graph.logits] = True
-        for step in reversed(later):
-            if reached[step.outputs[0]] and not any(reached.get(slot) for slot in step.inputs):
-                return (
-                    f"layer {step.name.removesuffix(LINEAR_PART)!r} ({type(step.layer).__name__})"
-                )
-        return "a layer"
-
-    @cached_property
-    def pools_globally(self) -> bool:
-        """Whether only global average pooling and linear layers follow this layer.
-
-        Then the gradient of a logit is the same at every position of the layer.
-        """
-        later = self.network.graph.downstream(self.step)
-        return (
-            bool(later)
-            and isinstance(later[0].layer, keras.layers.GlobalAveragePooling2D)
-            and all(isinstance(step.layer, LINEAR) and not step.is_activation for step in later[1:])
-        )
+SOME_SIZE = 64
+"""The height and width at which a network of any size is tried out."""
 
 
 class Network:
     """A Keras classifier with what is needed to explain it.
+
+    What was read of the model is compared with the model itself on two pictures of noise.
 
     Args:
         model: A functional or sequential model, or a subclassed one that Keras can trace, with a
             picture input `[N, H, W, C]` (or `[N, C, H, W]`, which is turned) and an output, for
             classes `[N, classes]`. It is read, never changed.
         preprocess: What turns float32 RGB in 0..255, `[N, H, W, 3]`, into the model's input, in
-            TensorFlow operations; `"caffe"`, `"tf"` or `"torch"` for the modes of Keras
-            Applications; `None` or `"none"` if the model takes pictures as they are.
+            TensorFlow operations, or one of `preprocessing.MODES`; `None` or `"none"` if the model
+            takes pictures as they are.
         class_names: Names in the order of the outputs; see `class_names_for`.
         default_layer: The layer that is explained unless another is asked for.
         weights: Where the weights came from.
-        input: As in `Graph`.
-        output: As in `Graph`.
-        fixed_inputs: As in `Graph`.
+        input: As in `read_graph`.
+        output: As in `read_graph`.
+        fixed_inputs: As in `read_graph`.
+        scores: What the output is: `"logits"`, which a softmax turns into probabilities (of one
+            unit, a sigmoid); `"sigmoid"`, logits of classes that are decided one by one;
+            `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
+            found out from the end of the network and its values.
 
     Attributes:
         takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
+        meaning: What the output means.
 
     Raises:
-        InputError: If the model is not of this form.
+        InputError: If the model is not of this form, or computes something else than its layers.
     """
 
     def __init__(
@@ -172,25 +82,45 @@ class Network:
         input: str | None = None,
         output: str | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
+        scores: Scores | None = None,
     ) -> None:
         self.model = model
-        self.graph = Graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
-        if len(self.graph.input_shape) != 4:
+        graph = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
+        if len(graph.input_shape) != 4:
             raise InputError(
-                f"model {model.name!r} maps {self.graph.input_shape} to "
-                f"{self.graph.output_shape}; expected pictures [N, H, W, C] as its input"
+                f"model {model.name!r} maps {graph.input_shape} to "
+                f"{graph.output_shape}; expected pictures [N, H, W, C] as its input"
             )
-        self.input_size: tuple[int | None, int | None] = self.graph.input_shape[1:3]
-        self.channels: int | None = self.graph.input_shape[3]
-        self._class_names = self._named_classes(class_names)
+        self.input_size: tuple[int | None, int | None] = graph.input_shape[1:3]
+        self.channels: int | None = graph.input_shape[3]
         self.weights = weights or WeightsSource("the model passed in")
-        self._preprocess = _preprocessing(preprocess)
+        self._preprocess = preprocessing(preprocess)
         self.takes_pixels = preprocess is not None and preprocess != "none"
         self._default_layer = default_layer
-        self._scores_are_numbers = False
+        self.graph = graph
+        outputs = self._compare(output)
+        loss = getattr(model, "loss", None)
+        self.graph, self.meaning = meaning_of(graph, outputs, scores, loss)
+        self.has_pair = self.graph.output_shape == (None, 1) and self.meaning.kind != "values"
+        if self.has_pair:
+            self.graph = paired(self.graph)
+        self._class_names = self._named_classes(class_names)
+
+    def _compare(self, output: str | None) -> np.ndarray:
+        functional = functional_of(self.model)
+        first = functional is not None and is_channels_first(all_layers(functional))
+        pictures = seeded_pictures(self.some_shape(2)[1:], one_in_unit_range=not self.takes_pixels)
+        inputs = self.preprocess(pictures)
+        return compare(self.model, self.graph, inputs, output, first)
+
+    def some_shape(self, count: int) -> list[int]:
+        """The shape of a batch that the model takes."""
+        return [count, *(side or SOME_SIZE for side in self.input_size), self.channels or 3]
 
     def _named_classes(self, given: Sequence[str] | None) -> ClassNames | None:
         shape = self.graph.output_shape
+        if self.has_pair and given is not None and not isinstance(given, str) and len(given) == 1:
+            given = [f"not {next(iter(given))}", *given]
         if len(shape) == 2 and shape[1] is not None:
             return class_names_for(shape[1], given)
         if given is not None:
@@ -201,6 +131,16 @@ class Network:
     def name(self) -> str:
         """The model's name."""
         return self.model.name
+
+    @property
+    def gives_values(self) -> bool:
+        """Whether the outputs are numbers of a regression or of functions, no probabilities."""
+        return self.meaning.kind == "values"
+
+    @property
+    def output_reason(self) -> str:
+        """One line that says what the output means."""
+        return f"model {self.name!r} {self.meaning.reason}"
 
     @property
     def classes(self) -> ClassNames:
@@ -216,19 +156,17 @@ class Network:
             )
         return self._class_names
 
-    def scored_by(self, scores: Sequence[Score]) -> Network:
+    def scored_by(self, functions: Sequence[TargetFunction]) -> Network:
         """Return the network with functions of its output in the place of its classes.
 
         Args:
-            scores: Functions that turn the output before a final softmax or sigmoid, float32
-                `[N, ...]`, into one number for each picture, `[N]`, in TensorFlow operations.
+            functions: They turn the output before a final softmax or sigmoid, float32 `[N, ...]`,
+                into one number for each picture, `[N]`, in TensorFlow operations.
         """
         twin = copy.copy(self)
-        for name in ("layers", "default_layer"):
-            twin.__dict__.pop(name, None)
-        twin.graph = self.graph.scored_by(scores)
-        twin._class_names = ClassNames(tuple(map(score_name, scores)))
-        twin._scores_are_numbers = True
+        twin.graph = self.graph.scored_by(functions)
+        twin._class_names = ClassNames(tuple(map(function_name, functions)))
+        twin.meaning = Meaning("values", "is asked for functions of its output")
         return twin
 
     def fit(self, images: tf.Tensor) -> tf.Tensor:
@@ -254,38 +192,46 @@ class Network:
         return self.logits_of(self.preprocess(images))
 
     def logits_of(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The scores before softmax, float32 `[N, classes]`, of what `preprocess` returned."""
+        """The scores before softmax, float32 `[N, classes]`, of what `preprocess` returned.
+
+        Of one unit with two classes they are `[-score, score]`.
+        """
         (logits,) = self.graph.run({self.graph.input: inputs}, [self.graph.logits])
         return tf.cast(logits, tf.float32)
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """Turn scores that `logits` returned into probabilities, float32 `[N, classes]`.
 
-        By sigmoid where the model ends in one, and where its one output has no activation; by
-        softmax elsewhere. An output that is not `[N, classes]`, and the numbers of `scored_by`,
-        stay as they are, unless the model itself ends in a softmax or sigmoid.
+        As `meaning` says. Numbers that are no probabilities stay as they are.
         """
-        activation, logits = self.graph.score_activation, tf.convert_to_tensor(logits)
-        if self._scores_are_numbers:
-            return logits
-        if not activation and len(self.graph.output_shape) == 2:
-            activation = "sigmoid" if self.graph.output_shape[1] == 1 else "softmax"
-        if activation == "softmax":
+        logits = tf.convert_to_tensor(logits)
+        kind = self.meaning.kind
+        if kind == "softmax":
             return tf.nn.softmax(logits)
-        return tf.sigmoid(logits) if activation == "sigmoid" else logits
+        if kind == "sigmoid":
+            return tf.sigmoid(logits)
+        if kind == "probabilities" and self.has_pair:
+            return logits + tf.constant([1.0, 0.0])
+        return logits
+
+    def as_output(self, probabilities: tf.Tensor) -> tf.Tensor:
+        """Return probabilities in the form of the model's output: of one unit, `[N, 1]`."""
+        return probabilities[:, 1:] if self.has_pair else probabilities
 
     @cached_property
     def layers(self) -> dict[str, Step]:
         """The layers that can be explained: outputs `[N, h, w, K]` with more than one position."""
-        return {
-            step.name: step
-            for step in self.graph.picture_steps
-            if _is_spatial(step) and not step.is_linear_part
-        }
+        return spatial_layers(self.graph)
 
     @cached_property
+    def _chosen(self) -> tuple[str, str]:
+        if self._default_layer is not None:
+            return self._default_layer, ""
+        return choose_layer(self.graph, self.name)
+
+    @property
     def default_layer(self) -> str:
-        """The last layer with spatial extent whose output is a feature map, after its activation.
+        """The last feature map that all paths to the scores pass through, after its activation.
 
         Only what comes before the picture is pooled or flattened to `[N, values]` or to one
         position has extent.
@@ -293,17 +239,12 @@ class Network:
         Raises:
             InputError: If the network has none.
         """
-        if self._default_layer is not None:
-            return self._default_layer
-        features = [
-            name for name, step in self.layers.items() if not isinstance(step.layer, NOT_FEATURES)
-        ]
-        if not features:
-            raise InputError(
-                f"model {self.name!r} has no layer with spatial extent: expected an output "
-                "[N, h, w, K] with h or w above 1"
-            )
-        return features[-1]
+        return self._chosen[0]
+
+    @property
+    def default_layer_doubt(self) -> str:
+        """One line that says what a map at the default layer does not show; empty for nothing."""
+        return self._chosen[1]
 
     @property
     def default_layer_reason(self) -> str:
@@ -311,11 +252,12 @@ class Network:
         name = self.default_layer
         step, later = self.layers[name], self.graph.downstream(self.layers[name])
         extent = " x ".join("?" if side is None else str(side) for side in step.shape[1:3])
-        before = f", before {later[0].name.removesuffix(LINEAR_PART)!r}" if later else ""
+        before = f", before {later[0].name!r}" if later else ""
         kind = type(step.layer).__name__
+        doubt = f"; {self.default_layer_doubt}" if self.default_layer_doubt else ""
         return (
             f"{name!r} ({kind}, {extent}) is the last feature map with spatial extent{before}; "
-            f"{len(self.layers) - 1} other layers can be named"
+            f"{len(self.layers) - 1} other layers can be named{doubt}"
         )
 
     def view(self, layer: str | None = None) -> LayerView:
@@ -339,111 +281,3 @@ class Network:
             f"layer {name!r} is not in {self.name!r}; nearest: {', '.join(nearest)}; "
             f"the default is {self.default_layer!r}"
         )
-
-
-def open_network(
-    model: keras.Model | str | os.PathLike[str],
-    *,
-    weights: str | os.PathLike[str] | None = "imagenet",
-    preprocess: Preprocess | str | None = None,
-    class_names: Sequence[str] | None = None,
-    input: str | None = None,
-    output: str | None = None,
-    fixed_inputs: Mapping[str, Any] | None = None,
-) -> Network:
-    """Open a network by name, from a file, or as it stands.
-
-    A model passed in that has the name of a network of Keras Applications, and comes without
-    `preprocess`, is warned about: pictures go into it as they are.
-
-    Args:
-        model: A network of Keras Applications by name, such as `"resnet50"`, a `.keras` or `.h5`
-            file of a whole model, or a `keras.Model`.
-        weights: For a network by name: `"imagenet"` for the chain of sources in
-            `networks/weights.py`, a file, or `None` for random ones. A file also goes with a model
-            file. A model passed in keeps its own.
-        preprocess: As in `Network`; a network by name has its own.
-        class_names: As in `Network`.
-        input: As in `Graph`, for a model that is passed in or read from a file.
-        output: As `input`.
-        fixed_inputs: As `input`.
-
-    Raises:
-        InputError: If the model or its weights cannot be had.
-    """
-    parts: dict[str, Any] = {"input": input, "output": output, "fixed_inputs": fixed_inputs}
-    if isinstance(model, keras.layers.TFSMLayer):
-        raise InputError(f"model is a TFSMLayer. {NO_SAVED_MODEL}")
-    if isinstance(model, keras.Model):
-        if weights not in ("imagenet", None):
-            raise InputError("weights goes with a network by name; load them into the model itself")
-        if preprocess is None and needs_preprocessing(model.name):
-            warnings.warn(
-                f"model {model.name!r} gets pictures as they are: its Keras Application expects "
-                "preprocessed ones. Give preprocess='caffe', 'tf' or 'torch', or 'none' if they "
-                "are preprocessed already.",
-                stacklevel=3,
-            )
-        return Network(model, preprocess=preprocess, class_names=class_names, **parts)
-    name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else repr(model)
-    if name.endswith((".keras", ".h5")):
-        loaded = _load_model(Path(name))
-        source = WeightsSource("file", Path(name))
-        if weights not in ("imagenet", None):
-            source = load_file(loaded, weights)
-        return Network(
-            loaded, preprocess=preprocess, class_names=class_names, weights=source, **parts
-        )
-    if Path(name, "saved_model.pb").is_file():
-        raise InputError(f"model {name} cannot be explained. {NO_SAVED_MODEL}")
-    application = find_application(name)
-    built, source = _build(application, weights)
-    network = Network(
-        built,
-        preprocess=preprocess or application.preprocessing,
-        class_names=class_names,
-        default_layer=application.default_layer or None,
-        weights=source,
-    )
-    network.takes_pixels = preprocess != "none"
-    return network
-
-
-def _build(
-    application: Application, weights: str | os.PathLike[str] | None
-) -> tuple[keras.Model, WeightsSource]:
-    if weights == "imagenet":
-        return load_application(application)
-    model = application.build(weights=None)
-    if weights is None:
-        return model, WeightsSource("random")
-    return model, load_file(model, weights)
-
-
-def _load_model(path: Path) -> keras.Model:
-    if not path.is_file():
-        raise InputError(f"model file {path} does not exist")
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras, zipfile and h5py each raise kinds of their own.
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"model file {path} cannot be read: {first[0]}") from error
-
-
-def _preprocessing(preprocess: Preprocess | str | None) -> Preprocess:
-    if preprocess is None or preprocess == "none":
-        return lambda images: images
-    if callable(preprocess):
-        return preprocess
-    if preprocess not in MODES:
-        raise InputError(
-            f"preprocess {preprocess!r} is not known; expected a callable, None, or one of "
-            f"{', '.join(MODES)}"
-        )
-    return lambda images: keras.applications.imagenet_utils.preprocess_input(
-        images, data_format="channels_last", mode=preprocess
-    )
-
-
-def _is_spatial(step: Step) -> bool:
-    return len(step.shape) == 4 and step.shape[1:3] != (1, 1)

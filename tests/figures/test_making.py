@@ -148,12 +148,12 @@ def test_area_lines_are_the_zone_metrics(config, tmp_path, toy_file, root):
 @pytest.fixture
 def no_weights(monkeypatch):
     """ImageNet weights that no source has."""
-    import guidedcam_tf.networks.network as network
+    import guidedcam_tf.networks.opening as opening
 
     def nothing(application):
         raise WeightsError(f"no source has ImageNet weights for {application.name}")
 
-    monkeypatch.setattr(network, "load_application", nothing)
+    monkeypatch.setattr(opening, "load_application", nothing)
 
 
 def test_rows_without_weights_are_left_out_with_one_line(config, tmp_path, no_weights):

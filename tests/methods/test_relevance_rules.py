@@ -13,7 +13,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.relevance_rules import RULES
 from guidedcam_tf.methods.relevance_rules import Call
 from guidedcam_tf.methods.relevance_rules import rule_of
-from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.reading import read_graph
 
 layers = keras.layers
 
@@ -29,7 +29,7 @@ def step_of(layer, shape, count=1):
     inputs = keras.Input(shape)
     tensors = [layers.Identity()(inputs) for _ in range(count)]
     outputs = layer(tensors if count > 1 else tensors[0])
-    return Graph(keras.Model(inputs, outputs)).steps[-1]
+    return read_graph(keras.Model(inputs, outputs)).steps[-1]
 
 
 def pass_back(step, inputs, relevance, **options):
@@ -191,7 +191,7 @@ def test_addition_shares_by_signed_value():
 
 def test_addition_of_a_tensor_to_itself_shares_evenly():
     inputs = keras.Input((2,))
-    step = Graph(keras.Model(inputs, layers.Add()([inputs, inputs]))).steps[-1]
+    step = read_graph(keras.Model(inputs, layers.Add()([inputs, inputs]))).steps[-1]
     same = tf.constant([[1.0, 3.0]])
     found = rule_of(step)(Call(step, [same, same]))(tf.constant([[4.0, 6.0]]))
     np.testing.assert_allclose(found, [[[2.0, 3.0]], [[2.0, 3.0]]], rtol=1e-6)
@@ -199,7 +199,7 @@ def test_addition_of_a_tensor_to_itself_shares_evenly():
 
 def test_the_plus_sign_and_ops_relu_are_known():
     inputs = keras.Input((2,))
-    graph = Graph(keras.Model(inputs, keras.ops.relu(inputs) + 3.0))
+    graph = read_graph(keras.Model(inputs, keras.ops.relu(inputs) + 3.0))
     rectifier, plus = graph.steps
     (found,) = pass_back(rectifier, [[[1.0, -2.0]]], [[5.0, 6.0]])
     np.testing.assert_array_equal(found, [[5.0, 6.0]])
@@ -353,7 +353,7 @@ def test_a_layer_of_ones_own_gets_a_rule(monkeypatch, rng):
 def test_rules_leave_the_layer_as_it_is(rng):
     layer = with_bias(layers.Conv2D(3, 2, activation="relu"), (4, 4, 2), rng)
     before, activation = layer.get_weights(), layer.activation
-    linear, _ = Graph(keras.Sequential([keras.Input((4, 4, 2)), layer])).steps
+    linear, _ = read_graph(keras.Sequential([keras.Input((4, 4, 2)), layer])).steps
     pass_back(linear, [draw(rng, 1, 4, 4, 2)], np.ones((1, 3, 3, 3)))
     for was, now in zip(before, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(was, now)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from common import build_toy
 
 from guidedcam_tf.networks import Network
-from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.reading import read_graph
 
 
 def run(graph, images, slot):
@@ -15,32 +15,33 @@ def run(graph, images, slot):
 
 
 def test_runs_what_the_model_runs(toy, toy_images):
-    graph = Graph(toy)
+    graph = read_graph(toy)
     np.testing.assert_allclose(run(graph, toy_images, graph.output), toy(toy_images), atol=1e-7)
 
 
 def test_logits_are_before_the_softmax(toy, toy_images):
-    graph = Graph(toy)
+    graph = read_graph(toy)
     logits = run(graph, toy_images, graph.logits)
     np.testing.assert_allclose(tf.nn.softmax(logits), toy(toy_images), atol=1e-6)
     assert np.abs(logits.sum(axis=1) - 1).min() > 1e-3
 
 
 def test_a_layer_with_an_activation_is_two_steps(toy, toy_images):
-    graph = Graph(toy)
-    steps = {step.name: step for step in graph.steps}
-    before = run(graph, toy_images, steps["conv2:linear"].outputs[0])
-    after = run(graph, toy_images, steps["conv2"].outputs[0])
+    graph = read_graph(toy)
+    linear, activation = (step for step in graph.steps if step.name == "conv2")
+    before = run(graph, toy_images, linear.outputs[0])
+    after = run(graph, toy_images, activation.outputs[0])
     assert before.min() < 0
     np.testing.assert_allclose(after, np.maximum(before, 0))
-    assert steps["conv2"].is_activation
-    assert not steps["conv2:linear"].is_activation
+    assert activation.is_activation
+    assert linear.is_linear_part
     assert toy.get_layer("conv2").activation is keras.activations.relu
 
 
 def test_an_edit_is_seen_downstream(toy, toy_images):
-    graph = Graph(toy)
-    (slot,) = next(step for step in graph.steps if step.name == "conv2").outputs
+    graph = read_graph(toy)
+    _, activation = (step for step in graph.steps if step.name == "conv2")
+    (slot,) = activation.outputs
     values = {graph.input: tf.constant(toy_images)}
     (zeroed,) = graph.run(values, [graph.logits], edits={slot: tf.zeros_like})
     np.testing.assert_allclose(zeroed[0], zeroed[1])
@@ -53,7 +54,7 @@ def test_dropout_and_batch_normalization_are_in_inference_mode(toy_images):
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.Dropout(0.9)(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
-    graph = Graph(model)
+    graph = read_graph(model)
     expected = model.predict(toy_images, verbose=0)
     np.testing.assert_allclose(run(graph, toy_images, graph.logits), expected, atol=1e-6)
 
@@ -68,7 +69,7 @@ def nested(depth, base):
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_nested_models_are_read_through(toy, toy_images, depth):
-    graph = Graph(nested(depth, toy))
+    graph = read_graph(nested(depth, toy))
     np.testing.assert_allclose(run(graph, toy_images, graph.output), toy(toy_images), atol=1e-7)
     prefix = "level0/" * (depth - 1) + toy.name
     assert f"{prefix}/conv2" in [step.name for step in graph.steps]
@@ -79,7 +80,7 @@ def test_a_sequential_is_read_through(toy_images):
     features = keras.Model(base.input, base.get_layer("conv2").output, name="features")
     flatten = keras.layers.Flatten()
     model = keras.Sequential([keras.Input((8, 8, 3)), features, flatten, keras.layers.Dense(2)])
-    graph = Graph(model)
+    graph = read_graph(model)
     expected = model.predict(toy_images, verbose=0)
     np.testing.assert_allclose(run(graph, toy_images, graph.logits), expected, atol=1e-6)
     assert Network(model).default_layer == "features/conv2"
@@ -90,7 +91,7 @@ def test_a_shared_layer_keeps_its_calls_apart(toy_images):
     shared = keras.layers.Conv2D(3, 3, padding="same", activation="relu")
     x = shared(shared(inputs))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
-    graph = Graph(model)
+    graph = read_graph(model)
     expected = model.predict(toy_images, verbose=0)
     np.testing.assert_allclose(run(graph, toy_images, graph.logits), expected, atol=1e-6)
 
@@ -100,7 +101,7 @@ def test_operations_on_tensors_are_steps(toy_images):
     x = keras.layers.Conv2D(4, 3, activation="relu")(inputs / 2.0)
     x = keras.ops.concatenate([x, -x], axis=-1)
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
-    graph = Graph(model)
+    graph = read_graph(model)
     expected = model.predict(toy_images, verbose=0)
     np.testing.assert_allclose(run(graph, toy_images, graph.logits), expected, atol=1e-6)
 

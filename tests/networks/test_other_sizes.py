@@ -8,7 +8,7 @@ from common import build_toy
 from methods.toy_numpy import ToyNumpy
 
 import guidedcam_tf as gcam
-from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.reading import read_graph
 
 ANY_SIZE = [tf.TensorSpec([None, None, None, 3], tf.float32)]
 
@@ -37,14 +37,14 @@ def test_a_flatten_pools_what_it_was_not_built_for(rng, nested):
     if nested:
         inputs = keras.Input((8, 8, 3))
         toy = keras.Model(inputs, toy(inputs))
-    graph = Graph(toy)
+    graph = read_graph(toy)
     (eager,) = graph.run({graph.input: tf.constant(images)}, [graph.logits])
     np.testing.assert_allclose(eager, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(compiled(graph)(images), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_at_the_own_size_nothing_changes(toy, toy_images):
-    graph = Graph(toy)
+    graph = read_graph(toy)
     (exact,) = graph.run({graph.input: tf.constant(toy_images)}, [graph.output])
     np.testing.assert_array_equal(exact, toy(toy_images))
     own = tf.function(lambda images: graph.run({graph.input: images}, [graph.logits])[0])

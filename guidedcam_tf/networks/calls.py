@@ -1,0 +1,86 @@
+"""How the layers of a network are called: in inference mode, whole or without their activation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.layers.layer import CallContext
+
+from guidedcam_tf.ops.pooling import adaptive_average_pool
+
+CONTEXT = "current_call_ctx"
+
+
+@contextmanager
+def inference() -> Iterator[None]:
+    """Run what is inside as if a model called it with `training=False`.
+
+    Keras hands that on from a model to its layers, and to the layers inside these. A layer that is
+    called alone has its own default, which for image layers is `True`.
+    """
+    context = CallContext(entry_layer=None)
+    context.set_value("training", False)
+    outer = global_state.get_global_attribute(CONTEXT)
+    global_state.set_global_attribute(CONTEXT, context)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(CONTEXT, outer)
+
+
+def inference_call(layer: Any) -> Callable[..., Any]:
+    """The layer, called in inference mode even where the model asks for training."""
+    if not isinstance(layer, keras.layers.Layer) or not layer._call_has_training_arg:
+        return layer
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return layer(*args, **{**kwargs, "training": False})
+
+    return call
+
+
+def without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The same layer with the same variables and a linear activation; `layer` is untouched.
+
+    A shallow copy made by hand: Keras's own `copy` saves and loads the whole layer.
+    """
+    twin = object.__new__(type(layer))
+    twin.__dict__.update(layer.__dict__)
+    twin.__dict__["activation"] = keras.activations.linear
+    return twin
+
+
+def keeping_mask(activation: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The activation function, handing on the mask that Keras attaches to a tensor."""
+
+    def call(tensor: tf.Tensor) -> tf.Tensor:
+        output = activation(tensor)
+        if (mask := getattr(tensor, "_keras_mask", None)) is not None:
+            output._keras_mask = mask
+        return output
+
+    return call
+
+
+def flatten_any_size(layer: keras.layers.Flatten, shape: tuple[int | None, ...]) -> Any:
+    """Flatten maps of any extent to the number of values that the layers after it are built for.
+
+    Maps `[N, h, w, K]` of another extent than in `shape` are first pooled to that extent, as
+    torchvision's VGG does. Maps of that very extent are left alone.
+    """
+    if len(shape) != 4 or shape[1] is None or shape[2] is None:
+        return layer
+    extent = (shape[1], shape[2])
+
+    def call(maps: tf.Tensor) -> tf.Tensor:
+        if tuple(maps.shape[1:3]) != extent:
+            maps = adaptive_average_pool(maps, extent)
+        return layer(maps)
+
+    return call

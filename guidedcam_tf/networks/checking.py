@@ -1,0 +1,166 @@
+"""Whether what was read of a model computes what the model computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Role
+from guidedcam_tf.networks.graph import Slot
+from guidedcam_tf.networks.keras_graph import all_layers
+from guidedcam_tf.networks.keras_graph import functional_of
+from guidedcam_tf.networks.keras_graph import nodes_of
+from guidedcam_tf.networks.ports import choose
+from guidedcam_tf.networks.ports import named
+
+TOLERANCES = {"float16": 3e-2, "bfloat16": 5e-2}
+"""How far results may differ, in parts of the largest; 1e-3 elsewhere."""
+
+
+def compare(
+    model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | None, first: bool
+) -> np.ndarray:
+    """Hold a graph against `model(inputs, training=False)`.
+
+    Args:
+        model: The model.
+        graph: What was read of it.
+        inputs: What the model takes, `[N, H, W, C]`; `[N, C, H, W]` where `first`.
+        output: The name of the output that is explained.
+        first: Whether the model's data is channels-first.
+
+    Returns:
+        What the model gives, float32, channels last.
+
+    Raises:
+        InputError: If the model gives something else, changes a variable, or cannot be run. The
+            message names the first layer that differs.
+    """
+    before = [(variable, variable.numpy()) for variable in model.variables]
+    known = {graph.input: inputs}
+    _run_steps(model, graph, known)
+    expected = _outputs(model, graph, known, output, first)
+    found = _as_numbers(known[graph.output])
+    changed = [v for v, old in before if not np.array_equal(old, v.numpy(), equal_nan=True)]
+    for variable, old in before:
+        if any(variable is each for each in changed):
+            variable.assign(old)
+    names = [v.path for v in changed if "seed_generator" not in v.path]
+    if names:
+        raise InputError(
+            f"model {model.name!r} changes its variable {names[0]!r} when it is run with "
+            "training=False, so explaining it would change it; let the layer change it in "
+            "training only"
+        )
+    if _alike(found, expected, _tolerance(model, first)) or _asks_for_training(model):
+        return expected
+    again = _outputs(model, graph, known, output, first)
+    if not _alike(expected, again, 1e-3):
+        raise InputError(
+            f"model {model.name!r} gives another output each time for the same picture with "
+            "training=False, so there is no one output to explain; take the random layer out"
+        )
+    raise InputError(_difference(model, graph, known, found, expected))
+
+
+def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -> None:
+    with inference():
+        for step in graph.steps:
+            try:
+                known.update(zip(step.outputs, step.run(known), strict=True))
+            except Exception as error:  # What a layer raises that is not used as Keras expects.
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise InputError(
+                    f"layer {step.name!r} ({type(step.layer).__name__}) of model {model.name!r} "
+                    f"cannot be run: {reason}"
+                ) from error
+
+
+def _outputs(
+    model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor], output: str | None, first: bool
+) -> np.ndarray:
+    """What the model gives for the inputs that a run of the graph knows."""
+    functional = functional_of(model)
+    steps = {step.name: step for step in graph.steps if step.role is Role.FIXED}
+
+    def value(name: str) -> tf.Tensor:
+        tensor = known[steps[name].outputs[0] if name in steps else graph.input]
+        turned = first and tensor.shape.rank == 4
+        return tf.transpose(tensor, [0, 3, 1, 2]) if turned else tensor
+
+    place = 0
+    given: Any = value("")
+    if functional is not None and len(functional.inputs) > 1:
+        values = [value(name) for name, _ in named(functional.inputs, functional._inputs_struct)]
+        given = keras.tree.pack_sequence_as(functional._inputs_struct, values)
+    if functional is not None:
+        ports = named(functional.outputs, functional._outputs_struct)
+        wanted = choose("output", ports, output, model.name)
+        place = [tensor is wanted for _, tensor in ports].index(True)
+    found = _as_numbers(keras.tree.flatten(model(given, training=False))[place])
+    return found.transpose(0, 2, 3, 1) if first and found.ndim == 4 else found
+
+
+def _as_numbers(tensor: Any) -> np.ndarray:
+    return np.asarray(tf.cast(tensor, tf.float32))
+
+
+def _alike(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    if found.shape != expected.shape:
+        return False
+    finite = np.abs(expected[np.isfinite(expected)])
+    scale = float(finite.max()) if finite.size else 1.0
+    return np.allclose(found, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
+
+
+def _tolerance(model: keras.Model, first: bool) -> float:
+    return 1e-2 if first else TOLERANCES.get(model.compute_dtype, 1e-3)
+
+
+def _asks_for_training(model: keras.Model) -> bool:
+    """Whether the model asks for training mode itself, as for dropout at prediction."""
+    functional = functional_of(model)
+    return functional is not None and any(
+        node.arguments.kwargs.get("training") for node in nodes_of(functional)
+    )
+
+
+def _difference(
+    model: keras.Model,
+    graph: Graph,
+    known: dict[Slot, tf.Tensor],
+    found: np.ndarray,
+    expected: np.ndarray,
+) -> str:
+    """Say which layer is the first to compute something else when Keras calls it."""
+    linear = {s.name: s for s in graph.steps if s.role is Role.LINEAR}
+    own = (
+        {id(layer) for layer in all_layers(functional_of(model) or model)}
+        if (functional_of(model) is not None)
+        else set()
+    )
+    name = ""
+    with inference():
+        for step in graph.scoring_steps:
+            if not isinstance(step.layer, keras.layers.Layer) or step.is_linear_part:
+                continue
+            args, kwargs = (linear[step.name] if step.is_activation else step).filled(known)
+            if own and id(step.layer) not in own:
+                continue
+            outputs = keras.tree.flatten(step.layer(*args, **kwargs))
+            pairs = zip(step.outputs, outputs, strict=True)
+            if not all(_alike(_as_numbers(known[s]), _as_numbers(t), 1e-3) for s, t in pairs):
+                name = f"layer {step.name!r} ({type(step.layer).__name__}) is the first to differ"
+                break
+    largest = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
+    return (
+        f"model {model.name!r} computes something else than its layers one after another, by up "
+        f"to {largest:.3g}: {name or 'each layer by itself agrees'}, so it cannot be explained as "
+        "it was read; build it of layers whose call does what their attributes say"
+    )

@@ -1,0 +1,105 @@
+"""Which layers can be explained, and which one is explained unless another is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import keras
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.traits import Trait
+
+TOKENS = 3
+"""The rank of an output of tokens, `[N, tokens, K]`."""
+
+
+def spatial_layers(graph: Graph) -> dict[str, Step]:
+    """The layers that can be explained: outputs `[N, h, w, K]` with more than one position."""
+    return {
+        step.name: step
+        for step in graph.picture_steps
+        if len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
+    }
+
+
+def default_layer(graph: Graph, model: str) -> tuple[str, str]:
+    """Choose the last feature map that all paths from the picture to the scores pass through.
+
+    A feature map is learned, has more than one channel, and is not the output itself. Where no
+    feature map has all paths, the last one is chosen, and the second result says what else there
+    is.
+
+    Returns:
+        The layer's name, and a line of warning, empty where there is none.
+
+    Raises:
+        InputError: If there is no feature map.
+    """
+    features = _features(graph)
+    if not features:
+        raise InputError(
+            f"model {model!r} has no layer with spatial extent: expected an output "
+            f"[N, h, w, K] with h or w above 1; {_candidates(spatial_layers(graph))}"
+        )
+    wide = [step for step in features if step.shape[-1] != 1] or features
+    cuts = set(graph.cuts)
+    chosen = next((step for step in reversed(wide) if step in cuts), None)
+    if chosen is not None:
+        return chosen.name, _of_attention(graph, chosen)
+    ends = [step for step in wide if not set(graph.downstream(step)) & set(wide)]
+    return wide[-1].name, (
+        f"no layer of model {model!r} has all paths to the scores: the map of {wide[-1].name!r} "
+        f"shows one of them; {_candidates(step.name for step in ends)}"
+    )
+
+
+def _candidates(names: Iterable[str]) -> str:
+    return f"layers that can be named: {', '.join(names) or 'none'}"
+
+
+def _features(graph: Graph) -> list[Step]:
+    """The learned feature maps, in the order in which they run."""
+    learned, found = {graph.input: False}, []
+    ends = {graph.logits, graph.output}
+    if (last := graph.source(graph.output)) is not None and not last.inputs == ():
+        ends.update(last.inputs if last.shape == _shape(graph, last) else ())
+    for step in graph.picture_steps:
+        has_weights = bool(getattr(step.layer, "weights", None)) and (
+            Trait.PREPARES not in step.traits
+        )
+        is_learned = has_weights or any(learned.get(slot, False) for slot in step.inputs)
+        learned.update(dict.fromkeys(step.outputs, is_learned))
+        is_map = len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
+        if is_map and is_learned and _is_feature(graph, step) and not ends & set(step.outputs):
+            found.append(step)
+    return found
+
+
+def _shape(graph: Graph, step: Step) -> tuple[int | None, ...]:
+    source = graph.source(step.inputs[0])
+    return graph.input_shape if source is None else source.shape
+
+
+def _is_feature(graph: Graph, step: Step) -> bool:
+    if Trait.PREPARES in step.traits:
+        return False
+    if type(step.layer) is keras.layers.Reshape:
+        before = _shape(graph, step)
+        return len(before) == TOKENS and before[-1] == step.shape[-1]
+    return Trait.REARRANGES not in step.traits
+
+
+def _of_attention(graph: Graph, chosen: Step) -> str:
+    later = [
+        step.name
+        for step in graph.downstream(chosen)
+        if "attention" in type(step.layer).__name__.lower()
+    ]
+    if not later:
+        return ""
+    return (
+        f"{chosen.name!r} stands before {len(later)} attention layers, whose tokens are no feature "
+        "map [N, h, w, K]: its map does not show what attention does"
+    )

@@ -1,0 +1,90 @@
+"""Keras's own graph of nodes: the one place that knows how Keras keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.tracing import trace
+
+
+def functional_of(layer: Any) -> Any:
+    """The layer as a functional model if Keras runs it as one, else `None`."""
+    if isinstance(layer, keras.Sequential):
+        keeps_call = type(layer).call is keras.Sequential.call
+        return layer._functional if layer.built and keeps_call else None
+    keeps_call = isinstance(layer, Functional) and type(layer).call is Functional.call
+    return layer if keeps_call else None
+
+
+def inner_model(node: Any) -> Any:
+    """The graph of a model that a node calls; `None` for anything else, and where there is none."""
+    model = node.operation
+    if (functional := functional_of(model)) is not None or not isinstance(model, keras.Model):
+        return functional
+    if len(node.input_tensors) != 1:
+        return None
+    try:
+        return trace(model, tuple(node.input_tensors[0].shape))
+    except InputError:
+        return None
+
+
+def inner_inputs(inner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
+    """What a call gives to the inputs of an inner model, in their order.
+
+    Returns:
+        One value an input, or `None` if the call gives something else than inputs.
+    """
+    named = {key: value for key, value in kwargs.items() if key != "training"}
+    given = [*args, *(value for value in named.values() if value is not None)]
+    if len(given) != 1:
+        return None
+    value, struct = given[0], getattr(inner, "_inputs_struct", None)
+    if isinstance(value, dict) and not isinstance(struct, dict):
+        if set(value) != {each.name for each in inner.inputs}:
+            return None
+        return [value[each.name] for each in inner.inputs]
+    if isinstance(value, dict) and set(value) != set(struct or {}):
+        return None
+    flat = keras.tree.flatten(value)
+    return flat if len(flat) == len(inner.inputs) else None
+
+
+def nodes_of(functional: Any) -> list[Any]:
+    """The calls that a functional model makes, in an order in which they can be run."""
+    depths = sorted(functional._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in functional._nodes_by_depth[depth]]
+
+
+def call_names(functional: Any) -> dict[int, str]:
+    """What each node is called: its layer's name, and `"#2"` after it for the second call."""
+    calls: dict[int, list[Any]] = {}
+    for node in nodes_of(functional):
+        calls.setdefault(id(node.operation), []).append(node)
+    names = {}
+    for nodes in calls.values():
+        made = nodes[0].operation._inbound_nodes
+        order = {id(node): place for place, node in enumerate(made)}
+        ordered = sorted(nodes, key=lambda node: order.get(id(node), 0))
+        for place, node in enumerate(ordered, start=1):
+            names[id(node)] = node.operation.name + (f"#{place}" if place > 1 else "")
+    return names
+
+
+def all_layers(functional: Any) -> Iterator[Any]:
+    """The layers and operations of a model, those inside functional models too."""
+    for node in nodes_of(functional):
+        inner = functional_of(node.operation)
+        yield from all_layers(inner) if inner is not None else [node.operation]
+
+
+def structure_of(model: keras.Model) -> tuple[Any, ...]:
+    """What a model consists of: it compares unequal once a layer or activation is exchanged."""
+    functional = functional_of(model)
+    layers = [] if functional is None else list(all_layers(functional))
+    return tuple(part for layer in layers for part in (layer, getattr(layer, "activation", None)))

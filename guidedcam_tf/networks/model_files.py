@@ -1,0 +1,94 @@
+"""Reading a whole model from a file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+from zipfile import ZipFile
+
+import h5py
+import keras
+
+from guidedcam_tf.errors import InputError
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+LONGEST = 300
+
+
+class _DepthwiseConv2D:
+    """Reads Keras's own layer from what Keras 2 wrote, which has an argument that is gone."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> keras.layers.Layer:
+        kept = {key: value for key, value in config.items() if (key, value) != ("groups", 1)}
+        return keras.layers.DepthwiseConv2D.from_config(kept)
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a name is that of a file of a whole model, whatever the case of its suffix."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def load_model(path: Path, custom_objects: Mapping[str, Any] | None = None) -> keras.Model:
+    """Read a model that Keras 3 or Keras 2 saved.
+
+    Args:
+        path: A `.keras`, `.h5` or `.hdf5` file.
+        custom_objects: The user's own classes and functions by name.
+
+    Raises:
+        InputError: If the file is not there or cannot be read. The message has the cause that Keras
+            gives, and says so if Keras 2 wrote the file.
+    """
+    if not path.is_file():
+        raise InputError(f"model file {path} does not exist")
+    objects = {"DepthwiseConv2D": _DepthwiseConv2D, **(custom_objects or {})}
+    try:
+        if path.suffix in SUFFIXES:
+            return keras.models.load_model(path, custom_objects=objects, compile=False)
+        with tempfile.TemporaryDirectory() as folder:  # Keras knows small letters only.
+            copy = Path(folder, path.stem + path.suffix.lower())
+            shutil.copyfile(path, copy)
+            return keras.models.load_model(copy, custom_objects=objects, compile=False)
+    except Exception as error:  # Keras, zipfile and h5py each raise kinds of their own.
+        raise InputError(
+            f"model file {path} cannot be read: {_cause(error)}{_advice(path, str(error))}"
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the layer's whole config that Keras prints before it."""
+    text = str(error).strip() or type(error).__name__
+    text = text.rsplit("Exception encountered:", maxsplit=1)[-1].strip()
+    first = text.splitlines()[0]
+    return first if len(first) <= LONGEST else first[:LONGEST] + "..."
+
+
+def _advice(path: Path, text: str) -> str:
+    version = _keras_version(path)
+    if version.startswith(("1.", "2.")):
+        return (
+            f". The file was written by Keras {version}, this is Keras {keras.__version__}: build "
+            "the network in Keras 3 and load its weights, or save the model again with Keras 3"
+        )
+    if "Could not locate" in text or "Unknown layer" in text or "Unknown object" in text:
+        return ". Give your own classes with custom_objects={'Name': Class}"
+    return ""
+
+
+def _keras_version(path: Path) -> str:
+    """The version of Keras that wrote a file; empty where that is not known."""
+    try:
+        if path.suffix.lower() == ".keras":
+            with ZipFile(path) as archive:
+                return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
+        with h5py.File(path) as file:
+            version = file.attrs.get("keras_version", "")
+            return version.decode() if isinstance(version, bytes) else str(version)
+    except (OSError, BadZipFile, KeyError, ValueError):
+        return ""

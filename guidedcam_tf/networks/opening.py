@@ -1,0 +1,163 @@
+"""Opening a network by name, from a file, or as it stands."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.applications import Application
+from guidedcam_tf.networks.applications import find_application
+from guidedcam_tf.networks.applications import holds_mark
+from guidedcam_tf.networks.applications import needs_preprocessing
+from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.model_files import is_model_file
+from guidedcam_tf.networks.model_files import load_model
+from guidedcam_tf.networks.network import Network
+from guidedcam_tf.networks.outputs import Scores
+from guidedcam_tf.networks.preprocessing import Preprocess
+from guidedcam_tf.networks.reading import NO_SAVED_MODEL
+from guidedcam_tf.networks.traits import Trait
+from guidedcam_tf.networks.weights import WeightsSource
+from guidedcam_tf.networks.weights import load_application
+from guidedcam_tf.networks.weights import load_file
+
+
+def open_network(
+    model: keras.Model | str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] | None = "imagenet",
+    preprocess: Preprocess | str | None = None,
+    class_names: Sequence[str] | None = None,
+    input: str | None = None,
+    output: str | None = None,
+    fixed_inputs: Mapping[str, Any] | None = None,
+    scores: Scores | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Network:
+    """Open a network by name, from a file, or as it stands.
+
+    A model that is or holds a network of Keras Applications, and gets pictures without
+    preprocessing, is warned about. So is an output whose meaning is in doubt.
+
+    Args:
+        model: A network of Keras Applications by name, such as `"resnet50"`, a `.keras`, `.h5` or
+            `.hdf5` file of a whole model, or a `keras.Model`.
+        weights: For a network by name: `"imagenet"` for the chain of sources in
+            `networks/weights.py`, a file, or `None` for random ones. A file also goes with a model
+            file. A model passed in keeps its own.
+        preprocess: As in `Network`; a network by name has its own, and so has a classifier of
+            KerasHub that comes with a preprocessor.
+        class_names: As in `Network`.
+        input: As in `read_graph`, for a model that is passed in or read from a file.
+        output: As `input`.
+        fixed_inputs: As `input`.
+        scores: As in `Network`.
+        custom_objects: The user's own classes and functions by name, for a model file.
+
+    Raises:
+        InputError: If the model or its weights cannot be used.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"Keras runs on {keras.backend.backend()!r}; expected 'tensorflow': set the "
+            "environment variable KERAS_BACKEND=tensorflow before keras is imported"
+        )
+    if isinstance(model, keras.layers.TFSMLayer):
+        raise InputError(f"model is a TFSMLayer. {NO_SAVED_MODEL}")
+    if not isinstance(model, (keras.Model, str, os.PathLike)):
+        raise InputError(
+            "model must be a keras.Model of Keras 3, the name of a Keras Application, or a model "
+            f"file; received {type(model).__module__}.{type(model).__name__}"
+        )
+    parts: dict[str, Any] = {
+        "class_names": class_names,
+        "input": input,
+        "output": output,
+        "fixed_inputs": fixed_inputs,
+        "scores": scores,
+    }
+    if isinstance(model, keras.Model):
+        if weights not in ("imagenet", None):
+            raise InputError("weights goes with a network by name; load them into the model itself")
+        return _open_model(model, preprocess, parts, WeightsSource("the model passed in"))
+    name = os.fspath(model)
+    if is_model_file(name):
+        loaded = load_model(Path(name), custom_objects)
+        source = WeightsSource("file", Path(name))
+        if weights not in ("imagenet", None):
+            source = load_file(loaded, weights)
+        return _open_model(loaded, preprocess, parts, source)
+    if Path(name, "saved_model.pb").is_file():
+        raise InputError(f"model {name} cannot be explained. {NO_SAVED_MODEL}")
+    return _open_application(find_application(name), weights, preprocess, parts)
+
+
+def _open_model(
+    model: keras.Model,
+    preprocess: Preprocess | str | None,
+    parts: Mapping[str, Any],
+    source: WeightsSource,
+) -> Network:
+    converter = getattr(getattr(model, "preprocessor", None), "image_converter", None)
+    if preprocess is None and converter is not None:
+        preprocess = converter
+    network = Network(model, preprocess=preprocess, weights=source, **parts)
+    if preprocess is None and _application_as_it_is(network.graph, model.name):
+        warnings.warn(
+            f"model {model.name!r} gets pictures as they are: its Keras Application expects "
+            "preprocessed ones. Give preprocess='caffe', 'tf' or 'torch', or 'none' if they "
+            "are preprocessed already.",
+            stacklevel=4,
+        )
+    if not network.meaning.sure:
+        warnings.warn(
+            f"{network.output_reason}; scores='logits', 'probabilities', 'sigmoid' or "
+            "'regression' settles it",
+            stacklevel=4,
+        )
+    return network
+
+
+def _application_as_it_is(graph: Graph, name: str) -> bool:
+    """Whether a Keras Application that wants preprocessing gets the picture as it comes."""
+    names = {part for step in graph.picture_steps for part in step.name.split("/")}
+    if not any(needs_preprocessing(each) for each in (name, *names)) and not holds_mark(names):
+        return False
+    for step in graph.picture_steps:
+        if getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits:
+            return True
+        kind = type(step.layer).__name__
+        moves = bool(step.traits & (Trait.REARRANGES | Trait.SAME_VALUES))
+        if not moves and kind != "Resizing" and not kind.startswith("Random"):
+            return False
+    return True
+
+
+def _open_application(
+    application: Application,
+    weights: str | os.PathLike[str] | None,
+    preprocess: Preprocess | str | None,
+    parts: Mapping[str, Any],
+) -> Network:
+    if weights == "imagenet":
+        built, source = load_application(application)
+    else:
+        built = application.build(weights=None)
+        source = WeightsSource("random") if weights is None else load_file(built, weights)
+    network = Network(
+        built,
+        preprocess=preprocess or application.preprocessing,
+        default_layer=application.default_layer or None,
+        weights=source,
+        class_names=parts["class_names"],
+        scores=parts["scores"],
+    )
+    network.takes_pixels = preprocess != "none"
+    return network

@@ -1,0 +1,75 @@
+"""A model's inputs and outputs by name, and the inputs that are the same for all pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+
+
+def named(tensors: Sequence[Any], struct: Any) -> list[tuple[str, Any]]:
+    """A model's inputs or outputs by the names that its user gave them."""
+    keys = {id(t): str(key) for key, t in struct.items()} if isinstance(struct, dict) else {}
+    return [(keys.get(id(t), t._keras_history.operation.name), t) for t in tensors]
+
+
+def choose(what: str, ports: list[tuple[str, Any]], wanted: str | None, model: str) -> Any:
+    """The one input or output that a name means. Raises `InputError` if it means none."""
+    names = ", ".join(name for name, _ in ports)
+    if wanted is None and len(ports) == 1:
+        return ports[0][1]
+    if wanted is None:
+        raise InputError(
+            f"model {model!r} has {len(ports)} {what}s ({names}); "
+            f"expected one {what}, or {what}= with the name of the one to explain"
+        )
+    if not isinstance(wanted, str):
+        raise InputError(f"{what} must be one name, one of {names}; received {wanted!r}")
+    if wanted not in dict(ports):
+        raise InputError(f"model {model!r} has no {what} {wanted!r}; expected one of {names}")
+    return dict(ports)[wanted]
+
+
+def fixed_value(name: str, tensor: Any, values: Mapping[str, Any] | None, model: str) -> np.ndarray:
+    """The one value of an input, without the batch axis.
+
+    Raises:
+        InputError: If there is none, or if it has another shape.
+    """
+    expected = tuple(tensor.shape[1:])
+    if values is None or name not in values:
+        raise InputError(
+            f"model {model!r} has a second input {name!r}: give it a value of shape "
+            f"{expected} with fixed_inputs={{{name!r}: array}}"
+        )
+    value = np.asarray(values[name])
+    if value.ndim == len(expected) + 1 and len(value) == 1:
+        value = value[0]
+    if value.ndim != len(expected) or any(
+        side not in (None, actual) for side, actual in zip(expected, value.shape, strict=True)
+    ):
+        raise InputError(
+            f"fixed_inputs[{name!r}] must have the shape {expected}, the same for all "
+            f"pictures; received {value.shape}"
+        )
+    return value
+
+
+def check_fixed_names(values: Mapping[str, Any] | None, names: list[str]) -> None:
+    """Raise `InputError` if there is a value for what is no other input."""
+    for name in values or {}:
+        if name not in names:
+            raise InputError(
+                f"fixed_inputs[{name!r}] is no other input of the model; "
+                f"expected {', '.join(names) or 'none'}"
+            )
+
+
+def for_each(value: tf.Tensor, pictures: tf.Tensor) -> tf.Tensor:
+    """Repeat a fixed value for each picture."""
+    return tf.repeat(value[None], tf.shape(pictures)[0], axis=0)

@@ -1,0 +1,70 @@
+"""What turns pictures into a model's input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+
+Preprocess = Callable[[tf.Tensor], tf.Tensor]
+MODES = ("caffe", "tf", "torch", "unit", "signed", "none")
+
+
+def preprocessing(preprocess: Preprocess | str | None) -> Preprocess:
+    """Return the function of a mode: float32 RGB in 0..255 to what the model takes.
+
+    `"caffe"`, `"tf"` and `"torch"` are the modes of Keras Applications; `"unit"` is x / 255,
+    `"signed"` is x / 127.5 - 1; `None` and `"none"` leave pictures alone.
+
+    Raises:
+        InputError: If there is no such mode, or if it is no function.
+    """
+    if preprocess is None or preprocess == "none":
+        return lambda images: images
+    if callable(preprocess):
+        return _checked(preprocess)
+    if preprocess == "unit":
+        return lambda images: images / 255.0
+    if preprocess == "signed":
+        return lambda images: images / 127.5 - 1.0
+    if preprocess not in MODES:
+        raise InputError(
+            f"preprocess {preprocess!r} is not known; expected a callable, None, or one of "
+            f"{', '.join(MODES)}"
+        )
+    return lambda images: keras.applications.imagenet_utils.preprocess_input(
+        images, data_format="channels_last", mode=preprocess
+    )
+
+
+def _checked(function: Preprocess) -> Preprocess:
+    def call(images: tf.Tensor) -> tf.Tensor:
+        try:
+            return tf.convert_to_tensor(function(images))
+        except Exception as error:  # What a user's own function raises on a tensor.
+            reason = (str(error).strip().splitlines() or [""])[0]
+            raise InputError(
+                f"preprocess raised {type(error).__name__}: {reason}. It must turn a float32 "
+                "tensor [N, H, W, C] into the model's input with TensorFlow or keras.ops "
+                "operations, not NumPy's"
+            ) from error
+
+    return call
+
+
+def seeded_pictures(shape: list[int], *, one_in_unit_range: bool) -> np.ndarray:
+    """Two pictures of noise in 0..255, the same in each process, float32 `[2, H, W, C]`.
+
+    Args:
+        shape: Height, width and channels.
+        one_in_unit_range: Bring the second one to 0..1, where it is not known what a model takes.
+    """
+    pictures: Any = np.random.default_rng(0).uniform(0, 255, [2, *shape]).astype(np.float32)
+    if one_in_unit_range:
+        pictures[1] /= 255.0
+    return pictures

@@ -1,0 +1,164 @@
+"""A Keras model read as a flat graph.
+
+Reading changes nothing: no layer is called symbolically, so the user's model gains no nodes (a
+subclassed model is called, and what that leaves is taken away), and layers are shared, never copied
+with their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.calls import flatten_any_size
+from guidedcam_tf.networks.calls import inference_call
+from guidedcam_tf.networks.calls import keeping_mask
+from guidedcam_tf.networks.calls import without_activation
+from guidedcam_tf.networks.channels_first import channels_last_call
+from guidedcam_tf.networks.channels_first import channels_last_shape
+from guidedcam_tf.networks.channels_first import channels_last_twin
+from guidedcam_tf.networks.channels_first import is_channels_first
+from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Role
+from guidedcam_tf.networks.graph import Slot
+from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.keras_graph import all_layers
+from guidedcam_tf.networks.keras_graph import call_names
+from guidedcam_tf.networks.keras_graph import functional_of
+from guidedcam_tf.networks.keras_graph import inner_inputs
+from guidedcam_tf.networks.keras_graph import inner_model
+from guidedcam_tf.networks.keras_graph import nodes_of
+from guidedcam_tf.networks.outputs import find_logits
+from guidedcam_tf.networks.ports import check_fixed_names
+from guidedcam_tf.networks.ports import choose
+from guidedcam_tf.networks.ports import fixed_value
+from guidedcam_tf.networks.ports import for_each
+from guidedcam_tf.networks.ports import named
+from guidedcam_tf.networks.tracing import trace
+from guidedcam_tf.networks.traits import holds_activation
+
+NO_SAVED_MODEL = (
+    "It is a SavedModel, a compiled function whose layers cannot be seen; load the .keras or .h5 "
+    "file that it was exported from, or build the network and load its weights"
+)
+
+
+def read_graph(
+    model: keras.Model,
+    *,
+    input: str | None = None,
+    output: str | None = None,
+    fixed_inputs: Mapping[str, Any] | None = None,
+) -> Graph:
+    """Read a model's graph.
+
+    A model that is built for pictures of one size also runs at others, as far as its layers do: a
+    `Flatten`, which ties what follows to one extent, first pools maps of another extent to its own.
+    A network whose data is channels-first is read as the channels-last network that it equals.
+
+    Args:
+        model: A functional `keras.Model`, a `keras.Sequential` that is built, or a subclassed model
+            that is built and that Keras can trace. Models nested inside it are read through; one
+            that cannot be traced is one step.
+        input: The name of the picture's input where the model has several inputs.
+        output: The name of the output to explain where the model has several outputs.
+        fixed_inputs: By name, what the other inputs get: for all pictures the same, so without the
+            batch axis or with one of length 1.
+
+    Raises:
+        InputError: If the model's graph is not known to Keras, or if it has several inputs or
+            outputs and the names do not say what each is for.
+    """
+    functional = functional_of(model) or trace(model)
+    if any(isinstance(layer, keras.layers.TFSMLayer) for layer in all_layers(functional)):
+        raise InputError(f"model {model.name!r} holds a TFSMLayer. {NO_SAVED_MODEL}")
+    inputs = named(functional.inputs, functional._inputs_struct)
+    outputs = named(functional.outputs, functional._outputs_struct)
+    explained = choose("input", inputs, input, model.name)
+    wanted = choose("output", outputs, output, model.name)
+    reader = _Reader(is_channels_first(all_layers(functional)))
+    picture = reader.new_slot()
+    slots = []
+    for name, tensor in inputs:
+        if tensor is explained:
+            slots.append(picture)
+        else:
+            value = fixed_value(name, tensor, fixed_inputs, model.name)
+            slots.append(reader.fixed(name, picture, tf.constant(value, tensor.dtype)))
+    check_fixed_names(fixed_inputs, [name for name, tensor in inputs if tensor is not explained])
+    found = reader.read(functional, slots, prefix="")
+    place = [tensor is wanted for _, tensor in outputs].index(True)
+    steps, end = tuple(reader.steps), found[place]
+    shapes = reader.shape(explained), reader.shape(wanted)
+    return find_logits(Graph(steps, picture, end, end, *shapes))
+
+
+class _Reader:
+    """Makes steps of Keras's nodes."""
+
+    def __init__(self, channels_first: bool) -> None:
+        self.steps: list[Step] = []
+        self._channels_first = channels_first
+        self._count = 0
+
+    def new_slot(self) -> Slot:
+        self._count += 1
+        return Slot(self._count - 1)
+
+    def shape(self, tensor: Any) -> tuple[int | None, ...]:
+        shape = tuple(tensor.shape)
+        return channels_last_shape(shape) if self._channels_first else shape
+
+    def fixed(self, name: str, picture: Slot, value: tf.Tensor) -> Slot:
+        """Add a step that repeats an input's one value for each picture."""
+        shape = (None, *value.shape)
+        if self._channels_first and value.shape.rank == 3:
+            value, shape = tf.transpose(value, [1, 2, 0]), channels_last_shape(shape)
+        slot = self.new_slot()
+        call = partial(for_each, value)
+        self.steps.append(Step(name, None, call, (picture,), {}, (slot,), shape, Role.FIXED))
+        return slot
+
+    def read(self, functional: Any, inputs: list[Slot], prefix: str) -> list[Slot]:
+        slots = dict(zip((id(tensor) for tensor in functional.inputs), inputs, strict=True))
+        names = call_names(functional)
+        for node in nodes_of(functional):
+            if node.is_input or any(id(t) not in slots for t in node.input_tensors):
+                continue
+            args, kwargs = node.arguments.convert(lambda x: slots.get(id(x), x))
+            outputs = self._append(node, args, kwargs, prefix + names[id(node)])
+            slots.update(zip((id(tensor) for tensor in node.outputs), outputs, strict=True))
+        return [slots[id(tensor)] for tensor in functional.outputs]
+
+    def _append(self, node: Any, args: tuple, kwargs: dict, name: str) -> list[Slot]:
+        if (inner := inner_model(node)) is not None:
+            given = inner_inputs(inner, args, kwargs)
+            if given is not None and all(isinstance(each, Slot) for each in given):
+                return self.read(inner, given, prefix=f"{name}/")
+        own, outputs = node.operation, tuple(self.new_slot() for _ in node.outputs)
+        layer = channels_last_twin(own) if self._channels_first else own
+        shape = self.shape(node.outputs[0])
+        step = Step(name, layer, self._calling(own, layer), args, kwargs, outputs, shape)
+        keeps_order = layer is not own or not self._channels_first
+        if type(layer) is keras.layers.Flatten and keeps_order:
+            call = flatten_any_size(layer, self.shape(node.input_tensors[0]))
+            step = replace(step, call=call)
+        if holds_activation(layer):
+            linear = (self.new_slot(),)
+            call = self._calling(own, without_activation(layer))
+            self.steps.append(replace(step, call=call, outputs=linear, role=Role.LINEAR))
+            call = keeping_mask(layer.activation)
+            step = replace(step, call=call, args=linear, kwargs={}, role=Role.ACTIVATION)
+        self.steps.append(step)
+        return list(outputs)
+
+    def _calling(self, own: Any, layer: Any) -> Callable[..., Any]:
+        call = inference_call(layer)
+        return channels_last_call(own, layer, call) if self._channels_first else call

@@ -1,0 +1,72 @@
+"""A network opened at one layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import keras
+import tensorflow as tf
+
+from guidedcam_tf.networks.failures import gradient_stopper
+from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.traits import Trait
+
+if TYPE_CHECKING:
+    from guidedcam_tf.networks.network import Network
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """A network that exposes one layer.
+
+    Attributes:
+        network: The network.
+        step: The layer's place in the network's graph.
+    """
+
+    network: Network
+    step: Step
+
+    @property
+    def layer(self) -> str:
+        """The layer's name."""
+        return self.step.name
+
+    def forward(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Run preprocessed pictures through the network once, in inference mode.
+
+        Both results are float32 whatever the model's policy, and a tape sees the logits depend on
+        the activations.
+
+        Args:
+            inputs: Float32 `[N, H, W, 3]`, as `Network.preprocess` returns them.
+
+        Returns:
+            The layer's output `[N, h, w, K]`, and the logits `[N, classes]`.
+        """
+        graph, slot = self.network.graph, self.step.outputs[0]
+        activations, logits = graph.run(
+            {graph.input: inputs},
+            [slot, graph.logits],
+            edits={slot: lambda tensor: tf.cast(tensor, tf.float32)},
+        )
+        return activations, tf.cast(logits, tf.float32)
+
+    def gradient_stopper(self) -> str:
+        """The last layer between this one and the logits that lets no gradient through, by name."""
+        return gradient_stopper(self.network.graph, self.step, self.network.some_shape(1))
+
+    @cached_property
+    def pools_globally(self) -> bool:
+        """Whether only global average pooling and linear layers follow this layer.
+
+        Then the gradient of a logit is the same at every position of the layer.
+        """
+        later = self.network.graph.downstream(self.step)
+        return (
+            bool(later)
+            and isinstance(later[0].layer, keras.layers.GlobalAveragePooling2D)
+            and all(Trait.LINEAR in step.traits for step in later[1:])
+        )
