@@ -110,8 +110,6 @@ class Explainer:
             custom_objects=custom_objects,
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
-        is_application = network.model is not model and network.weights.path != Path(str(model))
-        self._takes_pixels = is_application or preprocess not in (None, "none")
 
     @property
     def network(self) -> Network:

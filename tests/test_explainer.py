@@ -294,7 +294,7 @@ def no_space():
 BAD_MODELS = {
     "name": (lambda: gcam.Explainer("resnet51"), "'resnet51' is not known; expected resnet50"),
     "file": (lambda: gcam.Explainer("no.keras"), "model file no.keras does not exist"),
-    "type": (lambda: gcam.Explainer(3), "model '3' is not known"),
+    "type": (lambda: gcam.Explainer(3), "model must be a keras.Model.*received builtins.int"),
     "helper": (lambda: gcam.guided_cam("resnet50", GOOD), "must be a keras.Model; received str"),
     "outputs": (lambda: gcam.Explainer(two_outputs()), "has 2 outputs.*expected one output"),
     "space": (lambda: gcam.Explainer(no_space()), "no layer with spatial extent"),

@@ -1,5 +1,7 @@
 """The kinds of models that people bring: each is explained as the same network built flat."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -253,17 +255,32 @@ def test_the_other_inputs_are_fixed(pictures):
 
 
 def test_sigmoid_heads_have_sigmoid_probabilities(reference, pictures):
-    for ends in (head(3, "sigmoid"), head(1, "sigmoid"), head(1, None)):
-        model = flat(*ends)
-        logits = gcam.Explainer(model).pipeline.logits(tf.constant(pictures)).numpy()
-        probabilities = gcam.Explainer(model).predict(pictures)
-        np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits)), atol=1e-6)
-        explanation = gcam.Explainer(model).explain(np.clip(pictures[0], 0, 1), "top1")
+    for units in (3, 1):
+        model = flat(*head(units, "sigmoid"))
+        explainer = gcam.Explainer(model)
+        expected = model.predict(pictures, verbose=0)
+        np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-6)
+        logits = explainer.pipeline.logits(tf.constant(pictures))
+        np.testing.assert_allclose(tf.sigmoid(logits)[:, -units:], expected, atol=1e-6)
+        explanation = explainer.explain(np.clip(pictures[0], 0, 1), "top1")
         assert 0 < explanation.probabilities[0] < 1
-    model = flat(*head(3, "sigmoid"))
-    np.testing.assert_allclose(
-        gcam.Explainer(model).predict(pictures), model.predict(pictures, verbose=0), atol=1e-6
-    )
+
+
+def test_one_unit_is_what_the_user_says(pictures):
+    model = flat(*head(1, None))
+    raw = model.predict(pictures, verbose=0)
+    with pytest.warns(UserWarning, match="one number, which is taken for a value"):
+        np.testing.assert_allclose(gcam.Explainer(model).predict(pictures), raw, atol=1e-5)
+    for said, expected in (
+        ("regression", raw),
+        ("logits", 1 / (1 + np.exp(-raw))),
+        ("sigmoid", 1 / (1 + np.exp(-raw))),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            explainer = gcam.Explainer(model, scores=said)
+        np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
+        assert len(explainer.network.classes.names) == (1 if said == "regression" else 2)
 
 
 def channels_first(steps):

@@ -213,7 +213,7 @@ def test_thread_23_score_cam_s_passes_are_bounded(images):
 def test_thread_24_score_cam_weights_are_the_model_s_probabilities(images, classes, activation):
     """tf-keras-vis 103: a softmax over one unit, or over probabilities, makes all weights equal."""
     model = build_toy("flatten", classes=classes, activation=activation)
-    explainer = gcam.Explainer(model)
+    explainer = gcam.Explainer(model, scores=None if activation else "logits")
     activations = explainer.pipeline.view.forward(tf.constant(images))[0]
     weights = []
     for channel in range(activations.shape[-1]):
@@ -222,7 +222,7 @@ def test_thread_24_score_cam_weights_are_the_model_s_probabilities(images, class
         weights.append(outputs if activation else tf.sigmoid(outputs))
     assert np.ptp(weights, axis=0).min() > 1e-3
     np.testing.assert_allclose(
-        explainer.maps(images, [0, 0, 0], method="scorecam", raw=True),
+        explainer.maps(images, [int(classes == 1)] * 3, method="scorecam", raw=True),
         np.einsum("nhwk,kn->nhw", activations, weights),
         atol=1e-5,
     )

@@ -224,8 +224,8 @@ def find_application(name: str) -> Application:
     nearest = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.0)
     raise InputError(
         f"model {name!r} is not known; expected {', '.join(known[each].name for each in nearest)} "
-        f"or another of the {len(known)} Keras Applications, a file that ends in .keras, .h5 or .hdf5, or "
-        "a keras.Model"
+        f"or another of the {len(known)} Keras Applications, a file that ends in .keras, .h5 or "
+        ".hdf5, or a keras.Model"
     )
 
 

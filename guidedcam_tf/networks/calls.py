@@ -61,7 +61,8 @@ def keeping_mask(activation: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.T
 
     def call(tensor: tf.Tensor) -> tf.Tensor:
         output = activation(tensor)
-        if (mask := getattr(tensor, "_keras_mask", None)) is not None:
+        mask = getattr(tensor, "_keras_mask", None)
+        if mask is not None:
             output._keras_mask = mask
         return output
 

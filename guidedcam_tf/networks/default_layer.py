@@ -63,7 +63,7 @@ def _features(graph: Graph) -> list[Step]:
     """The learned feature maps, in the order in which they run."""
     learned, found = {graph.input: False}, []
     ends = {graph.logits, graph.output}
-    if (last := graph.source(graph.output)) is not None and not last.inputs == ():
+    if (last := graph.source(graph.output)) is not None and last.inputs:
         ends.update(last.inputs if last.shape == _shape(graph, last) else ())
     for step in graph.picture_steps:
         has_weights = bool(getattr(step.layer, "weights", None)) and (

@@ -112,8 +112,9 @@ NONNEGATIVE = {
 
 def traits_of(layer: Any) -> Trait:
     """Return what is known of a layer or operation."""
+    call = getattr(type(layer), "call", None)
     for each in type(layer).__mro__:
-        if each in TRAITS and type(layer).call is each.call:
+        if each in TRAITS and call is getattr(each, "call", None):
             return TRAITS[each]
     return Trait.PREPARES if isinstance(layer, DataLayer) else Trait.NONE
 

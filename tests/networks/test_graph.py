@@ -118,6 +118,6 @@ def test_default_layers():
 
 
 def test_pools_globally(resnet50, resnet50_at, vgg16_model):
-    assert resnet50.view.pools_globally
-    assert not resnet50_at("conv5_block3_3_conv").view.pools_globally
+    assert resnet50.pipeline.view.pools_globally
+    assert not resnet50_at("conv5_block3_3_conv").pipeline.view.pools_globally
     assert not Network(vgg16_model).view().pools_globally
