@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 import keras
 import numpy as np
@@ -110,6 +111,7 @@ class Explainer:
             custom_objects=custom_objects,
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
+        self._warned = False
 
     @property
     def network(self) -> Network:
@@ -174,6 +176,8 @@ class Explainer:
             InputError: As `explain`.
         """
         resolved = resolve(targets, self.network)
+        if not resolved.functions:
+            self._warn_of_doubt()
         pixels = read_picture(picture)
         pipeline = self._for(resolved)
         fitted = pipeline.fitted(self._as_input(pixels)[None])
@@ -262,12 +266,20 @@ class Explainer:
             InputError: If the pictures have another form.
         """
         images = self._check_images(images)
+        self._warn_of_doubt()
         logits = [
             self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
             for part in _batches(len(images), batch_size)
         ]
         network = self.network
         return network.as_output(network.probabilities(np.concatenate(logits))).numpy()
+
+    def _warn_of_doubt(self) -> None:
+        """Say once that outputs are softmaxed that may be no logits."""
+        doubt = self.network.output_doubt
+        if doubt and self.network.meaning.kind == "softmax" and not self._warned:
+            self._warned = True
+            warn(doubt, stacklevel=3)
 
     def _for(self, resolved: Resolved) -> Pipeline:
         if not resolved.functions:

@@ -143,6 +143,16 @@ class Network:
         return f"model {self.name!r} {self.meaning.reason}"
 
     @property
+    def output_doubt(self) -> str:
+        """One line to warn by where it is not sure what the output means; else empty."""
+        if self.meaning.sure:
+            return ""
+        return (
+            f"{self.output_reason}; scores='logits', 'probabilities', 'sigmoid' or 'regression' "
+            "settles it"
+        )
+
+    @property
     def classes(self) -> ClassNames:
         """The names of the outputs.
 

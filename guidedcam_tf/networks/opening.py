@@ -116,12 +116,8 @@ def _open_model(
             "are preprocessed already.",
             stacklevel=4,
         )
-    if not network.meaning.sure:
-        warnings.warn(
-            f"{network.output_reason}; scores='logits', 'probabilities', 'sigmoid' or "
-            "'regression' settles it",
-            stacklevel=4,
-        )
+    if not network.meaning.sure and network.meaning.kind != "softmax":
+        warnings.warn(network.output_doubt, stacklevel=4)
     return network
 
 
