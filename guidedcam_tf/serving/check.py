@@ -148,8 +148,9 @@ def _cases(
     network = explainer.network
     picture = to_grey(pixels) if network.channels == 1 else pixels
     fitted = network.fit(np.stack([picture, picture])).numpy()
-    probabilities = explainer.predict(fitted)
-    ranking = np.argsort(-explainer.pipeline.logits(fitted).numpy()[0], kind="stable")
+    logits = explainer.pipeline.logits(fitted)
+    probabilities = network.probabilities(logits).numpy()
+    ranking = np.argsort(-logits.numpy()[0], kind="stable")
     targets = ranking[[0, min(1, len(ranking) - 1)]].astype(np.int32)
     maps = explainer.maps(fitted, targets, method)
     explained = {

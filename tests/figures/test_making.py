@@ -158,7 +158,7 @@ def no_weights(monkeypatch):
 
 def test_rows_without_weights_are_left_out_with_one_line(config, tmp_path, no_weights):
     pictures = [{"file": "a.png", "targets": [1]}]
-    pictures += [{"file": "b.png", "targets": [1], "model": "vgg16"}] * 2
+    pictures += [{"file": "b.png", "targets": [1], "model": "vgg16"} for _ in range(2)]
     with pytest.warns(UserWarning, match="VGG16's weights are not here") as told:
         files = make_figure(config("comparison", pictures=pictures), tmp_path)
     assert len([one for one in told if "VGG16" in str(one.message)]) == 1

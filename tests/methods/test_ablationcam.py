@@ -155,7 +155,6 @@ def build_crossing(kind):
     x = layers.Conv2D(4, 3, activation="relu")(x)
     outputs = layers.Dense(3, activation="softmax")(layers.Flatten()(x))
     name = "block/features" if kind == "nested" else "features"
-    counter.rows = 0
     return keras.Model(inputs, outputs), counter, name
 
 
@@ -168,6 +167,7 @@ def test_layer_that_is_not_a_cut(kind, rng):
     images = rng.normal(size=(2, 6, 6, 3)).astype(np.float32)
     model, counter, name = build_crossing(kind)
     explainer = gcam.Explainer(model, layer=name)
+    counter.rows = 0
     graph, step = explainer.network.graph, explainer.pipeline.view.step
     assert len(graph.frontier(step)) == CROSSING[kind]
     raw = explainer.maps(images, [[0, 1, 2]] * 2, "ablationcam", raw=True, block_size=3)

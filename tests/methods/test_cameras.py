@@ -223,7 +223,7 @@ def test_one_trace_and_one_pass_a_size(rng):
     x = keras.layers.Conv2D(4, 3, activation="relu")(counter(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
     explainer = gcam.Explainer(model)
-    counter.traces = 0
+    counter.rows = counter.traces = 0
     images = rng.normal(size=(5, 8, 8, 3)).astype(np.float32)
     cameras(explainer, images[:2], [[0], [1]])
     assert counter.rows == 2 * 3

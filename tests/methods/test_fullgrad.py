@@ -214,6 +214,7 @@ def test_one_forward_pass_and_one_trace(toy_images):
     record = Record()
     inputs = keras.Input((8, 8, 3))
     explainer = gcam.Explainer(keras.Model(inputs, build_toy()(record(inputs))))
+    record.traces = 0
     for count, targets in ((1, [0]), (3, [0, 1, 2]), (2, [1, 0])):
         record.pictures.clear()
         explainer.maps(toy_images[:count], [targets] * count, "fullgrad", raw=True, block_size=2)

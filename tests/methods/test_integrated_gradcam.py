@@ -197,7 +197,7 @@ def test_passes_and_traces(pictures, options, passes):
     x = keras.layers.Conv2D(4, 3, activation="relu")(counter(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
     explainer = gcam.Explainer(model)
-    counter.traces = 0
+    counter.rows = counter.traces = 0
     options = {"steps": 10, "block_size": 4, **options}
     integrated(explainer, pictures, [[0, 1]] * 3, **options)
     assert counter.rows == 3 * passes

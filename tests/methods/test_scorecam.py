@@ -36,7 +36,6 @@ def build_counting(dead=0, size=8):
     kernel, bias = model.get_layer("features").get_weights()
     kernel[..., :dead] = 0
     model.get_layer("features").set_weights([kernel, bias])
-    counter.traces = 0
     return model, counter
 
 
@@ -212,6 +211,7 @@ def test_constant_channels_cost_no_pass_and_count_nothing(toy_images):
     model, counter = build_counting(dead=4)
     model.get_layer("features").bias.assign([0, 0, 0.5, 0.5, 0, 0])
     explainer = gcam.Explainer(model, layer="features")
+    counter.rows = 0
     scorecam = explainer.maps(toy_images, [1] * 3, "scorecam", raw=True)
     assert counter.rows == 3 + 3 * 2
     softmax = explainer.maps(
@@ -273,9 +273,9 @@ def test_softmax_over_channels_cancels_the_baseline(toy, pictures):
 
 def test_is_traced_once(toy_images):
     model, counter = build_counting()
-    kernel = gcam.Explainer(model, layer="features").pipeline.kernel(
-        get_method("scorecam", block_size=4)
-    )
+    explainer = gcam.Explainer(model, layer="features")
+    counter.traces = 0
+    kernel = explainer.pipeline.kernel(get_method("scorecam", block_size=4))
     kernel(toy_images[:1], np.array([[1]], np.int32))
     traces = counter.traces
     kernel(toy_images, np.array([[1, 2], [-1, 0], [3, 3]], np.int32))
@@ -310,6 +310,7 @@ def test_a_picture_without_live_channels_gives_zero(toy_images, options, value):
     model.get_layer("features").bias.assign([value] * 6)
     model.get_layer("scores").bias.assign([-9.0] * 4)
     explainer = gcam.Explainer(model, layer="features")
+    counter.rows = 0
     raw = explainer.maps(toy_images, [0, 1, 2], "scorecam", raw=True, **options)
     np.testing.assert_array_equal(raw, np.zeros((3, 8, 8)))
     assert counter.rows == 3 * (2 if "baseline" in options else 1)

@@ -19,7 +19,10 @@ def recorded(toy):
     """An explainer of the network, and the layer at its input that keeps what it sees."""
     record = Record()
     inputs = keras.Input(toy.input_shape[1:])
-    return gcam.Explainer(keras.Model(inputs, toy(record(inputs)))), record
+    explainer = gcam.Explainer(keras.Model(inputs, toy(record(inputs))))
+    record.pictures.clear()
+    record.traces = 0
+    return explainer, record
 
 
 def slow_smooth(slow, copies, class_id):
@@ -93,7 +96,9 @@ def test_noise_is_normal_with_a_part_of_the_preprocessed_range():
     x = layers.Conv2D(2, 3, name="conv")(record(inputs))
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)
-    gcam.Explainer(model, preprocess="tf").maps(image, [0], "smooth_fullgrad", samples=20)
+    explainer = gcam.Explainer(model, preprocess="tf")
+    record.pictures.clear()
+    explainer.maps(image, [0], "smooth_fullgrad", samples=20)
     clean, copies = np.split(np.array(record.pictures), [1])
     noise = (copies - clean) / (clean.max() - clean.min())
     assert len(noise) == 20

@@ -203,8 +203,9 @@ def test_other_kinds_of_classifiers(kind, pictures, tmp_path):
     signatures = tf.saved_model.load(str(gcam.export(explainer, tmp_path / "net"))).signatures
     images = of_one_size(pictures[:3])
     fitted = explainer.network.fit(images).numpy()
-    probabilities = explainer.predict(fitted)
-    best = explainer.pipeline.logits(fitted).numpy().argmax(axis=1)
+    logits = explainer.pipeline.logits(fitted)
+    probabilities = explainer.network.probabilities(logits).numpy()
+    best = logits.numpy().argmax(axis=1)
     predicted = signatures["predict"](images=tf.constant(images, tf.float32))
     np.testing.assert_allclose(predicted["probabilities"], probabilities, atol=1e-5)
     answer = signatures["explain_uint8"](images=images, class_ids=tf.constant([-1, -1, 0]))
