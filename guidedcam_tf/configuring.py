@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,25 @@ def read_config(path: Path, model: type[Config], settings: Sequence[str] = ()) -
         InputError: If the file or a setting cannot be read, or if a key is unknown, missing, or of
             another type. The message names the key's path, and the nearest keys.
     """
+    return validate(read_keys(path, settings), model, f"config {path}")
+
+
+def validate(raw: Mapping[str, Any], model: type[Config], origin: str) -> Config:
+    """Check keys and values against a model.
+
+    Args:
+        raw: The keys and values.
+        model: What they must be.
+        origin: Where they come from, for the message.
+
+    Raises:
+        InputError: If a key is unknown, missing, or of another type.
+    """
     try:
-        return model.model_validate(read_keys(path, settings))
+        return model.model_validate(raw)
     except ValidationError as error:
         lines = [_explain(problem, model) for problem in error.errors()]
-        raise InputError(f"config {path}: " + "; ".join(lines)) from None
+        raise InputError(f"{origin}: " + "; ".join(lines)) from None
 
 
 def read_keys(path: Path, settings: Sequence[str] = ()) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class Explainer:
             found out from the end of the network and its values, with a warning where that leaves
             a doubt.
         custom_objects: Your own classes and functions by name, for a model file.
+        unsafe_lambda: Load `Lambda` layers of a model file, which run Python code that it holds.
 
     Attributes:
         network: The network.
@@ -98,6 +99,7 @@ class Explainer:
         fixed_inputs: Mapping[str, Any] | None = None,
         scores: Scores | None = None,
         custom_objects: Mapping[str, Any] | None = None,
+        unsafe_lambda: bool = False,
     ) -> None:
         network = open_network(
             model,
@@ -109,6 +111,7 @@ class Explainer:
             fixed_inputs=fixed_inputs,
             scores=scores,
             custom_objects=custom_objects,
+            unsafe_lambda=unsafe_lambda,
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
         self._warned = False

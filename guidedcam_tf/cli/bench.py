@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -11,9 +12,9 @@ from guidedcam_tf.cli.quiet import import_tensorflow
 from guidedcam_tf.cli.table import print_table
 
 
+@options.of_network("model", "layer")
 def bench(
-    model: options.Model = "resnet50",
-    layer: options.Layer = None,
+    network: dict[str, Any],
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of the batch.")] = 16,
     rounds: Annotated[int, typer.Option(min=3, help="Rounds; the median is shown.")] = 15,
     runtimes: Annotated[
@@ -35,6 +36,7 @@ def bench(
     The weights do not matter for the time, so the network gets random ones.
     """
     import_tensorflow()
+    model, layer = network.get("model", "resnet50"), network.get("layer")
     if runtimes:
         _runtimes(model, layer, pictures, rounds)
         return

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
-from typing import Literal
+from typing import Any
 
 import typer
 
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 HEADER = ("picture", "target", "probability", "method", "layer", "file")
 
 
+@options.of_network()
 def explain(
     images: Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)],
-    model: options.Model = "resnet50",
-    weights: options.Weights = None,
-    layer: options.Layer = None,
+    network: dict[str, Any],
     method: Annotated[
         str, typer.Option(help="One method or several with commas; see `guidedcam methods`.")
     ] = "guided",
@@ -36,12 +35,7 @@ def explain(
         typer.Option(help="A class index, name or wnid, top1 or topK. Repeatable. [default: top1]"),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the results.")] = Path("out"),
-    preprocess: options.Preprocess = None,
-    postprocessing: options.Postprocessing = "default",
-    fit: Annotated[
-        Literal["squash", "crop"],
-        typer.Option(help="squash the picture to the network's shape, or crop its centre."),
-    ] = "squash",
+    option: options.MethodOptions = None,
     colour_map: options.ColourMap = "inferno",
     figure: Annotated[
         bool,
@@ -58,20 +52,13 @@ def explain(
     """
     folder = output_folder(out)
     import_tensorflow()
-    from guidedcam_tf.explainer import Explainer
-    from guidedcam_tf.methods import get_method
+    from guidedcam_tf.methods import methods_from_text
+    from guidedcam_tf.opening import open_explainer
     from guidedcam_tf.targets import resolve
 
-    chosen = [get_method(name.strip()) for name in method.split(",")]
-    explainer = Explainer(
-        model,
-        layer=layer,
-        weights=weights or "imagenet",
-        preprocess=preprocess,
-        postprocessing=postprocessing,
-        fit=fit,
-    )
-    if layer is None:
+    chosen = methods_from_text(method, option or [])
+    explainer = open_explainer(network)
+    if "layer" not in network and explainer.layer == explainer.network.default_layer:
         print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
     targets = target or ["top1"]
     resolve(targets, explainer.network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -14,6 +15,7 @@ from guidedcam_tf.serving.defaults import MAX_PIXELS
 from guidedcam_tf.serving.defaults import MERGE
 
 
+@options.of_network()
 def export(
     folder: Annotated[
         Path,
@@ -22,14 +24,11 @@ def export(
             show_default=False,
         ),
     ],
-    model: options.Model = "resnet50",
-    weights: options.Weights = None,
-    layer: options.Layer = None,
+    network: dict[str, Any],
     method: Annotated[
         str, typer.Option(help="A method of a few passes; see `guidedcam methods`.")
     ] = "guided",
-    preprocess: options.Preprocess = None,
-    postprocessing: options.Postprocessing = "default",
+    option: options.MethodOptions = None,
     colour_map: options.ColourMap = "inferno",
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Requests with larger pictures are refused.")
@@ -48,40 +47,35 @@ def export(
     """Export the explanation as a SavedModel that TensorFlow Serving runs.
 
     With --check: run what is in the folder in a fresh process without this package, and compare
-    it with the live explainer of the same --model, --weights and --preprocess.
+    it with the live explainer of the same network, at the layer of the export.
     """
     import_tensorflow()
-    source = weights or "imagenet"
     if check:
-        _check(folder, model, source, preprocess, picture or [])
+        _check(folder, network, picture or [])
         return
-    from guidedcam_tf.explainer import Explainer
+    from guidedcam_tf.methods import methods_from_text
+    from guidedcam_tf.opening import open_explainer
     from guidedcam_tf.serving import saved_model
 
-    chosen, target = saved_model.exportable(method), saved_model.free_version(folder)
-    explainer = Explainer(
-        model, layer=layer, weights=source, preprocess=preprocess, postprocessing=postprocessing
-    )
+    (chosen,) = methods_from_text(method, option or [])
+    chosen, target = saved_model.exportable(chosen), saved_model.free_version(folder)
+    explainer = open_explainer(network)
     version = saved_model.export(
         explainer, target, chosen, colour_map=colour_map, max_pixels=max_pixels, merge=merge
     )
     print(f"{version}: {explainer.network.name}, {method} at {explainer.layer}")
 
 
-def _check(
-    folder: Path, model: str, weights: str | Path, preprocess: str | None, pictures: list[Path]
-) -> None:
-    from guidedcam_tf.explainer import Explainer
+def _check(folder: Path, network: dict[str, Any], pictures: list[Path]) -> None:
+    from guidedcam_tf.opening import open_explainer
     from guidedcam_tf.ops import Postprocessing
     from guidedcam_tf.serving import saved_model
     from guidedcam_tf.serving.check import check_export
 
     manifest = saved_model.read_manifest(saved_model.served_version(folder))
-    explainer = Explainer(
-        model,
+    explainer = open_explainer(
+        network,
         layer=manifest["layer"],
-        weights=weights,
-        preprocess=preprocess,
         postprocessing=Postprocessing(**manifest["postprocessing"]),
     )
     rows = check_export(folder, explainer, pictures)

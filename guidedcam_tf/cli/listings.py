@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 from typing import Annotated
+from typing import Any
 
 import typer
 
+from guidedcam_tf.cli import options
 from guidedcam_tf.cli.quiet import import_tensorflow
 from guidedcam_tf.cli.table import print_table
 
@@ -23,17 +25,21 @@ def methods() -> None:
             print(f"    {field.name} = {field.default!r}: {field.metadata['help']}")
 
 
+@options.of_network(
+    "preprocess", "scores", "input", "output", "fixed_inputs", "custom_objects", "unsafe_lambda"
+)
 def layers(
     model: Annotated[
         str,
         typer.Argument(help="A Keras Application, or a .keras or .h5 file.", show_default=False),
     ],
+    network: dict[str, Any],
 ) -> None:
     """List the layers of a model that can be explained, with their output shapes."""
     import_tensorflow()
-    from guidedcam_tf.networks import open_network
+    from guidedcam_tf.opening import open_explainer
 
-    network = open_network(model, weights=None)
+    opened = open_explainer({**network, "model": model, "weights": None}).network
     print_table(
         ("layer", "kind", "height x width x channels", ""),
         [
@@ -41,9 +47,9 @@ def layers(
                 name,
                 type(step.layer).__name__,
                 " x ".join("?" if side is None else str(side) for side in step.shape[1:]),
-                "default" if name == network.default_layer else "",
+                "default" if name == opened.default_layer else "",
             )
-            for name, step in network.layers.items()
+            for name, step in opened.layers.items()
         ],
     )
-    print(f"default: {network.default_layer_reason}")
+    print(f"default: {opened.default_layer_reason}")

@@ -2,35 +2,106 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated
+from typing import Any
 from typing import Literal
 
 import typer
 
 from guidedcam_tf import colour_maps
 
-Model = Annotated[
-    str,
-    typer.Option(help="A Keras Application such as resnet50, or a .keras or .h5 file of a model."),
-]
-Weights = Annotated[
-    Path | None, typer.Option(help="A weights file, in place of the ImageNet weights.")
-]
-Layer = Annotated[
-    str | None, typer.Option(help="The layer to explain; `guidedcam layers MODEL` lists them.")
-]
-Preprocess = Annotated[
-    str | None,
-    typer.Option(
-        help="For a model file: caffe, tf or torch (the modes of Keras Applications), or none."
-    ),
-]
-Postprocessing = Annotated[
-    Literal["default", "paper", "smooth"],
-    typer.Option(
-        help="default; paper: smoothed with a 3 x 3 Gaussian, sigma 0.8; or smooth: enlarged "
-        "bicubically, without the crosses of bilinear enlarging."
-    ),
-]
+PANEL = "The network"
+
 ColourMap = Annotated[colour_maps.ColourMap, typer.Option(help="The overlays' colours.")]
+MethodOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="An option of the methods that have it, such as steps=20; `guidedcam methods` lists "
+        "them. Repeatable."
+    ),
+]
+
+
+def _option(kind: Any, help: str, *names: str) -> Any:
+    return Annotated[kind | None, typer.Option(*names, help=help, rich_help_panel=PANEL)]
+
+
+NETWORK: dict[str, Any] = {
+    "model": _option(
+        str,
+        "A Keras Application such as resnet50, or a .keras or .h5 file of a model. "
+        "[default: resnet50]",
+    ),
+    "weights": _option(str, "A weights file, in place of the ImageNet weights."),
+    "layer": _option(str, "The layer to explain; `guidedcam layers MODEL` lists them."),
+    "preprocess": _option(
+        Literal["caffe", "tf", "torch", "unit", "signed", "none"],
+        "For a model file, what its pictures go through: a mode of Keras Applications; unit: "
+        "x / 255; signed: x / 127.5 - 1; none: nothing, without a hint.",
+    ),
+    "class_names": _option(
+        Path, "For a model file: a text with a name a line, or a JSON list or class_indices."
+    ),
+    "scores": _option(
+        Literal["logits", "probabilities", "sigmoid", "regression"],
+        "What the output is, where that is in doubt.",
+    ),
+    "input": _option(str, "Of several inputs, the one that takes the picture."),
+    "output": _option(str, "Of several outputs, the one to explain."),
+    "fixed_inputs": _option(
+        Path, "Of several inputs, an NPZ with the values of the others by their names."
+    ),
+    "custom_objects": _option(
+        str, "A Python module with the classes that a model file needs; it is imported."
+    ),
+    "unsafe_lambda": _option(
+        bool, "Load a model file's Lambda layers, which run code from it.", "--unsafe-lambda"
+    ),
+    "postprocessing": _option(
+        Literal["default", "paper", "smooth"],
+        "default; paper: smoothed with a 3 x 3 Gaussian, sigma 0.8; or smooth: enlarged "
+        "bicubically, without the crosses of bilinear enlarging.",
+    ),
+    "fit": _option(
+        Literal["squash", "crop"],
+        "squash the picture to the network's shape, or crop its centre. [default: squash]",
+    ),
+}
+"""What can be said of a network: the keys of `opening.NetworkConfig`, which is not imported here
+because `--help` would wait for pydantic."""
+
+
+def of_network(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a network, which it gets as a dict `network` of those given.
+
+    Args:
+        *names: The options that the command has; by default all.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        kept = [value for name, value in signature.parameters.items() if name != "network"]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for name, kind in NETWORK.items()
+            if name in (names or NETWORK)
+        ]
+
+        @wraps(command)
+        def call(**given: Any) -> None:
+            network = {parameter.name: given.pop(parameter.name) for parameter in added}
+            said = {name: value for name, value in network.items() if value is not None}
+            command(**given, network=said)
+
+        kept = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
+        parameters = [*kept, *added]
+        call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {each.name: each.annotation for each in parameters}
+        del call.__wrapped__  # type: ignore[attr-defined]
+        return call
+
+    return decorate

@@ -14,6 +14,7 @@ from guidedcam_tf.configuring import Strict
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
 from guidedcam_tf.metrics import MaskRule
+from guidedcam_tf.opening import NetworkConfig
 
 MetricName = Literal[
     "saliency_increase",
@@ -119,19 +120,11 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 """Named protocols: the keys in which they differ from the defaults."""
 
 
-class EvaluationConfig(Strict):
+class EvaluationConfig(NetworkConfig):
     """One evaluation: a data set, a network at a layer, methods, metrics and a protocol."""
 
     name: str = Field(description="The run's folder below `runs/`.")
     data: DataConfig
-    model: str = "resnet50"
-    weights: str = "imagenet"
-    preprocess: Literal["caffe", "tf", "torch"] | None = Field(
-        default=None, description="For a model file: a mode of Keras Applications."
-    )
-    layer: str | None = None
-    postprocessing: Literal["default", "paper"] = "default"
-    fit: Literal["squash", "crop"] = "squash"
     methods: tuple[str | MethodConfig, ...] = Field(min_length=1)
     metrics: tuple[MetricName, ...] = Field(min_length=1)
     preset: Literal["paper", "gradcampp", "scorecam", "torchray", "union"] = "paper"

@@ -66,6 +66,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
         InputError: If the data set, the network or a method cannot be had, if a metric needs what
             the data set has not, or if the folder holds a run of another configuration.
     """
+    config = config.resolved()
     of_objects = [name for name in config.metrics if name in OBJECTS]
     if of_objects and config.data.kind in WITHOUT_OBJECTS:
         raise InputError(
@@ -78,14 +79,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
     if not data_set.samples:
         raise InputError(f"data set {config.data.root} has no picture to evaluate")
     methods = dict(labelled_method(entry) for entry in config.methods)
-    explainer = Explainer(
-        config.model,
-        layer=config.layer,
-        weights=config.weights,
-        preprocess=config.preprocess,
-        postprocessing=config.postprocessing,
-        fit=config.fit,
-    )
+    explainer = config.open()
     folder = output_folder(out / config.name)
     identity = {
         **config.model_dump(mode="json"),

@@ -14,6 +14,7 @@ from guidedcam_tf.configuring import read_config
 from guidedcam_tf.configuring import read_keys
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.metrics import STEP
+from guidedcam_tf.opening import NetworkConfig
 
 
 class PictureConfig(Strict):
@@ -27,7 +28,7 @@ class PictureConfig(Strict):
     model: str | None = Field(default=None, description="Where it is not the figure's.")
 
 
-class FigureConfig(Strict):
+class FigureConfig(NetworkConfig):
     """What all figures have."""
 
     name: str = Field(description="The figure's folder below `runs/`, and its files' name.")
@@ -37,9 +38,6 @@ class FigureConfig(Strict):
     demo: tuple[PictureConfig, ...] = Field(
         default=(), description="What `--demo` shows in place of `pictures`."
     )
-    model: str = "resnet50"
-    layer: str | None = None
-    postprocessing: Literal["default", "paper", "smooth"] = "default"
     colour_map: ColourMap = "inferno"
     dots_per_inch: int = Field(default=300, ge=50, le=1200, description="Of the PNG.")
 

@@ -20,6 +20,7 @@ from guidedcam_tf.figures.config import PictureConfig
 from guidedcam_tf.figures.pictures import open_picture
 from guidedcam_tf.figures.pictures import picture_name
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.opening import open_explainer
 from guidedcam_tf.targets import resolve
 
 
@@ -52,7 +53,10 @@ class Networks:
 
     def _open(self, model: str) -> Explainer | None:
         try:
-            return Explainer(model, postprocessing=self._config.postprocessing)
+            if model == self._config.model:
+                return self._config.open(layer=None)
+            shared = {"postprocessing": self._config.postprocessing, "fit": self._config.fit}
+            return open_explainer({"model": model, **shared})
         except WeightsError:
             title = style.network_title(model)
             line = f"{title}'s weights are not here, so its part of {self._config.name} is left out"

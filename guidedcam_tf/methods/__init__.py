@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -97,6 +98,31 @@ def get_method(method: str | Method, **options: Any) -> Method:
     return known(**{**given, **options})
 
 
+def methods_from_text(names: str, options: Sequence[str] = ()) -> list[Method]:
+    """Return methods as a command line names them.
+
+    Args:
+        names: One name from `list_methods()`, or several with commas.
+        options: `name=value` each, as in `options_from_text`; of several methods, an option goes to
+            those that have it.
+
+    Raises:
+        InputError: As `get_method`, or if none of the methods has an option.
+    """
+    chosen, given = (
+        [get_method(name.strip()) for name in names.split(",")],
+        options_from_text(options),
+    )
+    known = [{field.name for field in fields(each)} for each in chosen]
+    for name, value in given.items():
+        if not any(name in each for each in known):
+            get_method(chosen[0], **{name: value})
+    return [
+        get_method(each, **{name: given[name] for name in given.keys() & has})
+        for each, has in zip(chosen, known, strict=True)
+    ]
+
+
 __all__ = [
     "CAM",
     "CAMERAS",
@@ -128,5 +154,6 @@ __all__ = [
     "fullgrad_completeness",
     "get_method",
     "list_methods",
+    "methods_from_text",
     "options_from_text",
 ]

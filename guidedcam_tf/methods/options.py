@@ -115,7 +115,7 @@ def options_from_text(texts: Sequence[str]) -> dict[str, Any]:
 def _value(text: str, value: str) -> Any:
     try:
         listed = yaml.safe_load(f"[{value}]")
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise InputError(f"option {text!r} must be name=value, the value as in YAML") from None
     values = [_number(each) for each in listed]
     return values[0] if len(values) == 1 else values

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import difflib
+import json
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 from guidedcam_tf.errors import InputError
 
@@ -97,26 +101,77 @@ def imagenet_classes() -> ClassNames:
     )
 
 
-def class_names_for(count: int, given: Sequence[str] | None) -> ClassNames:
+def class_names_for(count: int, given: Sequence[str] | Mapping[Any, Any] | None) -> ClassNames:
     """Return the names of a network with `count` classes.
 
     Args:
         count: The number of classes.
-        given: The user's names in the order of the outputs. With `None`, 1000 classes are taken to
-            be ImageNet's, and others are called `"class 0"`, `"class 1"`, ...
+        given: The user's names in the order of the outputs, or a mapping between names and indices
+            in either direction, such as `class_indices` of Keras's generators. With `None`, 1000
+            classes are taken to be ImageNet's, and others are called `"class 0"`, `"class 1"`, ...
 
     Raises:
-        InputError: If there are more or fewer names than classes.
+        InputError: If there are more or fewer names than classes, or if a mapping's indices are not
+            those of the classes.
     """
     if given is None:
         if count == 1000:
             return imagenet_classes()
         return ClassNames(tuple(f"class {index}" for index in range(count)))
-    if isinstance(given, str) or len(given) != count:
+    if isinstance(given, Mapping):
+        return ClassNames(_by_index(given, count))
+    if isinstance(given, str):
         raise InputError(
             f"class_names must be one name for each of the network's {count} classes; "
             f"received {given!r}"
-            if isinstance(given, str)
-            else f"class_names has {len(given)} names, the network {count} classes"
         )
-    return ClassNames(tuple(given))
+    if len(given) != count:
+        raise InputError(f"class_names has {len(given)} names, the network {count} classes")
+    return ClassNames(tuple(map(str, given)))
+
+
+def _by_index(given: Mapping[Any, Any], count: int) -> tuple[str, ...]:
+    def is_index(value: Any) -> bool:
+        return str(value).isdecimal() and not isinstance(value, bool)
+
+    if all(map(is_index, given)):
+        names = {int(index): str(name) for index, name in given.items()}
+    elif all(map(is_index, given.values())):
+        names = {int(index): str(name) for name, index in given.items()}
+    else:
+        raise InputError("class_names, if a mapping, must be between names and indices from 0")
+    if len(names) != len(given) or sorted(names) != list(range(count)):
+        raise InputError(
+            f"class_names must have the indices 0 to {count - 1} once each, one for each of the "
+            f"network's {count} classes; received {sorted(names)[:10]} of {len(given)} entries"
+        )
+    return tuple(names[index] for index in range(count))
+
+
+def read_class_names(path: Path) -> list[str] | dict[str, Any]:
+    """Read class names from a file, for `class_names_for`.
+
+    Args:
+        path: A text with a name a line; or, ending in `.json`, a list of names or a mapping between
+            names and indices.
+
+    Raises:
+        InputError: If it cannot be read, or is none of these.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"class_names {path} cannot be read: {reason}") from error
+    if path.suffix.lower() != ".json":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"class_names {path} is not JSON: {error}") from error
+    entries = [*found, *found.values()] if isinstance(found, dict) else found
+    if not isinstance(found, (list, dict)) or not all(isinstance(x, (str, int)) for x in entries):
+        raise InputError(
+            f"class_names {path} must hold a list of names, or names with their indices"
+        )
+    return found

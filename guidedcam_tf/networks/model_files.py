@@ -34,12 +34,15 @@ def is_model_file(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def load_model(path: Path, custom_objects: Mapping[str, Any] | None = None) -> keras.Model:
+def load_model(
+    path: Path, custom_objects: Mapping[str, Any] | None = None, *, unsafe_lambda: bool = False
+) -> keras.Model:
     """Read a model that Keras 3 or Keras 2 saved.
 
     Args:
         path: A `.keras`, `.h5` or `.hdf5` file.
         custom_objects: The user's own classes and functions by name.
+        unsafe_lambda: Load `Lambda` layers, which run Python code that the file holds.
 
     Raises:
         InputError: If the file is not there or cannot be read. The message has the cause that Keras
@@ -48,13 +51,14 @@ def load_model(path: Path, custom_objects: Mapping[str, Any] | None = None) -> k
     if not path.is_file():
         raise InputError(f"model file {path} does not exist")
     objects = {"DepthwiseConv2D": _DepthwiseConv2D, **(custom_objects or {})}
+    how = {"custom_objects": objects, "compile": False, "safe_mode": not unsafe_lambda}
     try:
         if path.suffix in SUFFIXES:
-            return keras.models.load_model(path, custom_objects=objects, compile=False)
+            return keras.models.load_model(path, **how)
         with tempfile.TemporaryDirectory() as folder:  # Keras knows small letters only.
             copy = Path(folder, path.stem + path.suffix.lower())
             shutil.copyfile(path, copy)
-            return keras.models.load_model(copy, custom_objects=objects, compile=False)
+            return keras.models.load_model(copy, **how)
     except Exception as error:  # Keras, zipfile and h5py each raise kinds of their own.
         raise InputError(
             f"model file {path} cannot be read: {_cause(error)}{_advice(path, str(error))}"
@@ -75,6 +79,11 @@ def _advice(path: Path, text: str) -> str:
         return (
             f". The file was written by Keras {version}, this is Keras {keras.__version__}: build "
             "the network in Keras 3 and load its weights, or save the model again with Keras 3"
+        )
+    if "of a `Lambda` layer" in text:
+        return (
+            ". Loading it runs Python code that the file holds: if you trust it, say so with "
+            "unsafe_lambda=True"
         )
     if "Could not locate" in text or "Unknown layer" in text or "Unknown object" in text:
         return ". Give your own classes with custom_objects={'Name': Class}"

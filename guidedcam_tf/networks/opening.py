@@ -40,6 +40,7 @@ def open_network(
     fixed_inputs: Mapping[str, Any] | None = None,
     scores: Scores | None = None,
     custom_objects: Mapping[str, Any] | None = None,
+    unsafe_lambda: bool = False,
 ) -> Network:
     """Open a network by name, from a file, or as it stands.
 
@@ -60,6 +61,7 @@ def open_network(
         fixed_inputs: As `input`.
         scores: As in `Network`.
         custom_objects: The user's own classes and functions by name, for a model file.
+        unsafe_lambda: As in `load_model`.
 
     Raises:
         InputError: If the model or its weights cannot be used.
@@ -89,7 +91,7 @@ def open_network(
         return _open_model(model, preprocess, parts, WeightsSource("the model passed in"))
     name = os.fspath(model)
     if is_model_file(name):
-        loaded = load_model(Path(name), custom_objects)
+        loaded = load_model(Path(name), custom_objects, unsafe_lambda=unsafe_lambda)
         source = WeightsSource("file", Path(name))
         if weights not in ("imagenet", None):
             source = load_file(loaded, weights)

@@ -13,7 +13,6 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import labelled_method
 from guidedcam_tf.evaluation.run import open_data
-from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.overlay import overlay
@@ -63,14 +62,7 @@ def _painter(config: EvaluationConfig) -> tuple[Any, str]:
     """What draws a case, or `None` and the reason."""
     try:
         samples = {sample.id: sample for sample in open_data(config.data, config.seed).samples}
-        explainer = Explainer(
-            config.model,
-            layer=config.layer,
-            weights=config.weights,
-            preprocess=config.preprocess,
-            postprocessing=config.postprocessing,
-            fit=config.fit,
-        )
+        explainer = config.open()
     except InputError as error:
         first = str(error).splitlines()[0]
         return None, f"The cases are listed without pictures: {first}"

@@ -1,0 +1,154 @@
+"""The one way from a configuration or a command line to an Explainer."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from guidedcam_tf.configuring import Strict
+from guidedcam_tf.configuring import read_config
+from guidedcam_tf.configuring import validate
+from guidedcam_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from guidedcam_tf.explainer import Explainer
+
+BESIDE = "guidedcam.yaml"
+"""The file beside a model's file that says what its pictures and classes are, once for all."""
+
+
+class NetworkConfig(Strict):
+    """What can be said of a network: the arguments of `Explainer`, by the same names.
+
+    A file `guidedcam.yaml` beside a model's file says what is not said here.
+    """
+
+    model: str = Field(default="resnet50", description="A Keras Application, or a model's file.")
+    weights: str | None = Field(
+        default="imagenet", description="`imagenet`, a weights file, or null for random ones."
+    )
+    layer: str | None = Field(default=None, description="By default the network's own.")
+    preprocess: Literal["caffe", "tf", "torch", "unit", "signed", "none"] | None = Field(
+        default=None, description="For a model file: what its pictures go through."
+    )
+    class_names: Path | None = Field(
+        default=None, description="A text with a name a line, or a JSON list or `class_indices`."
+    )
+    scores: Literal["logits", "probabilities", "sigmoid", "regression"] | None = Field(
+        default=None, description="What the output is, where that is in doubt."
+    )
+    input: str | None = Field(default=None, description="The picture's input, of several.")
+    output: str | None = Field(default=None, description="The output to explain, of several.")
+    fixed_inputs: Path | None = Field(
+        default=None, description="An NPZ with the other inputs' values, by their names."
+    )
+    custom_objects: str | None = Field(
+        default=None, description="A Python module with the classes that a model file needs."
+    )
+    unsafe_lambda: bool = Field(
+        default=False, description="Load Lambda layers, which run code from the model file."
+    )
+    postprocessing: Literal["default", "paper", "smooth"] = "default"
+    fit: Literal["squash", "crop"] = "squash"
+
+    def open(self, **changes: Any) -> Explainer:
+        """Open the network.
+
+        Args:
+            **changes: Arguments of `Explainer` in place of those here.
+
+        Raises:
+            InputError: If the network, its weights, its layer or a file cannot be used.
+        """
+        from guidedcam_tf.explainer import Explainer
+        from guidedcam_tf.networks.classes import read_class_names
+
+        said = self.resolved()
+        arguments: dict[str, Any] = {name: getattr(said, name) for name in KEYS}
+        if said.class_names is not None:
+            arguments["class_names"] = read_class_names(said.class_names)
+        if said.fixed_inputs is not None:
+            arguments["fixed_inputs"] = _read_arrays(said.fixed_inputs)
+        if said.custom_objects is not None:
+            arguments["custom_objects"] = _read_objects(said.custom_objects)
+        return Explainer(**{**arguments, **changes})
+
+    def resolved(self) -> Self:
+        """Return the same with what `guidedcam.yaml` beside the model's file adds.
+
+        Raises:
+            InputError: If that file cannot be read or holds an unknown key.
+        """
+        folder = Path(self.model).parent
+        if not (Path(self.model).is_file() and (folder / BESIDE).is_file()):
+            return self
+        beside = read_config(folder / BESIDE, NetworkConfig)
+        if "model" in beside.model_fields_set:
+            raise InputError(
+                f"config {folder / BESIDE} goes with the models beside it; remove its key model"
+            )
+        added = {
+            name: getattr(beside, name) for name in beside.model_fields_set - self.model_fields_set
+        }
+        for name in added.keys() & {"class_names", "fixed_inputs"}:
+            added[name] = folder / added[name]
+        return self.model_copy(update=added)
+
+
+KEYS = tuple(NetworkConfig.model_fields)
+"""What can be said of a network, in the order of the documentation."""
+
+
+def open_explainer(said: Mapping[str, Any], **changes: Any) -> Explainer:
+    """Open what the options of a command line say.
+
+    Args:
+        said: The options that were given, by the names of `NetworkConfig`'s keys.
+        **changes: As in `NetworkConfig.open`.
+
+    Raises:
+        InputError: As `NetworkConfig.open`, or if an option has no such value.
+    """
+    return validate(said, NetworkConfig, "options").open(**changes)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # NumPy and zipfile each raise kinds of their own.
+        raise InputError(
+            f"fixed_inputs {path} must be an NPZ of arrays by the inputs' names: {error}"
+        ) from error
+
+
+def _read_objects(module: str) -> dict[str, Any]:
+    """The classes and functions that a module defines, by name."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        defined = vars(importlib.import_module(module))
+    except Exception as error:  # Importing runs the module, which may raise anything.
+        raise InputError(
+            f"custom_objects must name a Python module; importing {module!r} raised "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(folder)
+    warnings.warn(f"custom objects come from {defined.get('__file__', module)}", stacklevel=4)
+    return {
+        name: value
+        for name, value in defined.items()
+        if callable(value) and getattr(value, "__module__", "") == module
+    }
