@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from guidedcam_tf.errors import InputError
 
 DEEPEST = 20
-"""How many levels of keys and lists a configuration may have."""
+MOST = 10_000
+"""How many levels of keys and lists a configuration may have, and how many values."""
 
 
 class Strict(BaseModel):
@@ -80,12 +81,15 @@ def _parse(text: str, origin: str) -> Any:
     """Parse YAML.
 
     Raises:
-        InputError: If it is none, or nested deeper than `DEEPEST`.
+        InputError: If it is none, or larger than `MOST` or deeper than `DEEPEST`.
     """
     try:
-        for depth in _depths(text, origin):
-            if depth > DEEPEST:
-                raise InputError(f"{origin} is nested deeper than {DEEPEST} levels")
+        size, depth = _extent(text)
+        if size > MOST or depth > DEEPEST:
+            raise InputError(
+                f"{origin} must have at most {MOST} values and {DEEPEST} levels, and no alias of "
+                "itself"
+            )
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{origin} is not YAML: {' '.join(str(error).split())}") from error
@@ -96,19 +100,32 @@ def _parse(text: str, origin: str) -> Any:
         raise InputError(f"{origin} holds a value that YAML cannot read: {error}") from error
 
 
-def _depths(text: str, origin: str) -> Iterator[int]:
-    """How deep each event of a YAML text is nested. Raises `InputError` at an alias."""
-    depth = 0
+def _extent(text: str) -> tuple[float, float]:
+    """How many values a YAML text has and how deep it is, with each alias (*name) written out."""
+    anchors: dict[str, tuple[float, float]] = {}
+    open_: list[tuple[str | None, float, float]] = [(None, 0, 0)]
     for event in yaml.parse(text, yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            raise InputError(
-                f"{origin} holds a YAML alias (*name), which is not read; write it out"
-            )
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            open_.append((event.anchor, 0, 0))
+            if len(open_) > DEEPEST + 1:
+                break
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            # An alias of what is still open would never end.
+            within = any(anchor == event.anchor for anchor, _, _ in open_)
+            size, depth = (math.inf, math.inf) if within else anchors.get(event.anchor, (1, 0))
+        elif isinstance(event, yaml.ScalarEvent):
+            size, depth = 1.0, 0.0
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        yield depth
+            anchor, size, depth = open_.pop()
+            size, depth = size + 1, depth + 1
+            if anchor is not None:
+                anchors[anchor] = size, depth
+        else:
+            continue
+        anchor, sum_, deepest = open_[-1]
+        open_[-1] = anchor, sum_ + size, max(deepest, depth)
+    return open_[0][1], max(len(open_) - 1, open_[0][2])
 
 
 def _read(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:

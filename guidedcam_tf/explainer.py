@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,7 @@ class Explainer:
     Attributes:
         network: The network.
         pipeline: What explains tensors.
+        said: What the network was opened with, in words; `None` if objects of Python are among it.
 
     Raises:
         InputError: If the model, its weights or the layer cannot be used.
@@ -114,7 +118,18 @@ class Explainer:
             unsafe_lambda=unsafe_lambda,
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
-        self._warned = False
+        self.said = _in_words(
+            model=model,
+            weights=weights,
+            preprocess=preprocess,
+            class_names=class_names,
+            scores=scores,
+            input=input,
+            output=output,
+            fixed_inputs=fixed_inputs,
+            custom_objects=custom_objects,
+            unsafe_lambda=unsafe_lambda,
+        )
 
     @property
     def network(self) -> Network:
@@ -208,9 +223,36 @@ class Explainer:
                     method=method.name,
                     weights=network.weights.source,
                     stem=stem,
+                    origin=self._origin(picture, pixels, method, resolved, class_ids),
                 )
             )
         return found
+
+    def _origin(
+        self,
+        picture: Picture,
+        pixels: np.ndarray,
+        method: Method,
+        resolved: Resolved,
+        class_ids: np.ndarray,
+    ) -> dict[str, Any]:
+        """What the maps of a picture are made of and with, in JSON's types."""
+        file = Path(picture).absolute() if isinstance(picture, (str, os.PathLike)) else None
+        content = pixels.tobytes() if file is None else file.read_bytes()
+        return {
+            "picture": {
+                "path": None if file is None else str(file),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            },
+            "network": self.said,
+            "weights_sha256": self.network.weights.sha256,
+            "layer": self.layer,
+            "method": method.name,
+            "options": {each.name: getattr(method, each.name) for each in fields(method)},
+            "targets": None if resolved.functions else class_ids.tolist(),
+            "postprocessing": asdict(self.pipeline.postprocessing),
+            "fit": self.pipeline.fit,
+        }
 
     def maps(
         self,
@@ -364,6 +406,18 @@ def guided_cam(
 @lru_cache(maxsize=2)
 def _explainer_of(model: keras.Model, layer: str | None) -> Explainer:
     return Explainer(model, layer=layer, preprocess="none")
+
+
+def _in_words(**arguments: Any) -> dict[str, Any] | None:
+    """What was given, in JSON's types; `None` if an object of Python is among it."""
+    given = {name: value for name, value in arguments.items() if value not in (None, False)}
+    if not all(isinstance(value, (str, os.PathLike, bool)) for value in given.values()):
+        return None
+    words = {name: value if value is True else os.fspath(value) for name, value in given.items()}
+    for name in ("model", "weights"):
+        if name in words and Path(words[name]).is_file():
+            words[name] = str(Path(words[name]).absolute())
+    return words
 
 
 def _postprocessing(choice: str | Postprocessing) -> Postprocessing:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,10 +21,14 @@ from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.overlay import overlay
 
+PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """The saliency maps of one picture, one for each of T targets.
+
+    Two are equal if all that they hold is.
 
     Attributes:
         picture: The picture, uint8 RGB `[H, W, 3]`.
@@ -37,6 +46,8 @@ class Explanation:
         method: The method's name.
         weights: Where the network's weights came from.
         stem: What the files that `save` writes begin with.
+        origin: What the maps were made of and with, in JSON's types: the picture, the network, the
+            layer, the method with its options, the targets and the finishing.
     """
 
     picture: np.ndarray
@@ -52,6 +63,23 @@ class Explanation:
     method: str
     weights: str
     stem: str
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        classes = ", ".join(
+            f"{name} {probability:.2g}"
+            for name, probability in zip(self.names, self.probabilities, strict=True)
+        )
+        where = f"{self.method} at {self.layer} of {self.model}"
+        return f"<Explanation of {self.stem!r} by {where}: {classes}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Explanation):
+            return NotImplemented
+        return all(_alike(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    def __hash__(self) -> int:
+        return hash((self.model, self.layer, self.method, self.raw.tobytes()))
 
     @property
     def guidance(self) -> np.ndarray | None:
@@ -63,13 +91,11 @@ class Explanation:
         """Which targets have a map that is zero everywhere: nothing supports them. Bool `[T]`."""
         return np.logical_not(self.maps.any(axis=(1, 2)))
 
-    def file(self, folder: Path, index: int) -> Path:
-        """The overlay that `save` writes for the target at that place in `targets`."""
-        name = re.sub(r"[^A-Za-z0-9]+", "-", self.names[index]).strip("-")[:40]
-        return folder / f"{self.stem}_{self.method}_{self.targets[index]}-{name}.png"
-
     def save(self, folder: str | os.PathLike[str], colour_map: str = "inferno") -> list[Path]:
         """Write an overlay for each target (PNG), all maps (NPZ) and the rest (JSON).
+
+        The names end in a short digest of `origin`: the same explanation replaces its own files,
+        and no other's.
 
         Args:
             folder: Where to; it is made if it is not there.
@@ -81,18 +107,33 @@ class Explanation:
         Raises:
             InputError: If the folder cannot be written to.
         """
-        path = output_folder(folder)
-        overlays = [self.file(path, index) for index in range(len(self.targets))]
+        path, digest = output_folder(folder), self.digest(colour_map)
+        overlays = [
+            path / f"{self.stem}_{self.method}_{target}-{_plain(name)}_{digest}.png"
+            for target, name in zip(self.targets, self.names, strict=True)
+        ]
         for file, saliency in zip(overlays, self.maps, strict=True):
             with writing(file) as temporary:
                 Image.fromarray(overlay(self.picture, saliency, colour_map)).save(temporary)
-        arrays, record = (path / f"{self.stem}_{self.method}{end}" for end in (".npz", ".json"))
+        arrays, record = (
+            path / f"{self.stem}_{self.method}_{digest}{end}" for end in (".npz", ".json")
+        )
         with writing(arrays) as temporary:
             arrays_by_name = {"maps": self.maps, "raw": self.raw, **self.intermediates}
             np.savez_compressed(temporary, allow_pickle=False, **arrays_by_name)
         with writing(record) as temporary:
-            temporary.write_text(json.dumps(self._record(overlays), indent=2) + "\n", "utf-8")
+            text = json.dumps(self._record(overlays), indent=2, allow_nan=False)
+            temporary.write_text(text + "\n", "utf-8")
         return [*overlays, arrays, record]
+
+    def digest(self, colour_map: str = "inferno") -> str:
+        """Eight hexadecimal digits for `origin` and the colours.
+
+        A network that lives in this process only is told apart by the maps that it gives.
+        """
+        seen = "" if self.origin.get("network") else hashlib.sha256(self.raw.tobytes()).hexdigest()
+        text = json.dumps([self.model, self.origin, seen, colour_map], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def _record(self, overlays: list[Path]) -> dict[str, object]:
         height, width = self.picture.shape[:2]
@@ -110,13 +151,29 @@ class Explanation:
             for i in range(len(self.targets))
         ]
         return {
-            "picture": {"stem": self.stem, "height": height, "width": width},
+            "picture": {
+                **self.origin.get("picture", {}),
+                "stem": self.stem,
+                "height": height,
+                "width": width,
+            },
             "model": self.model,
             "weights": self.weights,
             "layer": self.layer,
             "method": self.method,
             "targets": targets,
-            "versions": {
-                name: version(name) for name in ("guidedcam-tf", "keras", "tensorflow", "numpy")
-            },
+            "origin": self.origin,
+            "versions": {name: version(name) for name in PACKAGES},
         }
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    return bool(one == other)

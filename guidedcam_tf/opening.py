@@ -82,7 +82,18 @@ class NetworkConfig(Strict):
             arguments["fixed_inputs"] = _read_arrays(said.fixed_inputs)
         if said.custom_objects is not None:
             arguments["custom_objects"] = _read_objects(said.custom_objects)
-        return Explainer(**{**arguments, **changes})
+        opened = Explainer(**{**arguments, **changes})
+        opened.said = said._in_words()
+        return opened
+
+    def _in_words(self) -> dict[str, Any]:
+        """What opens the network, in JSON's types, with paths that hold from any folder."""
+        network = set(KEYS) - {"layer", "postprocessing", "fit"}
+        words = self.model_dump(mode="json", include=network & {"model", *self.model_fields_set})
+        for name in ("model", "weights", "class_names", "fixed_inputs"):
+            if words.get(name) is not None and Path(words[name]).is_file():
+                words[name] = str(Path(words[name]).absolute())
+        return words
 
     def resolved(self) -> Self:
         """Return the same with what `guidedcam.yaml` beside the model's file adds.

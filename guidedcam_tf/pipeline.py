@@ -10,6 +10,7 @@ from typing import Literal
 from typing import get_args
 from warnings import warn
 
+import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
@@ -183,8 +184,8 @@ class Pipeline:
             and `"logits"` float32 `[N, classes]`.
 
         Raises:
-            InputError: If the method cannot explain this layer, or the layer has one position only
-                for pictures of that size.
+            InputError: If the method cannot explain this layer; if the layer has one position only
+                for pictures of that size; or if scores or maps are not finite numbers.
         """
         self._warn_of_coincidence(method)
         try:
@@ -199,7 +200,24 @@ class Pipeline:
                 f"{fitted.shape[1]} x {fitted.shape[2]}, so its map would point nowhere; give "
                 "larger pictures, or an earlier layer"
             )
+        self._refuse_what_is_not_finite(method, maps)
         return maps
+
+    def _refuse_what_is_not_finite(self, method: Method, maps: Maps) -> None:
+        of_picture = tf.reduce_all(tf.math.is_finite(maps["logits"]), axis=-1).numpy()
+        if not of_picture.all():
+            raise InputError(
+                f"{self.network.name} gives scores that are NaN or infinite for "
+                f"{(~of_picture).sum()} of {len(of_picture)} pictures, so there is nothing to "
+                "explain: look for NaN in its weights, or for an overflow in float16"
+            )
+        for name in method.outputs:
+            if not np.isfinite(maps[name].numpy()).all():
+                raise InputError(
+                    f"the {name} map of {method.name} at {self.layer!r} of {self.network.name} is "
+                    "NaN or infinite: the layer's values or gradients overflow; choose another "
+                    "layer or method"
+                )
 
     def kernel(self, method: Method) -> Kernel:
         """Return the method compiled for this network and layer; made once."""

@@ -1,5 +1,6 @@
 """What an explanation leaves on disk."""
 
+import hashlib
 import json
 import os
 
@@ -24,11 +25,12 @@ def explanation(rng, tmp_path):
 def test_save_writes_overlays_maps_and_a_record(explanation, tmp_path):
     out = tmp_path / "new" / "folder"
     files = explanation.save(out)
+    digest = explanation.digest()
     assert [file.name for file in files] == [
-        "my picture_guided_0-a-b-c.png",
-        "my picture_guided_1-bee.png",
-        "my picture_guided.npz",
-        "my picture_guided.json",
+        f"my picture_guided_0-a-b-c_{digest}.png",
+        f"my picture_guided_1-bee_{digest}.png",
+        f"my picture_guided_{digest}.npz",
+        f"my picture_guided_{digest}.json",
     ]
     assert sorted(out.iterdir()) == sorted(files)
     for file, saliency in zip(files[:2], explanation.maps, strict=True):
@@ -40,7 +42,14 @@ def test_save_writes_overlays_maps_and_a_record(explanation, tmp_path):
     np.testing.assert_array_equal(arrays["guidance"], explanation.guidance)
     record = json.loads(files[3].read_text())
     assert record["layer"] == "conv2"
-    assert record["picture"] == {"stem": "my picture", "height": 20, "width": 30}
+    content = (tmp_path / "my picture.png").read_bytes()
+    assert record["picture"] == {
+        "path": str(tmp_path / "my picture.png"),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "stem": "my picture",
+        "height": 20,
+        "width": 30,
+    }
     for i, target in enumerate(record["targets"]):
         column, row = target["peak_xy"]
         assert explanation.maps[i, row, column] == explanation.maps[i].max()
@@ -81,3 +90,66 @@ def test_hot_is_red_in_rgb_order():
 def test_an_unknown_colour_map_is_named(explanation, tmp_path):
     with pytest.raises(ValueError, match="'grey' is unknown; expected inferno, "):
         explanation.save(tmp_path, colour_map="grey")
+
+
+def test_nothing_that_was_saved_is_lost(tmp_path, rng):
+    """Pictures of one name, arrays, layers, methods, options, targets and other colours."""
+    explainer = gcam.Explainer(build_toy("flatten"))
+    files = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        for suffix in ("png", "bmp"):
+            files.append(tmp_path / folder / f"1.{suffix}")
+            Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(files[-1])
+    made = [explainer.explain(file, 0) for file in files]
+    made += [explainer.explain(np.asarray(Image.open(file)), 0) for file in files]
+    made += [
+        explainer.explain(files[0], 1),
+        explainer.explain(files[0], [0, 1]),
+        explainer.explain(files[0], 0, "gradcam"),
+        explainer.explain(files[0], 0, "eigencam"),
+        explainer.explain(files[0], 0, "eigencam", center=True),
+        explainer.at("conv1").explain(files[0], 0),
+        gcam.Explainer(explainer.network.model, postprocessing="paper").explain(files[0], 0),
+        gcam.Explainer(build_toy("gap")).explain(files[0], 0),
+    ]
+    for explanation in (*made, *made):
+        explanation.save(tmp_path / "out")
+    made[0].save(tmp_path / "out", "turbo")
+    assert len(list((tmp_path / "out").glob("*.json"))) == len(made) + 1
+    for explanation in made:
+        arrays = np.load(explanation.save(tmp_path / "out")[-2])
+        np.testing.assert_array_equal(arrays["maps"], explanation.maps)
+
+
+def test_a_network_that_goes_on_learning_replaces_nothing(tmp_path, rng):
+    model, picture = build_toy("flatten"), rng.integers(0, 256, (9, 9, 3), np.uint8)
+    explainer = gcam.Explainer(model)
+    for step in range(3):
+        model.get_layer("scores").kernel.assign_add(0.1 * step * np.ones((6, 3)))
+        model.get_layer("conv2").bias.assign_add([0.1 * step] * 5)
+        explainer.explain(picture, 0).save(tmp_path)
+    assert len(list(tmp_path.glob("*.json"))) == 3
+
+
+def test_explanations_compare_hash_and_have_a_short_repr(rng):
+    explainer, picture = gcam.Explainer(build_toy("flatten")), rng.integers(0, 256, (9, 9, 3))
+    one, same = (explainer.explain(picture.astype(np.uint8), 0) for _ in range(2))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != explainer.explain(picture.astype(np.uint8), 1)
+    assert one != "a map"
+    assert repr(one).startswith(
+        "<Explanation of 'picture' by guided at conv2 of toy_flatten: class 0"
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e38])
+@pytest.mark.parametrize("method", ["guided", "scorecam", "eigencam"])
+def test_scores_that_are_no_numbers_are_refused(value, method, rng):
+    model = build_toy("flatten")
+    head = model.get_layer("scores")
+    head.set_weights([np.full_like(each, value) for each in head.get_weights()])
+    explainer = gcam.Explainer(model, scores="logits")
+    with pytest.raises(gcam.InputError, match="NaN or infinite for 2 of 2 pictures.*weights"):
+        explainer.maps(255 * rng.random((2, 8, 8, 3)), 0, method)

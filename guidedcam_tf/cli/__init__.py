@@ -6,8 +6,10 @@ commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
@@ -26,9 +28,23 @@ app = typer.Typer(
     name="guidedcam",
     help="Saliency maps for Keras networks.",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _version(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        print(f"guidedcam-tf {importlib.metadata.version('guidedcam-tf')}")
+        raise typer.Exit
+
+
 app.command()(explain)
 app.command()(evaluate)
 app.command()(figure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -25,17 +26,22 @@ HEADER = ("picture", "target", "probability", "method", "layer", "file")
 
 @options.of_network()
 def explain(
-    images: Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)],
     network: dict[str, Any],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures, or folders of them.", show_default=False)
+    ] = None,
     method: Annotated[
-        str, typer.Option(help="One method or several with commas; see `guidedcam methods`.")
-    ] = "guided",
+        str | None,
+        typer.Option(
+            help="One method or several with commas; see `guidedcam methods`. [default: guided]"
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(help="A class index, name or wnid, top1 or topK. Repeatable. [default: top1]"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the results.")] = Path("out"),
     option: options.MethodOptions = None,
+    out: Annotated[Path, typer.Option(help="The folder for the results.")] = Path("out"),
     colour_map: options.ColourMap = "inferno",
     figure: Annotated[
         bool,
@@ -45,59 +51,101 @@ def explain(
             "alone, how its map comes about.",
         ),
     ] = False,
+    again: Annotated[
+        Path | None,
+        typer.Option(help="Make the map of this JSON again, which was saved beside it."),
+    ] = None,
 ) -> None:
     """Explain pictures: an overlay for each target, the maps as NPZ, the rest as JSON.
 
     Of several pictures, those that cannot be read are listed at the end, and the exit code is 1.
     """
+    if again is not None:
+        if images or method or target or option or network:
+            raise InputError("--again goes with --out, --colour-map and --figure only")
+        _explain_again(again, output_folder(out), colour_map, figure)
+        return
+    _check_paths(images or [])
     folder = output_folder(out)
     import_tensorflow()
     from guidedcam_tf.methods import methods_from_text
     from guidedcam_tf.opening import open_explainer
     from guidedcam_tf.targets import resolve
 
-    chosen = methods_from_text(method, option or [])
+    chosen = methods_from_text(method or "guided", option or [])
     explainer = open_explainer(network)
     if "layer" not in network and explainer.layer == explainer.network.default_layer:
         print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
     targets = target or ["top1"]
     resolve(targets, explainer.network)
+    found = list(_pictures(images or []))
     rows: list[tuple[object, ...]] = []
     failures: list[str] = []
-    for image in progress(images, "explaining"):
+    for image in progress(found, "explaining"):
         try:
             explanations = [explainer.explain(image, targets, one) for one in chosen]
         except InputError as error:
             failures.append(str(error))
             continue
-        for explanation in explanations:
-            explanation.save(folder, colour_map)
-            rows += _rows(image, explanation, folder)
-        if figure:
-            rows += _draw(image, explanations, folder, colour_map)
+        rows += _save(image, explanations, folder, colour_map, figure)
     if rows:
         print_table(HEADER, rows)
     if failures and not rows:
         raise InputError("\n".join(failures))
     if failures:
-        print(f"{len(failures)} of {len(images)} pictures failed:", file=sys.stderr)
+        print(f"{len(failures)} of {len(found)} pictures failed:", file=sys.stderr)
         print("\n".join(f"  {failure}" for failure in failures), file=sys.stderr)
         raise typer.Exit(1)
 
 
-def _rows(image: Path, explanation: Explanation, folder: Path) -> list[tuple[object, ...]]:
-    return [
-        (
-            image.name,
-            f"{explanation.names[i]} ({explanation.targets[i]})",
-            f"{explanation.probabilities[i]:.2g}"
-            + (" (empty map)" if explanation.empty[i] else ""),
-            explanation.method,
-            explanation.layer,
-            explanation.file(folder, i),
-        )
-        for i in range(len(explanation.targets))
-    ]
+def _explain_again(record: Path, folder: Path, colour_map: str, figure: bool) -> None:
+    import_tensorflow()
+    from guidedcam_tf.again import explain_again
+
+    explanation = explain_again(record)
+    picture = Path(explanation.origin["picture"]["path"])
+    print_table(HEADER, _save(picture, [explanation], folder, colour_map, figure))
+
+
+def _check_paths(given: list[Path]) -> None:
+    """Refuse a call without pictures before TensorFlow is waited for."""
+    if not given:
+        raise InputError("name at least one picture or folder of pictures, or --again FILE.json")
+    if not any(path.exists() for path in given):
+        raise InputError("\n".join(f"{path} does not exist" for path in given))
+
+
+def _pictures(given: list[Path]) -> Iterator[Path]:
+    """The pictures that are named, and those in folders that are."""
+    from guidedcam_tf.data import open_folder
+
+    for path in given:
+        if path.is_dir():
+            yield from (sample.picture for sample in open_folder(path).samples)
+        else:
+            yield path
+
+
+def _save(
+    image: Path, explanations: list[Explanation], folder: Path, colour_map: str, figure: bool
+) -> list[tuple[object, ...]]:
+    """Write what one picture gave, and return its rows of the table."""
+    rows: list[tuple[object, ...]] = []
+    for explanation in explanations:
+        files = explanation.save(folder, colour_map)
+        rows += [
+            (
+                image.name,
+                f"{explanation.names[i]} ({explanation.targets[i]})",
+                f"{explanation.probabilities[i]:.2g}"
+                + (" (empty map)" if explanation.empty[i] else ""),
+                explanation.method,
+                explanation.layer,
+                files[i],
+            )
+            for i in range(len(explanation.targets))
+        ]
+    return rows + (_draw(image, explanations, folder, colour_map) if figure else [])
 
 
 def _draw(
@@ -107,7 +155,9 @@ def _draw(
     from guidedcam_tf.figures.saving import save_figure
 
     figure = draw_explanations(explanations, colour_map)
-    files = [folder / f"{explanations[0].stem}_figure{ending}" for ending in (".png", ".pdf")]
+    digest = "-".join(explanation.digest(colour_map)[:4] for explanation in explanations)
+    stem = f"{explanations[0].stem}_figure_{digest}"
+    files = [folder / f"{stem}{ending}" for ending in (".png", ".pdf")]
     for file in files:
         save_figure(figure, file)
     names = ",".join(explanation.method for explanation in explanations)

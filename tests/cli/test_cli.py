@@ -46,10 +46,10 @@ def test_explain_writes_and_prints(run, model, picture, tmp_path):
     assert len(lines) == 1 + 2 + 2 + 2
     for line in lines[1:]:
         assert (tmp_path / line.split()[-1]).is_file()
-    record = json.loads((tmp_path / "results" / "a_gradcam.json").read_text())
-    assert record["layer"] == "conv2"
-    assert (tmp_path / "results" / "a_figure.png").is_file()
-    assert (tmp_path / "results" / "a_figure.pdf").read_bytes().startswith(b"%PDF")
+    (record,) = (tmp_path / "results").glob("a_gradcam_*.json")
+    assert json.loads(record.read_text())["layer"] == "conv2"
+    (figure,) = (tmp_path / "results").glob("a_figure_*.pdf")
+    assert figure.read_bytes().startswith(b"%PDF")
 
 
 def test_the_good_pictures_are_done_and_the_bad_ones_listed(run, model, picture, tmp_path):
@@ -81,7 +81,12 @@ def test_a_damaged_picture_costs_only_itself(run, model, picture, tmp_path):
 
 BAD_CALLS = {
     "picture": (["explain", "gone.png", "--model", "toy.keras"], "gone.png does not exist"),
-    "folder": (["explain", ".", "--model", "toy.keras"], ". is a folder"),
+    "folder": (["explain", "empty", "--model", "toy.keras"], "empty holds no picture"),
+    "nothing": (["explain", "--model", "toy.keras"], "name at least one picture"),
+    "option": (
+        ["explain", "a.png", "--model", "toy.keras", "--option", "steps=3"],
+        "method 'guided' has no option 'steps'",
+    ),
     "target": (
         ["explain", "a.png", "--model", "toy.keras", "--target", "7"],
         "target 7 is out of range: the network has 3 classes",
@@ -113,6 +118,7 @@ BAD_CALLS = {
 @pytest.mark.parametrize("name", BAD_CALLS)
 def test_bad_calls_are_one_line_and_exit_with_2(run, model, picture, tmp_path, name):
     (tmp_path / "broken.keras").write_text("no model")
+    (tmp_path / "empty").mkdir()
     arguments, message = BAD_CALLS[name]
     code, out, err = run(*arguments)
     assert code == 2
@@ -184,3 +190,20 @@ def test_bench_prints_ratios(run, model):
     code, out, err = run("bench", "--model", model, "--pictures", "2", "--rounds", "3")
     assert code == 0, err
     assert "guided, 2 pictures" in out
+
+
+def test_folders_options_and_the_version(run, model, picture, tmp_path):
+    (tmp_path / "more" / "below").mkdir(parents=True)
+    for name in ("b.png", "below/a.png"):
+        Image.new("RGB", (9, 9), "red").save(tmp_path / "more" / name)
+    code, out, err = run(
+        "explain", picture, "more", "--model", model, "--method", "guided,eigencam",
+        "--option", "center=true",
+    )  # fmt: skip
+    assert code == 0, err
+    assert len(out.splitlines()) == 1 + 3 * 2
+    records = [json.loads(file.read_text()) for file in (tmp_path / "out").glob("*.json")]
+    assert {record["origin"]["options"].get("center") for record in records} == {None, True}
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("guidedcam-tf 0.")

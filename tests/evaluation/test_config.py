@@ -155,8 +155,14 @@ def test_bad_files_are_named(tmp_path, text, message):
 
 
 NOT_YAML = {
-    "an alias": ("name: &a x\nmodel: *a\n", "holds a YAML alias"),
-    "deep nesting": ("name: " + "[" * 5000, "nested deeper than 20 levels"),
+    "an alias of itself": ("name: &a [1, *a]\n", "no alias of itself"),
+    "an alias of nothing": ("name: *a\n", "is not YAML"),
+    "many aliases": (
+        "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
+        "c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]",
+        "at most 10000 values",
+    ),
+    "deep nesting": ("name: " + "[" * 5000, "at most 10000 values and 20 levels"),
     "an impossible date": ("name: 2012-02-31\n", "holds a value that YAML cannot read"),
     "a list as a key": ("[a, b]: 1\n", "config .*not YAML|keys and values"),
     "a number as a key": ("1: 2\n", "must hold keys and values"),
