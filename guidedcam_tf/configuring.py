@@ -113,7 +113,7 @@ def _extent(text: str) -> tuple[float, float]:
         if isinstance(event, yaml.AliasEvent):
             # An alias of what is still open would never end.
             within = any(anchor == event.anchor for anchor, _, _ in open_)
-            size, depth = (math.inf, math.inf) if within else anchors.get(event.anchor, (1, 0))
+            size, depth = (math.inf, math.inf) if within else anchors.get(str(event.anchor), (1, 0))
         elif isinstance(event, yaml.ScalarEvent):
             size, depth = 1.0, 0.0
         elif isinstance(event, yaml.CollectionEndEvent):

@@ -414,9 +414,9 @@ def _in_words(**arguments: Any) -> dict[str, Any] | None:
     if not all(isinstance(value, (str, os.PathLike, bool)) for value in given.values()):
         return None
     words = {name: value if value is True else os.fspath(value) for name, value in given.items()}
-    for name in ("model", "weights"):
-        if name in words and Path(words[name]).is_file():
-            words[name] = str(Path(words[name]).absolute())
+    for name in words.keys() & {"model", "weights"}:
+        if (file := Path(str(words[name]))).is_file():
+            words[name] = str(file.absolute())
     return words
 
 

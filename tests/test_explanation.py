@@ -151,5 +151,5 @@ def test_scores_that_are_no_numbers_are_refused(value, method, rng):
     head = model.get_layer("scores")
     head.set_weights([np.full_like(each, value) for each in head.get_weights()])
     explainer = gcam.Explainer(model, scores="logits")
-    with pytest.raises(gcam.InputError, match="NaN or infinite for 2 of 2 pictures.*weights"):
+    with pytest.raises(gcam.InputError, match=r"NaN or infinite for 2 of 2 pictures.*weights"):
         explainer.maps(255 * rng.random((2, 8, 8, 3)), 0, method)

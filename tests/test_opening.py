@@ -123,7 +123,7 @@ def test_custom_objects_come_from_a_module(tmp_path, monkeypatch):
     keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))).save(tmp_path / "m.keras")
     with pytest.raises(gcam.InputError, match="custom_objects"):
         open_explainer({"model": str(tmp_path / "m.keras")})
-    with pytest.warns(UserWarning, match="custom objects come from .*my_layers.py"):
+    with pytest.warns(UserWarning, match=r"custom objects come from .*my_layers.py"):
         opened = open_explainer({"model": str(tmp_path / "m.keras"), "custom_objects": "my_layers"})
     assert opened.maps(np.ones((1, 8, 8, 3), np.uint8), [0]).shape == (1, 8, 8)
     with pytest.raises(gcam.InputError, match="importing 'no_such_module' raised ModuleNotFound"):
@@ -134,7 +134,7 @@ def test_a_lambda_is_loaded_when_the_user_says_so(tmp_path):
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3)(layers.Lambda(lambda images: images / 255.0)(inputs))
     keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))).save(tmp_path / "m.keras")
-    with pytest.raises(gcam.InputError, match="runs Python code.*unsafe_lambda=True"):
+    with pytest.raises(gcam.InputError, match=r"runs Python code.*unsafe_lambda=True"):
         open_explainer({"model": str(tmp_path / "m.keras")})
     said = {"model": str(tmp_path / "m.keras"), "unsafe_lambda": True, "scores": "logits"}
     assert open_explainer(said).predict(np.ones((1, 8, 8, 3), np.uint8)).shape == (1, 2)

@@ -101,7 +101,7 @@ def of_network(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
         parameters = [*kept, *added]
         call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {each.name: each.annotation for each in parameters}
-        del call.__wrapped__  # type: ignore[attr-defined]
+        del call.__wrapped__
         return call
 
     return decorate

@@ -29,12 +29,12 @@ def test_it_is_the_same_map_under_the_same_name(record, tmp_path, run):
     again = explain_again(record[-1])
     np.testing.assert_array_equal(again.maps, np.load(record[-2])["maps"])
     assert [file.name for file in again.save(tmp_path / "two")] == [file.name for file in record]
-    code, out, err = run("explain", "--again", record[-1], "--out", "three")
+    code, _, err = run("explain", "--again", record[-1], "--out", "three")
     assert code == 0, err
     assert sorted(file.name for file in (tmp_path / "three").iterdir()) == sorted(
         file.name for file in record
     )
-    code, out, err = run("explain", "a.png", "--again", record[-1])
+    code, _, err = run("explain", "a.png", "--again", record[-1])
     assert code == 2
     assert "--again goes with --out, --colour-map and --figure only" in err
 
@@ -47,13 +47,13 @@ def rewrite(file, change):
 
 def test_what_has_changed_is_named(record, tmp_path):
     build_toy("gap").save(tmp_path / "toy.keras")
-    with pytest.raises(gcam.InputError, match="toy.keras are not those of the record"):
+    with pytest.raises(gcam.InputError, match=r"toy.keras are not those of the record"):
         explain_again(record[-1])
     Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
-    with pytest.raises(gcam.InputError, match="a.png has changed since"):
+    with pytest.raises(gcam.InputError, match=r"a.png has changed since"):
         explain_again(record[-1])
     (tmp_path / "a.png").unlink()
-    with pytest.raises(gcam.InputError, match="a.png does not exist"):
+    with pytest.raises(gcam.InputError, match=r"a.png does not exist"):
         explain_again(record[-1])
 
 

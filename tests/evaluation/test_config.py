@@ -159,7 +159,7 @@ NOT_YAML = {
     "an alias of nothing": ("name: *a\n", "is not YAML"),
     "many aliases": (
         "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
-        "c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]",
+        "c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: [*c, *c, *c, *c, *c, *c, *c, *c, *c]",
         "at most 10000 values",
     ),
     "deep nesting": ("name: " + "[" * 5000, "at most 10000 values and 20 levels"),
