@@ -118,6 +118,7 @@ class Explainer:
             unsafe_lambda=unsafe_lambda,
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
+        self._warned = False
         self.said = _in_words(
             model=model,
             weights=weights,
