@@ -88,19 +88,18 @@ def test_the_numbers_of_maps_are_the_explainers(config, tmp_path, toy_file, root
     assert (line["class"], line["peak_x"], line["peak_y"]) == (2, column, row)
 
 
-def test_another_layer_keeps_the_source_of_the_weights_and_the_names(toy_file, monkeypatch):
+def test_another_layer_keeps_the_source_of_the_weights_and_the_names(toy_file, tmp_path):
     """What one layer's explanations say of the network, the others' say too."""
-    names = ["tench", "goldfish", "shark"]
-    opened = Explainer(str(toy_file), class_names=names)
-    monkeypatch.setattr(explaining, "Explainer", lambda *_, **__: opened)
-    raw = {"name": "x", "kind": "layers", "model": "toy", **EXTRA["layers"]}
+    (tmp_path / "names.txt").write_text("tench\ngoldfish\nshark\n")
+    said = {"model": str(toy_file), "class_names": tmp_path / "names.txt"}
+    raw = {"name": "x", "kind": "layers", **said, **EXTRA["layers"]}
     networks = explaining.Networks(KINDS["layers"].model_validate(raw))
     picture = np.zeros((16, 16, 3), np.uint8)
     for layer in ("conv2", "conv1"):
-        explanation = networks.get("toy", layer).explain(picture, "goldfish")
+        explanation = networks.get(str(toy_file), layer).explain(picture, "goldfish")
         assert explanation.layer == layer
         assert explanation.names == ["goldfish"]
-        assert explanation.weights == opened.network.weights.source == "file"
+        assert explanation.weights == "file"
 
 
 def test_full_adds_the_slow_columns(config, tmp_path):
