@@ -12,12 +12,21 @@ QUALITY = 85
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell: its text, what it is sorted by, and `"best"`, `"second"`, `"tied"` or nothing."""
+
+    text: str
+    key: str | float
+    mark: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table: header texts, and lines of (text, key to sort by)."""
+    """A table: header texts, and lines of cells."""
 
     caption: str
     header: tuple[str, ...]
-    lines: tuple[tuple[tuple[str, str | float], ...], ...]
+    lines: tuple[tuple[Cell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -32,11 +41,9 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Case:
-    """A method's map of one class of one picture, and how good it is."""
+    """A picture, or a method's map of one class of it, and what stands below."""
 
-    picture: str
-    class_name: str
-    value: float
+    caption: str
     drawing: Drawing | None
 
 
@@ -59,6 +66,7 @@ class Section:
     drawing: Drawing | None = None
     metric: str = ""
     cases: tuple[Cases, ...] = ()
+    compared: tuple[Case, ...] = ()
     remark: str = ""
 
 

@@ -9,7 +9,11 @@ import pandas as pd
 
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.report.parts import Cell
 from guidedcam_tf.report.parts import Table
+
+MARKS = {1.0: "best", 2.0: "second"}
+"""What a rank is shown as, where one method has it alone."""
 
 
 def tables_by_area(summary: pd.DataFrame) -> tuple[Table, ...]:
@@ -22,33 +26,40 @@ def tables_by_area(summary: pd.DataFrame) -> tuple[Table, ...]:
             header.append(f"{METRICS[name].title} {METRICS[name].arrow}")
         lines = []
         for method, mine in group.groupby("method", sort=False):
-            by_metric = mine.set_index("metric")
-            line: list[tuple[str, str | float]] = [(style.method_title(str(method)), str(method))]
+            by_metric = mine.set_index("metric", drop=False)
+            line = [Cell(style.method_title(str(method)), str(method))]
             for name in names:
-                line.append(_cell(by_metric.loc[name]) if name in by_metric.index else ("-", ""))
+                line.append(
+                    _cell(by_metric.loc[name], group) if name in by_metric.index else Cell("-", "")
+                )
             lines.append(tuple(line))
         caption = f"Masks of {float(area):.0%} of the picture" if area != "" else "All metrics"
         tables.append(Table(caption, tuple(header), tuple(lines)))
     return tuple(tables)
 
 
-def _cell(record: pd.Series) -> tuple[str, str | float]:
+def _cell(record: pd.Series, group: pd.DataFrame) -> Cell:
     value = float(record["ours"])
     if math.isnan(value):
-        return "-", ""
+        return Cell("-", "")
     text = f"{value:.4f}"
     if not math.isnan(float(record["ci_low"])):
         text += f"\n[{record['ci_low']:.3f}, {record['ci_high']:.3f}]"
     if not math.isnan(float(record["paper"])):
         text += f"\npaper {record['paper']:.4f}"
-    return text, value
+    rivals = group[group["metric"] == record["metric"]]["rank_ours"]
+    mark = MARKS.get(float(record["rank_ours"]), "")
+    tied = (rivals == record["rank_ours"]).sum() > 1
+    return Cell(text, value, "tied" if mark and tied else mark)
 
 
 def plain_table(caption: str, frame: pd.DataFrame) -> Table:
     """A table of a data frame as it is."""
     lines = tuple(
         tuple(
-            (f"{v:.4g}", float(v)) if isinstance(v, (float, np.floating)) else (str(v), _key(v))
+            Cell(f"{v:.4g}", float(v))
+            if isinstance(v, (float, np.floating))
+            else Cell(str(v), _key(v))
             for v in line
         )
         for line in frame.itertuples(index=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from guidedcam_tf.evaluation.run import read_rows
 from guidedcam_tf.figures import style
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.metrics import MaskRule
 from guidedcam_tf.report.cases import CASE_METRICS
+from guidedcam_tf.report.cases import compare_methods
 from guidedcam_tf.report.cases import find_cases
-from guidedcam_tf.report.parts import Cases
+from guidedcam_tf.report.painting import Painter
 from guidedcam_tf.report.parts import Section
 from guidedcam_tf.report.parts import drawing
 from guidedcam_tf.report.tables import plain_table
@@ -104,6 +107,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
     facts = [
         ("network", f"{style.network_title(manifest['model'])}, {manifest['layer']}"),
         ("data", f"{manifest['data']['kind']}, {manifest['data']['pictures']} pictures"),
+        ("protocol", _protocol(config)),
         *_common_facts(manifest),
     ]
     rows = read_rows(run)
@@ -113,12 +117,36 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
             f"metric {metric!r} is not in run {run}; it has "
             f"{', '.join(dict.fromkeys(rows['metric'][rows['metric'] != '']))}"
         )
-    found: tuple[Cases, ...] = ()
-    remark = ""
-    if cases and chosen:
-        found, remark = find_cases(config, rows[rows["area"] == ""], chosen, cases)
-    title = METRICS[chosen].title if chosen else ""
-    return Section(config.name, tuple(facts), tables_by_area(summary), None, title, found, remark)
+    section = Section(config.name, tuple(facts), tables_by_area(summary))
+    if not (cases and chosen):
+        return section
+    plain = rows[rows["area"] == ""]
+    painter, remark = _painter(config)
+    return replace(
+        section,
+        metric=METRICS[chosen].title,
+        cases=find_cases(plain, chosen, cases, painter),
+        compared=compare_methods(plain, chosen, painter) if painter else (),
+        remark=remark,
+    )
+
+
+def _painter(config: EvaluationConfig) -> tuple[Painter | None, str]:
+    """What draws a run's cases, or `None` and the reason."""
+    try:
+        return Painter(config), ""
+    except InputError as error:
+        return None, f"The cases are listed without pictures: {str(error).splitlines()[0]}"
+
+
+def _protocol(config: EvaluationConfig) -> str:
+    """A run's choices in one line."""
+    choices = config.protocol.model_dump(mode="json")
+    mask = config.protocol.mask
+    choices["mask"] = str(MaskRule(mask.kind, mask.value))
+    choices["areas"] = ", ".join(f"{area:.0%}" for area in config.protocol.areas) or "none"
+    listed = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in choices.items())
+    return f"{config.preset} ({listed})"
 
 
 def _common_facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:

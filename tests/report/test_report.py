@@ -1,8 +1,11 @@
 """The report: what is in it, and how it does in a real browser."""
 
+import base64
+import io
 import json
 import re
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,14 +13,24 @@ import yaml
 from browser import browser
 from PIL import Image
 
+from guidedcam_tf.data.loading import Loaded
+from guidedcam_tf.data.samples import Label
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import DataConfig
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.run import evaluate
+from guidedcam_tf.evaluation.run import open_data
 from guidedcam_tf.evaluation.tables import summarise
 from guidedcam_tf.evaluation.tables import write_tables
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.overlay import overlay
+from guidedcam_tf.report.painting import Painter
+from guidedcam_tf.report.painting import outlined
+from guidedcam_tf.report.tables import tables_by_area
 from guidedcam_tf.report.writing import write_report
 
 VALUES = {"guided": (0.9, 0.1, 0.5), "gradcam": (0.2, 0.4, 0.6), "gradcam++": (0.3, 0.1, 0.2)}
+MARKS = ["", "best", "", "", "second", "second", "", "", "best"]
 NAMES = ("a<b>", "b", "c")
 
 
@@ -118,6 +131,20 @@ def test_a_lower_drop_is_the_better_case(run, tmp_path):
     assert re.findall(r"<figcaption>([^<]+)</figcaption>", text)[0] == "b, cat: 0.1000"
 
 
+def test_the_best_the_second_and_ties_are_marked(html):
+    marked = re.findall(r'<td data-key="([^"]+)"(?: class="(\w+)")?>', html.read_text("utf-8"))
+    # Dice: 0.5 of guided, 0.4 of gradcam, 0.2 of gradcam++; for the drop less is better.
+    assert [mark for _, mark in marked[:9]] == MARKS
+
+
+def test_ties_are_no_winners():
+    lines = [("a", "m", "c", 0, method, "dice", "", 0.0, "") for method in ("x", "y", "z")]
+    columns = ["image", "class_name", "x", "target", "method", "metric", "area", "value", "note"]
+    summary = summarise(pd.DataFrame(lines, columns=columns), methods=["x", "y", "z"], resamples=0)
+    (table,) = tables_by_area(summary)
+    assert [line[1].mark for line in table.lines] == ["tied"] * 3
+
+
 def test_all_metrics_come_before_the_matched_areas(html):
     captions = re.findall(r"<caption>([^<]+)</caption>", html.read_text("utf-8"))
     assert captions == [
@@ -160,3 +187,68 @@ def test_it_works_in_a_browser(html, tmp_path, width):
         page.click("th:nth-child(1) button")
         assert page.run(FIRST_COLUMN % 0) == ["Grad-CAM", "Grad-CAM++", "Proposed"]
         assert page.run("return performance.getEntriesByType('resource').length") == 0
+
+
+@pytest.fixture
+def unit_run(tmp_path):
+    """A run of a model that takes pictures through `preprocess`, whose data set is here."""
+    root = tmp_path / "pictures"
+    root.mkdir()
+    generator = np.random.default_rng(3)
+    for name in NAMES[1:]:
+        Image.fromarray(generator.integers(0, 256, (16, 16, 3), np.uint8)).save(
+            root / f"{name}.png"
+        )
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    model.save(tmp_path / "own.keras")
+    config = EvaluationConfig(
+        name="own",
+        data=DataConfig(kind="folder", root=root),
+        model=str(tmp_path / "own.keras"),
+        preprocess="tf",
+        methods=("guided", "gradcam"),
+        metrics=("saliency_drop",),
+        protocol={"areas": ()},
+        bootstrap=0,
+    )
+    return evaluate(config, tmp_path / "runs"), config
+
+
+def test_cases_are_drawn_with_the_preprocess_of_the_run(unit_run):
+    _folder, config = unit_run
+    record = {"image": "b.png", "class_name": "", "target": 1, "method": "gradcam", "value": 0.5}
+    samples = {sample.id: sample for sample in open_data(config.data, 0).samples}
+    record["image"] = next(iter(samples))
+    picture = samples[record["image"]].picture
+    expected = Explainer(config.model, preprocess="tf").explain(picture, 1, "gradcam")
+    other = Explainer(config.model).explain(picture, 1, "gradcam")
+    assert np.abs(expected.maps - other.maps).max() > 0.1
+    drawn = Painter(config).map(record)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(drawn.source.split(",")[1]))), float)
+    distances = [
+        np.abs(shown - overlay(each.picture, each.maps[0])).mean() for each in (expected, other)
+    ]
+    assert distances[0] < distances[1] / 2
+
+
+def test_one_picture_is_shown_by_all_methods(unit_run, tmp_path):
+    folder, _config = unit_run
+    write_report([folder], tmp_path / "r.html", cases=1)
+    text = re.sub(r"\s+", " ", (tmp_path / "r.html").read_text("utf-8"))
+    compared = text.split("One picture by all methods")[1].split("Best and worst")[0]
+    captions = re.findall(r"<figcaption>([^<]+)</figcaption>", compared)
+    assert len(captions) == 3 and compared.count("<img") == 3
+    assert captions[1].startswith("Proposed: ") and captions[2].startswith("Grad-CAM: ")
+    assert "mask: threshold 0.5" in text
+
+
+def test_an_object_has_a_white_line_around_it():
+    mask = np.zeros((20, 20), bool)
+    mask[5:12, 6:15] = True
+    loaded = Loaded("a", np.full((20, 20, 3), 90, np.uint8), (Label("cat", (0,), mask=mask),))
+    drawn = outlined(loaded.picture, loaded, {"class_name": "cat"})
+    assert (drawn[5, 6:15] == 255).all() and (drawn[11, 6:15] == 255).all()
+    assert (drawn[8:10, 9:12] == 90).all() and (drawn[:3] == 90).all()
+    assert (outlined(loaded.picture, loaded, {"class_name": "dog"}) == 90).all()
