@@ -29,6 +29,7 @@ from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks import open_network
+from guidedcam_tf.networks.keras_graph import Structure
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.ops import PRESETS
 from guidedcam_tf.ops import Postprocessing
@@ -320,6 +321,13 @@ class Explainer:
         network = self.network
         return network.as_output(network.probabilities(np.concatenate(logits))).numpy()
 
+    def forward(self, fitted: np.ndarray) -> tf.Tensor:
+        """Return the scores of pictures at the network's size, float32 `[N, classes]`.
+
+        Those are what the model gives before a final softmax or sigmoid; see `Pipeline.logits`.
+        """
+        return self.pipeline.logits(fitted)
+
     def _warn_of_doubt(self) -> None:
         """Say once that outputs are softmaxed that may be no logits."""
         doubt = self.network.output_doubt
@@ -384,7 +392,8 @@ def guided_cam(
 ) -> np.ndarray:
     """Return the proposed saliency maps of a Keras classifier in one line.
 
-    The model's compiled kernel is kept for the next call with the same model and layer.
+    The model's compiled kernel is kept for the next call with the same model and layer, until a
+    layer or an activation of the model is exchanged.
 
     Args:
         model: A model with one picture input and one output, as in `Explainer`; it is not changed.
@@ -401,11 +410,12 @@ def guided_cam(
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model must be a keras.Model; received {type(model).__name__}")
-    return _explainer_of(model, layer).maps(images, class_ids)
+    return _explainer_of(model, Structure(model), layer).maps(images, class_ids)
 
 
 @lru_cache(maxsize=2)
-def _explainer_of(model: keras.Model, layer: str | None) -> Explainer:
+def _explainer_of(model: keras.Model, structure: Structure, layer: str | None) -> Explainer:
+    """Return an explainer; a model whose `structure` changed since gets another."""
     return Explainer(model, layer=layer, preprocess="none")
 
 

@@ -143,7 +143,7 @@ class Explanation:
                 "index": int(self.targets[i]),
                 "name": self.names[i],
                 "wnid": self.wnids[i] if self.wnids else None,
-                "probability": float(self.probabilities[i]),
+                "probability": _number(self.probabilities[i]),
                 "peak_xy": None if self.empty[i] else [int(peaks[i][1]), int(peaks[i][0])],
                 "empty": bool(self.empty[i]),
                 "overlay": overlays[i].name,
@@ -177,3 +177,8 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
     return bool(one == other)
+
+
+def _number(value: np.floating) -> float | None:
+    """A number as JSON has them: none for NaN and infinity."""
+    return float(value) if np.isfinite(value) else None

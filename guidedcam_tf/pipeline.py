@@ -21,6 +21,7 @@ from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.target_functions import TargetFunction
+from guidedcam_tf.networks.target_functions import function_name
 from guidedcam_tf.ops import Postprocessing
 
 Fit = Literal["squash", "crop"]
@@ -191,9 +192,17 @@ class Pipeline:
         try:
             maps = self.kernel(method)(fitted, class_ids)
         except Exception as error:  # TensorFlow wraps what is raised while it compiles.
-            if (behind := input_error_behind(error)) is None:
-                raise
-            raise behind from None
+            if (behind := input_error_behind(error)) is not None:
+                raise behind from None
+            if self.network.functions and isinstance(error, tf.errors.InvalidArgumentError):
+                raise _no_batch(self.network.functions, len(fitted), error) from error
+            raise
+        if not np.isfinite(maps["logits"]).all():
+            warn(
+                f"model {self.network.name!r} gives NaN or infinity for these pictures, so their "
+                "maps and probabilities mean nothing",
+                stacklevel=3,
+            )
         if maps[method.outputs[0]].shape[2:] == (1, 1):
             raise InputError(
                 f"layer {self.layer!r} has one position only for pictures of "
@@ -263,3 +272,14 @@ class Pipeline:
     def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
         return tf.function(self.postprocessing.__call__, input_signature=signature)
+
+
+def _no_batch(functions: Sequence[TargetFunction], count: int, error: Exception) -> InputError:
+    """What to raise where functions of the output cannot be computed for a batch."""
+    names = ", ".join(repr(function_name(function)) for function in functions)
+    reason = (str(error).strip().splitlines() or [""])[0]
+    return InputError(
+        f"target {names} cannot be computed for a batch of {count} pictures: {reason}. A function "
+        "gets the outputs of batch_size pictures at a time, fewer in the last batch: one that "
+        "holds a value for each picture needs a batch_size of at least the number of pictures"
+    )

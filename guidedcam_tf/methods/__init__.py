@@ -12,14 +12,14 @@ from guidedcam_tf.methods.ablationcam import AblationCAM
 from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.cam import CAM
 from guidedcam_tf.methods.cameras import CAMERAS
+from guidedcam_tf.methods.completeness import Completeness
+from guidedcam_tf.methods.completeness import fullgrad_completeness
 from guidedcam_tf.methods.eigencam import EigenCAM
 from guidedcam_tf.methods.eigengradcam import EigenGradCAM
 from guidedcam_tf.methods.faster_scorecam import FasterScoreCAM
 from guidedcam_tf.methods.fem import FEM
 from guidedcam_tf.methods.finercam import FinerCAM
-from guidedcam_tf.methods.fullgrad import Completeness
 from guidedcam_tf.methods.fullgrad import FullGrad
-from guidedcam_tf.methods.fullgrad import fullgrad_completeness
 from guidedcam_tf.methods.gradcam import GradCAM
 from guidedcam_tf.methods.gradcam_plus_plus import GradCAMPlusPlus
 from guidedcam_tf.methods.gradient import Gradient

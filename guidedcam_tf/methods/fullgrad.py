@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf import ops
-from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.completeness import full_gradients
+from guidedcam_tf.methods.completeness import warn_of_hidden_biases
 from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks import Network
-from guidedcam_tf.networks.biases import bias_of
 from guidedcam_tf.networks.biases import biased_steps
 from guidedcam_tf.networks.graph import Step
 
@@ -57,6 +54,7 @@ class FullGrad(Method):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel of one forward pass, and one backward pass a target, for each block."""
         network, steps = view.network, spatial_steps(view.network)
+        warn_of_hidden_biases(network, self.name)
 
         def of_block(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             logits, terms_of = full_gradients(network, network.preprocess(images), steps)
@@ -94,44 +92,6 @@ def spatial_steps(network: Network) -> list[Step]:
     return [step for step in biased_steps(network.graph) if len(step.shape) == 4]
 
 
-TermsOf = Callable[[tf.Tensor], list[tf.Tensor]]
-
-
-def full_gradients(
-    network: Network, inputs: tf.Tensor, steps: Sequence[Step]
-) -> tuple[tf.Tensor, TermsOf]:
-    """Run a network once, and return how a logit is split between its input and its biases.
-
-    Args:
-        network: The network.
-        inputs: Preprocessed pictures, float32 `[N, H, W, C]`.
-        steps: Some of the network's biased steps.
-
-    Returns:
-        The logits, float32 `[N, classes]`, and a function from targets, int32 `[N]`, to the terms
-        of their logits: x * dY/dx, float32 `[N, H, W, C]`, and b_l * dY/dz_l for each step, float32
-        `[N, h, w, c]`, or `[N, c]` after a dense layer.
-    """
-    graph = network.graph
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(inputs)
-        outputs = [step.outputs[0] for step in steps]
-        *outputs, logits = graph.run({graph.input: inputs}, [*outputs, graph.logits])
-        logits = tf.cast(logits, tf.float32)
-
-    def terms_of(targets: tf.Tensor) -> list[tf.Tensor]:
-        gradients = tape.gradient(
-            logits,
-            [inputs, *outputs],
-            output_gradients=tf.one_hot(targets, tf.shape(logits)[1]),
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        factors = [inputs, *map(bias_of, steps)]
-        return [f * tf.cast(g, tf.float32) for f, g in zip(factors, gradients, strict=True)]
-
-    return logits, terms_of
-
-
 def aggregate(terms: Sequence[tf.Tensor], *, align_corners: bool) -> tf.Tensor:
     """Return S, float32 `[N, H, W]`, from terms `[N, h, w, c]`.
 
@@ -149,58 +109,3 @@ def _rescaled_sum(term: tf.Tensor) -> tf.Tensor:
     lowest = tf.reduce_min(magnitude, axis=[1, 2, 3], keepdims=True)
     extent = tf.reduce_max(magnitude, axis=[1, 2, 3], keepdims=True) - lowest
     return tf.reduce_sum(magnitude - lowest, axis=3) / (extent[..., 0] + EPSILON)
-
-
-@dataclass(frozen=True)
-class Completeness:
-    """What the full gradients of pictures add up to, float64 `[N]` each.
-
-    Attributes:
-        logits: Y, the targets' logits.
-        input_terms: The sum of x * dY/dx over the picture.
-        bias_terms: The sum of b_l * dY/dz_l over all layers, dense ones too.
-    """
-
-    logits: np.ndarray
-    input_terms: np.ndarray
-    bias_terms: np.ndarray
-
-    @property
-    def residuals(self) -> np.ndarray:
-        """What of the logits the terms leave unexplained, `[N]`."""
-        return self.logits - self.input_terms - self.bias_terms
-
-
-def fullgrad_completeness(
-    network: Network, images: np.ndarray, class_ids: Sequence[int] | np.ndarray
-) -> Completeness:
-    """Split logits into what the picture and what the biases contribute.
-
-    `logits = input_terms + bias_terms`, up to rounding, for a network of convolutions, dense
-    layers, batch normalisations, and layers that are linear through the origin piece by piece:
-    ReLU, pooling, padding, sums, concatenations. It does not hold for a network with, say, a
-    sigmoid or swish inside, layer normalisation, a product of two branches, or a `Rescaling` with
-    an offset: the `residuals` tell by how much.
-
-    Args:
-        network: The network, such as `explainer.network`.
-        images: RGB in 0..255, uint8 or float, `[N, H, W, C]`.
-        class_ids: One class index for each picture.
-
-    Raises:
-        InputError: If there is not one class for each picture, or a class is out of range.
-    """
-    ids = [network.classes.check(int(index)) for index in np.ravel(class_ids)]
-    if np.ndim(images) != 4 or len(ids) != len(images) or not ids:
-        raise InputError(
-            "images must be [N, H, W, C] and class_ids [N]; "
-            f"received {np.shape(images)} and {np.shape(class_ids)}"
-        )
-    steps = biased_steps(network.graph)
-    rows = []
-    for image, index in zip(images, ids, strict=True):
-        inputs = network.preprocess(network.fit(tf.convert_to_tensor(image[None])))
-        logits, terms_of = full_gradients(network, inputs, steps)
-        sums = [float(tf.reduce_sum(term)) for term in terms_of(tf.constant([index]))]
-        rows.append((float(logits[0, index]), sums[0], sum(sums[1:])))
-    return Completeness(*np.array(rows).T)

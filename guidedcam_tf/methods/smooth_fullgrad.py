@@ -16,8 +16,9 @@ from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.completeness import full_gradients
+from guidedcam_tf.methods.completeness import warn_of_hidden_biases
 from guidedcam_tf.methods.fullgrad import aggregate
-from guidedcam_tf.methods.fullgrad import full_gradients
 from guidedcam_tf.methods.fullgrad import spatial_steps
 from guidedcam_tf.methods.options import Amount
 from guidedcam_tf.methods.options import Count
@@ -63,6 +64,7 @@ class SmoothFullGrad(Method):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over pictures and blocks of noisy copies."""
         network, steps = view.network, spatial_steps(view.network)
+        warn_of_hidden_biases(network, self.name)
         terms_signature = [tf.TensorSpec([None] * 4, tf.float32)] * (1 + len(steps))
 
         @tf.function(input_signature=kernel_signature(view))

@@ -21,6 +21,18 @@ def biased_steps(graph: Graph) -> list[Step]:
     return [step for step in graph.scoring_steps if _has_bias(step)]
 
 
+def hidden_steps(graph: Graph) -> list[Step]:
+    """The steps with weights that may add something that is no bias known of them."""
+    return [
+        step
+        for step in graph.picture_steps
+        if getattr(step.layer, "weights", None)
+        and not step.is_activation
+        and not _has_bias(step)
+        and not (Trait.BIASED in step.traits or Trait.PREPARES in step.traits)
+    ]
+
+
 def bias_of(step: Step) -> tf.Tensor:
     """Return b of one of the `biased_steps`, float32, one value a channel or unit.
 

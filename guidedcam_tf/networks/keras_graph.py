@@ -83,8 +83,20 @@ def all_layers(functional: Any) -> Iterator[Any]:
         yield from all_layers(inner) if inner is not None else [node.operation]
 
 
-def structure_of(model: keras.Model) -> tuple[Any, ...]:
-    """What a model consists of: it compares unequal once a layer or activation is exchanged."""
-    functional = functional_of(model)
-    layers = [] if functional is None else list(all_layers(functional))
-    return tuple(part for layer in layers for part in (layer, getattr(layer, "activation", None)))
+class Structure:
+    """What a model consists of, to tell whether a layer or an activation was exchanged.
+
+    It keeps what it compares, so that nothing new can get an old object's identity.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        layers = list(model._flatten_layers())
+        activations = [getattr(layer, "activation", None) for layer in layers]
+        self._parts = [functional_of(model), *layers, *activations]
+        self._ids = tuple(map(id, self._parts))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Structure) and self._ids == other._ids
+
+    def __hash__(self) -> int:
+        return hash(self._ids)

@@ -66,6 +66,7 @@ class Network:
     Attributes:
         takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
         meaning: What the output means.
+        functions: What is explained in the place of classes; see `scored_by`.
 
     Raises:
         InputError: If the model is not of this form, or computes something else than its layers.
@@ -85,6 +86,7 @@ class Network:
         scores: Scores | None = None,
     ) -> None:
         self.model = model
+        self.functions: tuple[TargetFunction, ...] = ()
         graph = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
         if len(graph.input_shape) != 4:
             raise InputError(
@@ -109,9 +111,12 @@ class Network:
     def _compare(self, output: str | None) -> np.ndarray:
         functional = functional_of(self.model)
         first = functional is not None and is_channels_first(all_layers(functional))
-        pictures = seeded_pictures(self.some_shape(2)[1:], one_in_unit_range=not self.takes_pixels)
-        inputs = self.preprocess(pictures)
-        return compare(self.model, self.graph, inputs, output, first)
+        return compare(self.model, self.graph, self.noise(), output, first)
+
+    def noise(self) -> tf.Tensor:
+        """Two pictures of noise as the model takes them, the same each time."""
+        shape = self.some_shape(2)[1:]
+        return self.preprocess(seeded_pictures(shape, one_in_unit_range=not self.takes_pixels))
 
     def some_shape(self, count: int) -> list[int]:
         """The shape of a batch that the model takes."""
@@ -174,6 +179,7 @@ class Network:
                 into one number for each picture, `[N]`, in TensorFlow operations.
         """
         twin = copy.copy(self)
+        twin.functions = tuple(functions)
         twin.graph = self.graph.scored_by(functions)
         twin._class_names = ClassNames(tuple(map(function_name, functions)))
         twin.meaning = Meaning("values", "is asked for functions of its output")

@@ -26,7 +26,7 @@ def apply_all(functions: Sequence[TargetFunction], outputs: tf.Tensor) -> tf.Ten
     """
     columns = []
     for function in functions:
-        value = tf.cast(tf.convert_to_tensor(function(tf.cast(outputs, tf.float32))), tf.float32)
+        value = _value(function, tf.cast(outputs, tf.float32))
         if value.shape.rank == 2 and value.shape[1] == 1:
             value = value[:, 0]
         if value.shape.rank != 1:
@@ -36,3 +36,17 @@ def apply_all(functions: Sequence[TargetFunction], outputs: tf.Tensor) -> tf.Ten
             )
         columns.append(value)
     return tf.stack(columns, axis=1)
+
+
+def _value(function: TargetFunction, outputs: tf.Tensor) -> tf.Tensor:
+    try:
+        return tf.cast(tf.convert_to_tensor(function(outputs)), tf.float32)
+    except InputError:
+        raise
+    except Exception as error:  # What a user's own function raises on a tensor.
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise InputError(
+            f"target {function_name(function)!r} raised {type(error).__name__}: {reason}. It gets "
+            f"a float32 tensor {tuple(outputs.shape)}, and must return one number for each picture "
+            "in TensorFlow operations"
+        ) from error
