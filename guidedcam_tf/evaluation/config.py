@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 from typing import Any
 from typing import Literal
 
 from pydantic import Field
+from pydantic import field_validator
 from pydantic import model_validator
 
 from guidedcam_tf.configuring import Strict
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
 from guidedcam_tf.metrics import MaskRule
+from guidedcam_tf.metrics import Metric
+from guidedcam_tf.metrics import get_metric
 from guidedcam_tf.opening import NetworkConfig
-
-MetricName = Literal[
-    "saliency_increase",
-    "context_drop",
-    "pointing_game",
-    "dice",
-    "iou",
-    "saliency_drop",
-    "context_increase",
-]
 
 
 class DataConfig(Strict):
@@ -73,14 +68,29 @@ class PaperConfig(Strict):
     table: Literal["table1", "table2", "table3"]
 
 
-class MethodConfig(Strict):
-    """A method with options, or on a part of the pictures."""
+class _Labelled(Strict):
+    """Something by its name, with options."""
 
     name: str
     options: dict[str, Any] = Field(default={})
+
+    @property
+    def label(self) -> str:
+        """What a table calls it: the name, with the options in brackets."""
+        options = ", ".join(f"{key}={value}" for key, value in self.options.items())
+        return f"{self.name} ({options})" if options else self.name
+
+
+class MethodConfig(_Labelled):
+    """A method with options, or on a part of the pictures."""
+
     pictures: int | None = Field(
         default=None, ge=1, description="Draw so many of the pictures with the run's seed."
     )
+
+
+class MetricConfig(_Labelled):
+    """A metric with options."""
 
 
 class Protocol(Strict):
@@ -126,7 +136,7 @@ class EvaluationConfig(NetworkConfig):
     name: str = Field(description="The run's folder below `runs/`.")
     data: DataConfig
     methods: tuple[str | MethodConfig, ...] = Field(min_length=1)
-    metrics: tuple[MetricName, ...] = Field(min_length=1)
+    metrics: tuple[str | MetricConfig, ...] = Field(min_length=1)
     preset: Literal["paper", "gradcampp", "scorecam", "torchray", "union"] = "paper"
     protocol: Protocol = Protocol()
     paper: PaperConfig | None = Field(
@@ -150,3 +160,31 @@ class EvaluationConfig(NetworkConfig):
         preset = raw.get("preset", "paper")
         chosen = PROTOCOLS.get(preset, {}) if isinstance(preset, str) else {}
         return {**raw, "protocol": {**chosen, **raw.get("protocol", {})}}
+
+    @field_validator("methods", "metrics")
+    @classmethod
+    def _each_once(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Refuse what is named twice, because a table has one place for each."""
+        labels = Counter(each if isinstance(each, str) else each.label for each in entries)
+        twice = [label for label, count in labels.items() if count > 1]
+        if twice:
+            raise InputError(f"{', '.join(twice)} is named twice; expected each once")
+        return entries
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, entries: tuple[str | MetricConfig, ...]) -> tuple[str | MetricConfig, ...]:
+        for entry in entries:
+            _metric(entry)
+        return entries
+
+    @property
+    def chosen_metrics(self) -> tuple[Metric, ...]:
+        """The metrics, with their options."""
+        return tuple(_metric(entry) for entry in self.metrics)
+
+
+def _metric(entry: str | MetricConfig) -> Metric:
+    if isinstance(entry, str):
+        return get_metric(entry)
+    return get_metric(entry.name, **entry.options)

@@ -27,7 +27,7 @@ class Row:
     Attributes:
         image: The picture's name in its data set.
         class_name: The class or object that was explained; empty for the clean prediction.
-        target: The class index.
+        target: The class index; `None` where no class stands for the object.
         method: The method's name.
         metric: The metric's name.
         area: The share of the picture for an area-matched metric, else empty.
@@ -37,7 +37,7 @@ class Row:
 
     image: str
     class_name: str
-    target: int
+    target: int | None
     method: str
     metric: str
     area: str

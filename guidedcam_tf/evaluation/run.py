@@ -28,23 +28,23 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import DataConfig
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MethodConfig
+from guidedcam_tf.evaluation.groups import Group
+from guidedcam_tf.evaluation.groups import group_methods
+from guidedcam_tf.evaluation.groups import labelled_method
 from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.evaluation.paper import paper_values
-from guidedcam_tf.evaluation.protocol import OBJECTS
-from guidedcam_tf.evaluation.protocol import ZONES
-from guidedcam_tf.evaluation.protocol import Group
-from guidedcam_tf.evaluation.protocol import Scorer
-from guidedcam_tf.evaluation.protocol import group_methods
 from guidedcam_tf.evaluation.rows import Row
 from guidedcam_tf.evaluation.rows import RowFile
+from guidedcam_tf.evaluation.scoring import Scorer
 from guidedcam_tf.evaluation.tables import summarise
 from guidedcam_tf.evaluation.tables import write_tables
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
-from guidedcam_tf.methods import get_method
+from guidedcam_tf.metrics import MaskedPredictions
 from guidedcam_tf.metrics import MaskRule
+from guidedcam_tf.metrics import ObjectMap
 from guidedcam_tf.progress import progress
 
 WITHOUT_OBJECTS = ("folder", "imagenet")
@@ -67,7 +67,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
             the data set has not, or if the folder holds a run of another configuration.
     """
     config = config.resolved()
-    of_objects = [name for name in config.metrics if name in OBJECTS]
+    of_objects = [each.label for each in config.chosen_metrics if each.evidence is ObjectMap]
     if of_objects and config.data.kind in WITHOUT_OBJECTS:
         raise InputError(
             f"metrics {', '.join(of_objects)} need objects, which data of kind "
@@ -90,7 +90,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
     _claim(folder, identity)
     write_list(data_set.ids, folder / "pictures.txt")
     rows = RowFile(folder)
-    scorer = Scorer(explainer, config.protocol, config.metrics, config.batch_size)
+    scorer = Scorer(explainer, config.protocol, config.chosen_metrics, config.batch_size)
     groups = group_methods(methods, _parts(config, data_set))
     _compute(data_set, scorer, groups, rows, config.chunk)
     finish(folder, config, methods, explainer, data_set, rows)
@@ -119,15 +119,6 @@ def open_data(config: DataConfig, seed: int) -> DataSet:
     if config.list is not None:
         found = select(found, read_list(config.list), str(config.list))
     return found if config.sample is None else draw(found, config.sample, seed)
-
-
-def labelled_method(entry: str | MethodConfig) -> tuple[str, Method]:
-    """Return what a table calls an entry of `methods`, and the method."""
-    if isinstance(entry, str):
-        return entry, get_method(entry)
-    options = ", ".join(f"{key}={value}" for key, value in entry.options.items())
-    label = f"{entry.name} ({options})" if options else entry.name
-    return label, get_method(entry.name, **entry.options)
 
 
 def _parts(config: EvaluationConfig, data_set: DataSet) -> dict[str, frozenset[str]]:
@@ -182,14 +173,17 @@ def _in_chunks(entries: Iterator[Loaded | Skipped], size: int) -> Iterator[list[
 
 
 def _skipped_row(entry: Skipped) -> Row:
-    return Row(entry.id, "", -1, "", "", "", math.nan, f"{entry.reason}: {entry.message}")
+    return Row(entry.id, "", None, "", "", "", math.nan, f"{entry.reason}: {entry.message}")
 
 
 def read_rows(folder: Path) -> pd.DataFrame:
     """Read a run's rows, texts as texts."""
-    texts = dict.fromkeys(("image", "class_name", "method", "metric", "area", "note"), str)
+    texts = dict.fromkeys(("image", "class_name", "method", "metric", "area", "note"), "str")
     return pd.read_csv(
-        folder / "rows.csv", dtype=texts, keep_default_na=False, na_values={"value": ["nan"]}
+        folder / "rows.csv",
+        dtype={**texts, "target": "Int64"},
+        keep_default_na=False,
+        na_values={"value": ["nan"], "target": [""]},
     )
 
 
@@ -254,13 +248,15 @@ def finish(
 
 
 def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
-    protocol, wanted = config.protocol, set(config.metrics)
+    protocol, kinds = config.protocol, {each.evidence for each in config.chosen_metrics}
     choices = [f"mask: {MaskRule(protocol.mask.kind, protocol.mask.value)}"]
-    if wanted.intersection(ZONES):
-        choices += [f"fill: {protocol.fill}", f"class of the zone metrics: {protocol.zone_class}"]
-    if wanted.intersection(OBJECTS):
+    if MaskedPredictions in kinds:
+        choices.append(f"fill: {protocol.fill}")
+    if kinds - {ObjectMap}:
+        choices.append(f"class of the zone metrics: {protocol.zone_class}")
+    if ObjectMap in kinds:
         choices.append(f"class of the object metrics: {protocol.object_class}")
-    if "pointing_game" in wanted:
+    if "pointing_game" in config.metrics:
         truth = f"pointing game: {protocol.pointing_truth}"
         choices.append(f"{truth}, tolerance {protocol.tolerance:g} pixels")
     notes = [

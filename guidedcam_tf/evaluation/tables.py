@@ -21,6 +21,7 @@ from guidedcam_tf.evaluation.rows import EMPTY_MAP
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import Aggregate
+from guidedcam_tf.metrics import metric_of
 
 DIGITS = 4
 
@@ -56,7 +57,7 @@ def summarise(
             records.append(
                 {
                     "metric": metric,
-                    "arrow": METRICS[str(metric)].arrow,
+                    "arrow": metric_of(str(metric)).arrow,
                     "area": area,
                     "method": method,
                     **_average(str(metric), mine),
@@ -71,14 +72,15 @@ def summarise(
     comparable = ~table["method"].isin(list(unranked))
     table["rank_ours"] = _ranks(table[comparable], "ours")
     table["rank_paper"] = _ranks(table, "paper")
-    order = {name: place for place, name in enumerate(METRICS)}
+    names = list(METRICS)
+    order = {label: names.index(metric_of(label).name) for label in table["metric"].unique()}
     return table.sort_values(
         ["area", "metric"], key=lambda c: c.map(order) if c.name == "metric" else c, kind="stable"
     ).reset_index(drop=True)
 
 
 def _average(metric: str, rows: pd.DataFrame) -> dict[str, float]:
-    aggregate = Aggregate(metric)
+    aggregate = Aggregate(metric_of(metric))
     for value, name, note in zip(rows["value"], rows["class_name"], rows["note"], strict=True):
         aggregate.update(float(value), name, note or None)
     summary = aggregate.compute()
@@ -143,7 +145,7 @@ def _markdown(summary: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
     legend += "; in italics the paper's value." if summary["paper"].notna().any() else "."
     rho = correlations(summary)
     if rho:
-        listed = ", ".join(f"{METRICS[name].title} {value:+.2f}" for name, value in rho.items())
+        listed = ", ".join(f"{metric_of(name).title} {value:+.2f}" for name, value in rho.items())
         parts.append(f"Spearman's correlation of the ranking with the paper's: {listed}.")
     parts += [legend, *(f"- {note}" for note in notes)]
     return "\n\n".join(parts) + "\n"
@@ -171,7 +173,7 @@ def _grid(summary: pd.DataFrame, *, bold: str, underline: str, paper: str) -> pd
     lines: list[dict[Any, Any]] = summary.to_dict("records")
     for line in lines:
         area = f", {float(line['area']):.0%} of the area" if line["area"] else ""
-        row = f"{METRICS[line['metric']].title}{area} {line['arrow']}"
+        row = f"{metric_of(line['metric']).title}{area} {line['arrow']}"
         text = "-" if math.isnan(line["ours"]) else f"{line['ours']:.{DIGITS}f}"
         style = {1: bold, 2: underline}.get(line["rank_ours"], "{}")
         text = style.format(text)

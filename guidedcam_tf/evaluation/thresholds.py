@@ -18,10 +18,12 @@ from guidedcam_tf.evaluation.config import MaskConfig
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.tables import DIGITS
 from guidedcam_tf.files import writing
-from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.metrics import MaskedPredictions
+from guidedcam_tf.metrics import metric_of
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-UNCUT = ("pointing_game",)
+CUT_OBJECTS = ("dice", "iou")
+"""The metrics of objects that look at the mask; those of masked predictions all do."""
 
 
 def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> Path:
@@ -44,7 +46,11 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
         mask = MaskConfig(kind="threshold", value=threshold)
         changes = {
             "name": f"{threshold:g}",
-            "metrics": tuple(name for name in config.metrics if name not in UNCUT),
+            "metrics": tuple(
+                entry
+                for entry, metric in zip(config.metrics, config.chosen_metrics, strict=True)
+                if metric.evidence is MaskedPredictions or metric.name in CUT_OBJECTS
+            ),
             "protocol": config.protocol.model_copy(update={"mask": mask, "areas": ()}),
         }
         run = evaluate(config.model_copy(update=changes), folder, limit=limit)
@@ -95,7 +101,9 @@ def _crossing(thresholds: np.ndarray, values: np.ndarray, goal: float) -> float:
 
 
 def _markdown(fitted: pd.DataFrame, name: str) -> str:
-    titles = fitted["metric"].map(lambda metric: f"{METRICS[metric].title} {METRICS[metric].arrow}")
+    titles = fitted["metric"].map(
+        lambda metric: f"{metric_of(metric).title} {metric_of(metric).arrow}"
+    )
     cells = fitted.assign(metric=titles).map(
         lambda value: value if isinstance(value, str) else f"{value:.{DIGITS}f}"
     )

@@ -93,6 +93,11 @@ class AreasConfig(FigureConfig):
     areas: tuple[float, ...] = Field(
         default=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), min_length=2
     )
+    metrics: tuple[str, ...] = Field(
+        default=("saliency_drop", "context_drop", "saliency_increase", "context_increase"),
+        min_length=1,
+        description="Metrics of masked predictions.",
+    )
     threshold: float = Field(default=0.5, gt=0, le=1, description="Of the mask that is compared.")
     batch_size: int = Field(default=32, ge=1)
 

@@ -10,6 +10,8 @@ import pandas as pd
 import tensorflow as tf
 
 from guidedcam_tf import metrics
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.evidence import masked_predictions
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures.config import AreasConfig
@@ -24,8 +26,6 @@ from guidedcam_tf.figures.explaining import load_pictures
 from guidedcam_tf.figures.explaining import network_line
 from guidedcam_tf.figures.result import Result
 from guidedcam_tf.progress import progress
-
-ZONES = ("saliency_drop", "context_drop", "saliency_increase", "context_increase")
 
 
 def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
@@ -70,42 +70,41 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
 
 def areas(config: AreasConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
     """The zone metrics of each picture's first target, mask by mask of growing area."""
+    wanted = [_zone_metric(name) for name in config.metrics]
     loaded = load_pictures(config, networks, pictures)
     lines: list[dict[str, Any]] = []
     for one in progress(loaded, config.name):
+        pipeline = one.explainer.pipeline
         explanations = explain(one, config.methods)
         first = explanations[0]
         target = int(first.targets[0])
         inputs = _inputs(one.explainer, one.pixels)
-        score = _class_score(one.explainer, target)
-        clean = score(inputs[None])
+        clean = _class_score(one.explainer, target)(inputs[None])
         for explanation in explanations:
-            method = explanation.method
             saliency = _map(one.explainer, explanation, inputs.shape[:2])
             masks = metrics.area_matched_masks(saliency, config.areas)
             mask = metrics.threshold_mask(saliency, config.threshold)
             kinds = [*((f"{area:g}", area) for area in config.areas), ("threshold", mask.mean())]
-            masks = np.concatenate([masks, mask[None]])
-            parts = [
-                np.concatenate(
-                    [
-                        score(cut(inputs[None], masks[start : start + config.batch_size]))
-                        for start in range(0, len(masks), config.batch_size)
-                    ]
-                )
-                for cut in (metrics.saliency_inputs, metrics.context_inputs)
-            ]
-            scores = metrics.zone_scores(clean, *parts)
+            evidence = masked_predictions(
+                pipeline,
+                inputs[None],
+                [0] * len(kinds),
+                [target] * len(kinds),
+                np.concatenate([masks, mask[None]]),
+                clean=clean,
+                batch_size=config.batch_size,
+            )
+            scores = {metric.name: metric.measure(evidence) for metric in wanted}
             for at, (kind, area) in enumerate(kinds):
                 lines.append(
                     {
                         "picture": one.name,
                         "class": target,
                         "class_name": first.names[0],
-                        "method": method,
+                        "method": explanation.method,
                         "mask": kind,
                         "area": float(area),
-                        **{name: float(scores[name][at]) for name in ZONES},
+                        **{name: float(values[at]) for name, values in scores.items()},
                     }
                 )
     table = pd.DataFrame(lines)
@@ -116,7 +115,7 @@ def areas(config: AreasConfig, networks: Networks, pictures: Any, *_: bool) -> R
 
 def area_curves(table: pd.DataFrame, config: AreasConfig) -> AreaCurves:
     """Average the lines of the area figure over pictures."""
-    averaged = table.groupby(["method", "mask"], sort=False)[["area", *ZONES]].mean()
+    averaged = table.groupby(["method", "mask"], sort=False)[["area", *config.metrics]].mean()
     means = {key: dict(line) for key, line in averaged.to_dict("index").items()}
     kinds = [f"{area:g}" for area in config.areas]
     return AreaCurves(
@@ -126,18 +125,32 @@ def area_curves(table: pd.DataFrame, config: AreasConfig) -> AreaCurves:
                 method: np.array([means[method, kind][name] for kind in kinds])
                 for method in config.methods
             }
-            for name in ZONES
+            for name in config.metrics
         },
         thresholds={
             name: {
                 method: (means[method, "threshold"]["area"], means[method, "threshold"][name])
                 for method in config.methods
             }
-            for name in ZONES
+            for name in config.metrics
         },
         threshold=config.threshold,
         pictures=table["picture"].nunique(),
     )
+
+
+def _zone_metric(name: str) -> metrics.Metric:
+    found = metrics.get_metric(name)
+    if found.evidence is not metrics.MaskedPredictions:
+        of_masks = [
+            each.name
+            for each in metrics.METRICS.values()
+            if each.evidence is metrics.MaskedPredictions
+        ]
+        raise InputError(
+            f"metric {name!r} does not look at the mask; expected one of {', '.join(of_masks)}"
+        )
+    return found
 
 
 def _inputs(explainer: Explainer, pixels: np.ndarray) -> np.ndarray:

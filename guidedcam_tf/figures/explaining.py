@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
-from guidedcam_tf.evaluation.protocol import group_methods
+from guidedcam_tf.evaluation.groups import group_methods
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style

@@ -1,7 +1,7 @@
 """Metrics: pure functions of maps, masks and scores, NumPy arrays in and out.
 
 Where a metric is not defined for a pair of picture and class it is NaN; `Aggregate` skips and
-counts those.
+counts those. A file of this folder that marks a function with `registry.metric` adds a metric.
 """
 
 from guidedcam_tf.metrics.aggregate import Aggregate
@@ -17,8 +17,10 @@ from guidedcam_tf.metrics.curves import deletion
 from guidedcam_tf.metrics.curves import insertion
 from guidedcam_tf.metrics.curves import pixel_order
 from guidedcam_tf.metrics.energy import energy_pointing_game
+from guidedcam_tf.metrics.evidence import MaskedPredictions
+from guidedcam_tf.metrics.evidence import ObjectMap
+from guidedcam_tf.metrics.evidence import PictureMap
 from guidedcam_tf.metrics.masks import AREAS
-from guidedcam_tf.metrics.masks import PRESETS
 from guidedcam_tf.metrics.masks import MaskRule
 from guidedcam_tf.metrics.masks import area_matched_masks
 from guidedcam_tf.metrics.masks import max_fraction_mask
@@ -35,33 +37,33 @@ from guidedcam_tf.metrics.pointing import peak
 from guidedcam_tf.metrics.pointing import pointing_game
 from guidedcam_tf.metrics.registry import METRICS
 from guidedcam_tf.metrics.registry import Metric
+from guidedcam_tf.metrics.registry import discover
 from guidedcam_tf.metrics.registry import get_metric
+from guidedcam_tf.metrics.registry import metric_of
 from guidedcam_tf.metrics.zones import EPSILON
-from guidedcam_tf.metrics.zones import context_inputs
 from guidedcam_tf.metrics.zones import drop
 from guidedcam_tf.metrics.zones import gain
 from guidedcam_tf.metrics.zones import increase
-from guidedcam_tf.metrics.zones import saliency_inputs
-from guidedcam_tf.metrics.zones import zone_scores
 
 __all__ = [
     "AREAS",
     "EPSILON",
     "METRICS",
-    "PRESETS",
     "STEP",
     "TOLERANCE",
     "Aggregate",
     "Curve",
     "MaskRule",
+    "MaskedPredictions",
     "Metric",
+    "ObjectMap",
     "Overlap",
+    "PictureMap",
     "Summary",
     "area_matched_masks",
     "auc",
     "blurred",
     "box_mask",
-    "context_inputs",
     "curve_counts",
     "curve_inputs",
     "deletion",
@@ -74,14 +76,15 @@ __all__ = [
     "localization_ratio",
     "max_fraction_mask",
     "mean_mask",
+    "metric_of",
     "otsu_mask",
     "overlap",
     "peak",
     "pixel_order",
     "pointing_game",
-    "saliency_inputs",
     "soft_mask",
     "threshold_mask",
     "top_mask",
-    "zone_scores",
 ]
+
+discover(__path__, __name__)

@@ -10,7 +10,6 @@ from fractions import Fraction
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.metrics.registry import Metric
-from guidedcam_tf.metrics.registry import get_metric
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,14 @@ class Summary:
 class Aggregate:
     """A streaming mean of one metric, that counts what it leaves out.
 
-    Sums are exact, so neither the order of the pairs nor the way parts are merged changes a digit.
+    Sums are exact, so the order of the pairs does not change a digit.
 
     Args:
-        metric: A metric, or its name in the registry.
-
-    Raises:
-        InputError: If the metric is not known.
+        metric: A metric.
     """
 
-    def __init__(self, metric: str | Metric) -> None:
-        self.metric = get_metric(metric) if isinstance(metric, str) else metric
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
         self._sums: defaultdict[str, Fraction] = defaultdict(Fraction)
         self._counts: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
@@ -78,23 +74,6 @@ class Aggregate:
         self._counts[class_name] += 1
         if note:
             self._noted[note] += 1
-
-    def merge(self, other: Aggregate) -> None:
-        """Take in all that another aggregate of the same metric has seen.
-
-        Raises:
-            InputError: If its metric is another.
-        """
-        if other.metric != self.metric:
-            raise InputError(
-                f"aggregates to merge must have one metric; received {self.metric.name} and "
-                f"{other.metric.name}"
-            )
-        for class_name, total in other._sums.items():
-            self._sums[class_name] += total
-        self._counts += other._counts
-        self._skipped += other._skipped
-        self._noted += other._noted
 
     def compute(self) -> Summary:
         """Return the means and counts so far."""

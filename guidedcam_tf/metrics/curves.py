@@ -15,16 +15,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.metrics.blur import blurred
 from guidedcam_tf.metrics.checks import check_maps
+from guidedcam_tf.metrics.evidence import PictureMap
+from guidedcam_tf.metrics.registry import metric
 
 STEP = 224
 """RISE's pixels a step for single pictures, one row of 224; for data sets it takes 8 rows."""
+
+_RISE = "Petsiuk et al. 2018, arXiv 1806.07421"
+
+Step = Annotated[int, Field(ge=1)]
+Substrate = Literal["blur", "mean"]
 
 Score = Callable[[np.ndarray], np.ndarray]
 
@@ -193,3 +203,41 @@ def _curve(blocks: Iterator[np.ndarray], score: Score, saliency: np.ndarray, ste
         parts.append(scores)
     pixels = np.size(saliency)
     return Curve(curve_counts(pixels, step) / pixels, np.concatenate(parts))
+
+
+@metric(
+    "insertion",
+    "Insertion AUC",
+    higher_is_better=True,
+    evidence=PictureMap,
+    reference=_RISE,
+)
+def _insertion(evidence: PictureMap, *, start: Substrate = "blur", step: Step = 8 * STEP) -> float:
+    return insertion(
+        evidence.inputs,
+        evidence.saliency,
+        evidence.probabilities,
+        substrate=_substrate(evidence, start),
+        step=step,
+    ).auc
+
+
+@metric(
+    "deletion",
+    "Deletion AUC",
+    higher_is_better=False,
+    evidence=PictureMap,
+    reference=_RISE,
+)
+def _deletion(evidence: PictureMap, *, end: Substrate = "mean", step: Step = 8 * STEP) -> float:
+    return deletion(
+        evidence.inputs,
+        evidence.saliency,
+        evidence.probabilities,
+        substrate=_substrate(evidence, end),
+        step=step,
+    ).auc
+
+
+def _substrate(evidence: PictureMap, kind: Substrate) -> ArrayLike:
+    return blurred(evidence.inputs) if kind == "blur" else 0.0

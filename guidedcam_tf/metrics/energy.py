@@ -8,6 +8,8 @@ import numpy as np
 
 from guidedcam_tf.metrics.checks import check_maps
 from guidedcam_tf.metrics.checks import check_mask
+from guidedcam_tf.metrics.evidence import ObjectMap
+from guidedcam_tf.metrics.registry import metric
 
 
 def energy_pointing_game(saliency: np.ndarray, truth: np.ndarray) -> float:
@@ -34,3 +36,15 @@ def energy_pointing_game(saliency: np.ndarray, truth: np.ndarray) -> float:
     if not total or not truth.any():
         return math.nan
     return float((saliency * truth).sum(dtype=float) / total)
+
+
+@metric(
+    "energy_pointing_game",
+    "Energy Pointing Game",
+    higher_is_better=True,
+    evidence=ObjectMap,
+    needs="truth",
+    reference="Wang et al. 2020, arXiv 1910.01279",
+)
+def _of_object(evidence: ObjectMap) -> float:
+    return energy_pointing_game(evidence.saliency, evidence.truth)

@@ -187,11 +187,3 @@ class MaskRule:
     def __str__(self) -> str:
         """The kind and, where it has one, the value: `"threshold 0.5"`."""
         return self.kind if self.value is None else f"{self.kind} {self.value:g}"
-
-
-PRESETS = {
-    "paper": MaskRule("threshold", 0.5),
-    "gradcampp": MaskRule("soft"),
-    "scorecam": MaskRule("top", 0.5),
-}
-"""The rules of the paper ("segmented salient image"), of Grad-CAM++ and of Score-CAM."""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
+from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.metrics.checks import check_maps
 from guidedcam_tf.metrics.checks import check_mask
+from guidedcam_tf.metrics.evidence import ObjectMap
+from guidedcam_tf.metrics.registry import F
+from guidedcam_tf.metrics.registry import metric
+
+_PAPER = "Fahim et al. 2022, Sensors 22(17) 6516"
 
 
 @dataclass(frozen=True)
 class Overlap:
     """The sizes of a prediction P, a truth G and their intersection.
-
-    Two of them add up, so `sum(overlaps, Overlap())` pools the pixels of many pictures, while the
-    mean of their `dice` or `iou` weighs every picture alike.
 
     Attributes:
         intersection: |P and G|, or sum of H * G for a soft prediction, in pixels.
@@ -25,9 +31,9 @@ class Overlap:
         truth: |G|.
     """
 
-    intersection: float = 0.0
-    predicted: float = 0.0
-    truth: float = 0.0
+    intersection: float
+    predicted: float
+    truth: float
 
     @property
     def dice(self) -> float:
@@ -40,14 +46,6 @@ class Overlap:
         """|P and G| / |P or G| = dice / (2 - dice), in `[0, 1]`; 1 where both are empty."""
         union = self.predicted + self.truth - self.intersection
         return self.intersection / union if union else 1.0
-
-    def __add__(self, other: Overlap) -> Overlap:
-        """Pool the pixels of both."""
-        return Overlap(
-            self.intersection + other.intersection,
-            self.predicted + other.predicted,
-            self.truth + other.truth,
-        )
 
 
 def overlap(
@@ -104,3 +102,43 @@ def localization_ratio(saliency: np.ndarray, truth: np.ndarray, threshold: float
         raise InputError(f"threshold must be at least 0 and below 1; received {threshold!r}")
     areas = overlap(check_maps(saliency, unit=True, single=True) > threshold, truth)
     return areas.iou if areas.truth else math.nan
+
+
+def _metric(name: str, title: str, **said: Any) -> Callable[[F], F]:
+    return metric(name, title, higher_is_better=True, evidence=ObjectMap, **said)
+
+
+@_metric("dice", "Dice", needs="mask", reference=_PAPER)
+def dice(evidence: ObjectMap) -> float:
+    """Dice of the map's mask and the object's."""
+    return overlap(evidence.predicted, evidence.mask, void=evidence.void).dice
+
+
+@_metric("iou", "IoU", needs="mask", reference=_PAPER)
+def iou(evidence: ObjectMap) -> float:
+    """IoU of the map's mask and the object's."""
+    return overlap(evidence.predicted, evidence.mask, void=evidence.void).iou
+
+
+@_metric("soft_dice", "Soft Dice", needs="mask", reference=_PAPER)
+def soft_dice(evidence: ObjectMap) -> float:
+    """Dice of the map itself and the object's mask."""
+    return overlap(evidence.saliency, evidence.mask, void=evidence.void).dice
+
+
+@_metric("soft_iou", "Soft IoU", needs="mask", reference=_PAPER)
+def soft_iou(evidence: ObjectMap) -> float:
+    """IoU of the map itself and the object's mask."""
+    return overlap(evidence.saliency, evidence.mask, void=evidence.void).iou
+
+
+@_metric(
+    "localization_ratio",
+    "Localisation ratio",
+    needs="truth",
+    reference="Chattopadhyay et al. 2018, arXiv 1710.11063",
+)
+def _localization_ratio(
+    evidence: ObjectMap, *, threshold: Annotated[float, Field(ge=0, lt=1)] = 0.5
+) -> float:
+    return localization_ratio(evidence.saliency, evidence.truth, threshold)

@@ -9,6 +9,8 @@ import numpy as np
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.metrics.checks import check_maps
 from guidedcam_tf.metrics.checks import check_mask
+from guidedcam_tf.metrics.evidence import ObjectMap
+from guidedcam_tf.metrics.registry import metric
 
 TOLERANCE = 15.0
 """TorchRay's radius, in pixels of the picture at its own size."""
@@ -60,3 +62,15 @@ def pointing_game(
     rows, columns = np.nonzero(window)
     distances = (rows + top - spot[0]) ** 2 + (columns + left - spot[1]) ** 2
     return float((distances < max(tolerance, 1.0) ** 2).any())
+
+
+@metric(
+    "pointing_game",
+    "Pointing Game",
+    higher_is_better=True,
+    evidence=ObjectMap,
+    needs="truth",
+    reference="Zhang et al. 2016, arXiv 1608.00507",
+)
+def _of_object(evidence: ObjectMap) -> float:
+    return pointing_game(evidence.saliency, evidence.truth, tolerance=evidence.tolerance)

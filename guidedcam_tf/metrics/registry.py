@@ -1,21 +1,32 @@
-"""What each metric is called, which way is better, and what it needs."""
+"""Metrics by their names: what each measures, from what, and which way is better.
+
+A metric is a function of evidence, marked with `metric`, in any file of this folder; its keyword
+arguments are its options. Nothing else has to be said anywhere for `guidedcam evaluate` to run it.
+"""
 
 from __future__ import annotations
 
 import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from typing import Any
 from typing import Literal
+from typing import TypeVar
+
+from pydantic import ConfigDict
+from pydantic import ValidationError
+from pydantic import create_model
 
 from guidedcam_tf.errors import InputError
 
-Need = Literal[
-    "saliency_inputs",
-    "context_inputs",
-    "insertion_inputs",
-    "deletion_inputs",
-    "object",
-    "segmentation",
-]
+Need = Literal["truth", "mask"]
 
 
 @dataclass(frozen=True)
@@ -23,69 +34,103 @@ class Metric:
     """A number for a picture and a class; a table has its mean over pairs.
 
     Attributes:
-        name: What the registry, a configuration and a row call it.
+        name: What the registry and a configuration call it.
         title: What a table calls it.
         higher_is_better: Which way is better.
-        needs: What a pair has to bring beside the map: predictions on masked pictures
-            (`"saliency_inputs"`, `"context_inputs"`, `"insertion_inputs"`, `"deletion_inputs"`),
-            the object's box or mask (`"object"`), or its mask (`"segmentation"`).
         reference: Where it comes from.
+        evidence: What it measures from: a class of `evidence`.
+        function: The measuring; it returns NaN where the metric is not defined.
+        needs: What of an `ObjectMap` must be there.
         range: The least and the largest value.
+        options: Those that differ from the function's defaults.
     """
 
     name: str
     title: str
     higher_is_better: bool
-    needs: tuple[Need, ...]
     reference: str
+    evidence: type
+    function: Callable[..., Any]
+    needs: Need | None = None
     range: tuple[float, float] = (0.0, 1.0)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def arrow(self) -> str:
         """An arrow up where higher is better, else down."""
         return "↑" if self.higher_is_better else "↓"
 
+    @property
+    def label(self) -> str:
+        """What a row calls it: the name, with the options in brackets."""
+        return self.name + _listed(self.options)
 
-_GRADCAMPP = "Chattopadhyay et al. 2018, arXiv 1710.11063"
-_PAPER = "Fahim et al. 2022, Sensors 22(17) 6516"
-_POINTING = "Zhang et al. 2016, arXiv 1608.00507"
-_RISE = "Petsiuk et al. 2018, arXiv 1806.07421"
-_SCORECAM = "Wang et al. 2020, arXiv 1910.01279"
-_OPTICAM = "Zhang et al. 2023, arXiv 2301.07002"
+    def measure(self, evidence: Any) -> Any:
+        """Return the number, or for arrays of evidence an array of numbers."""
+        return self.function(evidence, **self.options)
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "saliency_increase",
-            "Increase for saliency zone",
-            True,
-            ("saliency_inputs",),
-            _GRADCAMPP,
-        ),
-        Metric("context_drop", "Drop for context zone", True, ("context_inputs",), _PAPER),
-        Metric("pointing_game", "Pointing Game", True, ("object",), _POINTING),
-        Metric("dice", "Dice", True, ("segmentation",), _PAPER),
-        Metric("iou", "IoU", True, ("segmentation",), _PAPER),
-        Metric("saliency_drop", "Drop for saliency zone", False, ("saliency_inputs",), _GRADCAMPP),
-        Metric("context_increase", "Increase for context zone", False, ("context_inputs",), _PAPER),
-        Metric("insertion", "Insertion AUC", True, ("insertion_inputs",), _RISE),
-        Metric("deletion", "Deletion AUC", False, ("deletion_inputs",), _RISE),
-        Metric("saliency_gain", "Average Gain", True, ("saliency_inputs",), _OPTICAM),
-        Metric("energy_pointing_game", "Energy Pointing Game", True, ("object",), _SCORECAM),
-        Metric("localization_ratio", "Localisation ratio", True, ("object",), _GRADCAMPP),
-        Metric("soft_dice", "Soft Dice", True, ("segmentation",), _PAPER),
-        Metric("soft_iou", "Soft IoU", True, ("segmentation",), _PAPER),
-    )
-}
+
+METRICS: dict[str, Metric] = {}
 """Every metric by its name: the paper's seven in the order of its Table 1, then the others."""
 
+PAPER_METRICS = (
+    "saliency_increase",
+    "context_drop",
+    "pointing_game",
+    "dice",
+    "iou",
+    "saliency_drop",
+    "context_increase",
+)
 
-def get_metric(name: str) -> Metric:
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def metric(
+    name: str,
+    title: str,
+    *,
+    higher_is_better: bool,
+    evidence: type,
+    reference: str,
+    needs: Need | None = None,
+    range: tuple[float, float] = (0.0, 1.0),
+) -> Callable[[F], F]:
+    """Put a function of evidence into the registry; arguments as `Metric`'s attributes."""
+
+    def register(function: F) -> F:
+        METRICS[name] = Metric(
+            name, title, higher_is_better, reference, evidence, function, needs, range
+        )
+        return function
+
+    return register
+
+
+def discover(folders: Iterable[str], package: str) -> None:
+    """Import every file of the folder, so that its metrics register, and put them in order."""
+    for module in pkgutil.iter_modules(folders):
+        importlib.import_module(f"{package}.{module.name}")
+    others = sorted(METRICS.keys() - set(PAPER_METRICS))
+    ordered = {name: METRICS[name] for name in (*PAPER_METRICS, *others)}
+    METRICS.clear()
+    METRICS.update(ordered)
+
+
+def get_metric(name: str, **options: Any) -> Metric:
     """Return a metric by its name.
 
+    Args:
+        name: The name.
+        **options: In place of the defaults.
+
     Raises:
-        InputError: If there is none; the message offers the nearest.
+        InputError: If there is none, or an option is unknown or of another form. The message
+            offers the nearest names.
+
+    Example:
+        >>> get_metric("insertion", start="mean").label
+        'insertion (start=mean)'
     """
     if name not in METRICS:
         nearest = difflib.get_close_matches(str(name), METRICS, n=3, cutoff=0.3)
@@ -93,4 +138,42 @@ def get_metric(name: str) -> Metric:
             f"metric {name!r} is not known; nearest: {', '.join(nearest) or 'none'}; "
             f"expected one of {', '.join(METRICS)}"
         )
-    return METRICS[name]
+    found = METRICS[name]
+    return replace(found, options=_checked(found, options)) if options else found
+
+
+def metric_of(label: str) -> Metric:
+    """Return the metric of a row's label, with its options in the title."""
+    name, bracket, options = label.partition(" (")
+    return replace(METRICS[name], title=METRICS[name].title + bracket + options)
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    if not options:
+        return ""
+    return f" ({', '.join(f'{key}={value}' for key, value in options.items())})"
+
+
+def _checked(found: Metric, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in the types that the function's signature asks for."""
+    parameters = inspect.signature(found.function, eval_str=True).parameters
+    allowed = {
+        name: (each.annotation, each.default)
+        for name, each in parameters.items()
+        if each.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for name in options:
+        if name not in allowed:
+            raise InputError(
+                f"metric {found.name!r} has no option {name!r}; "
+                f"it has {', '.join(allowed) or 'none'}"
+            )
+    model: Any = create_model("Options", __config__=ConfigDict(extra="forbid"), **allowed)  # type: ignore[call-overload]
+    try:
+        return model(**options).model_dump(include=set(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"metric {found.name!r}: option {first['loc'][0]}: {first['msg']}; "
+            f"received {first['input']!r}"
+        ) from None

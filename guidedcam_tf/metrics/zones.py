@@ -19,52 +19,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.metrics.evidence import MaskedPredictions
+from guidedcam_tf.metrics.registry import metric
+
+_GRADCAMPP = "Chattopadhyay et al. 2018, arXiv 1710.11063"
+_PAPER = "Fahim et al. 2022, Sensors 22(17) 6516"
 
 EPSILON = 1e-12
 """The least denominator of drop and gain."""
 
 ROUNDING = 1e-5
 """How far a softmax in float32 may leave `[0, 1]`."""
-
-
-def saliency_inputs(inputs: np.ndarray, masks: np.ndarray, fill: ArrayLike = 0.0) -> np.ndarray:
-    """Keep what a mask holds: M * inputs + (1 - M) * fill.
-
-    Args:
-        inputs: Preprocessed pictures, floats `[..., H, W, C]`.
-        masks: Bool, or numbers in `[0, 1]`, `[..., H, W]`. Leading axes are broadcast: masks
-            `[N, M, H, W]` go with inputs `[N, 1, H, W, C]`.
-        fill: What covers the rest: a number, a colour `[C]` or pictures `[..., H, W, C]`, in the
-            preprocessed space. There 0 is the mean colour; for black give what preprocessing makes
-            of a black picture.
-
-    Returns:
-        Pictures of the inputs' dtype, `[..., H, W, C]`.
-
-    Raises:
-        InputError: If the inputs are not floats, the shapes do not fit, or a mask is out of range.
-    """
-    inputs, masks = np.asarray(inputs), np.asarray(masks)
-    if not np.issubdtype(inputs.dtype, np.floating):
-        raise InputError(f"inputs must be floats, preprocessed; received {inputs.dtype}")
-    if inputs.ndim < 3 or masks.ndim < 2 or inputs.shape[-3:-1] != masks.shape[-2:]:
-        raise InputError(
-            "inputs must have shape [..., H, W, C] and masks [..., H, W]; "
-            f"received {inputs.shape} and {masks.shape}"
-        )
-    cover = np.asarray(fill, inputs.dtype)
-    if masks.dtype == bool:
-        return np.where(masks[..., None], inputs, cover)
-    if not (masks.min(initial=0) >= 0 and masks.max(initial=1) <= 1):
-        raise InputError("masks must be bool or in [0, 1]; received other values")
-    weights = masks[..., None].astype(inputs.dtype, copy=False)
-    return weights * inputs + (1 - weights) * cover
-
-
-def context_inputs(inputs: np.ndarray, masks: np.ndarray, fill: ArrayLike = 0.0) -> np.ndarray:
-    """Keep what a mask leaves: (1 - M) * inputs + M * fill; arguments as in `saliency_inputs`."""
-    masks = np.asarray(masks)
-    return saliency_inputs(inputs, ~masks if masks.dtype == bool else 1 - masks, fill)
 
 
 def drop(clean: ArrayLike, masked: ArrayLike) -> np.ndarray:
@@ -99,21 +64,64 @@ def gain(clean: ArrayLike, masked: ArrayLike) -> np.ndarray:
     return np.maximum(part - whole, 0) / np.maximum(1 - whole, EPSILON)
 
 
-def zone_scores(clean: ArrayLike, saliency: ArrayLike, context: ArrayLike) -> dict[str, np.ndarray]:
-    """All zone metrics of the same pairs, by their names in the registry.
+@metric(
+    "saliency_increase",
+    "Increase for saliency zone",
+    higher_is_better=True,
+    evidence=MaskedPredictions,
+    reference=_GRADCAMPP,
+)
+def saliency_increase(evidence: MaskedPredictions) -> np.ndarray:
+    """1[O > Y] on the saliency image."""
+    return increase(evidence.clean, evidence.saliency)
 
-    Args:
-        clean: Y, probabilities on the whole pictures.
-        saliency: Probabilities on the saliency images.
-        context: Probabilities on the context images.
-    """
-    return {
-        "saliency_increase": increase(clean, saliency),
-        "context_drop": drop(clean, context),
-        "saliency_drop": drop(clean, saliency),
-        "context_increase": increase(clean, context),
-        "saliency_gain": gain(clean, saliency),
-    }
+
+@metric(
+    "saliency_drop",
+    "Drop for saliency zone",
+    higher_is_better=False,
+    evidence=MaskedPredictions,
+    reference=_GRADCAMPP,
+)
+def saliency_drop(evidence: MaskedPredictions) -> np.ndarray:
+    """max(0, Y - O) / Y on the saliency image."""
+    return drop(evidence.clean, evidence.saliency)
+
+
+@metric(
+    "context_increase",
+    "Increase for context zone",
+    higher_is_better=False,
+    evidence=MaskedPredictions,
+    reference=_PAPER,
+)
+def context_increase(evidence: MaskedPredictions) -> np.ndarray:
+    """1[O > Y] on the context image."""
+    return increase(evidence.clean, evidence.context)
+
+
+@metric(
+    "context_drop",
+    "Drop for context zone",
+    higher_is_better=True,
+    evidence=MaskedPredictions,
+    reference=_PAPER,
+)
+def context_drop(evidence: MaskedPredictions) -> np.ndarray:
+    """max(0, Y - O) / Y on the context image."""
+    return drop(evidence.clean, evidence.context)
+
+
+@metric(
+    "saliency_gain",
+    "Average Gain",
+    higher_is_better=True,
+    evidence=MaskedPredictions,
+    reference="Zhang et al. 2023, arXiv 2301.07002",
+)
+def saliency_gain(evidence: MaskedPredictions) -> np.ndarray:
+    """max(0, O - Y) / (1 - Y) on the saliency image."""
+    return gain(evidence.clean, evidence.saliency)
 
 
 def _probabilities(values: ArrayLike, name: str) -> np.ndarray:

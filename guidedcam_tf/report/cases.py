@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from guidedcam_tf.figures import style
-from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.progress import progress
 from guidedcam_tf.report.painting import Painter
 from guidedcam_tf.report.parts import Case
@@ -32,7 +32,7 @@ def find_cases(
     measured = rows[(rows["metric"] == metric) & rows["value"].notna()]
     found = []
     for method, mine in progress(list(measured.groupby("method", sort=False)), "drawing cases"):
-        ascending = not METRICS[metric].higher_is_better
+        ascending = not metric_of(metric).higher_is_better
         ranked = mine.sort_values(
             ["value", "image", "target"], ascending=[ascending, True, True], kind="stable"
         )

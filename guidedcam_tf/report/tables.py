@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from guidedcam_tf.figures import style
-from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.report.parts import Cell
 from guidedcam_tf.report.parts import Table
 
@@ -23,7 +23,7 @@ def tables_by_area(summary: pd.DataFrame) -> tuple[Table, ...]:
         names = list(dict.fromkeys(group["metric"]))
         header = ["method"]
         for name in names:
-            header.append(f"{METRICS[name].title} {METRICS[name].arrow}")
+            header.append(f"{metric_of(name).title} {metric_of(name).arrow}")
         lines = []
         for method, mine in group.groupby("method", sort=False):
             by_metric = mine.set_index("metric", drop=False)

@@ -24,8 +24,8 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import read_rows
 from guidedcam_tf.figures import style
 from guidedcam_tf.files import writing
-from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import MaskRule
+from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.report.cases import CASE_METRICS
 from guidedcam_tf.report.cases import compare_methods
 from guidedcam_tf.report.cases import find_cases
@@ -124,7 +124,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
     painter, remark = _painter(config)
     return replace(
         section,
-        metric=METRICS[chosen].title,
+        metric=metric_of(chosen).title,
         cases=find_cases(plain, chosen, cases, painter),
         compared=compare_methods(plain, chosen, painter) if painter else (),
         remark=remark,

@@ -213,3 +213,23 @@ def test_a_figure_has_the_kind_of_what_it_extends(tmp_path):
     (tmp_path / "base.yaml").write_text("name: base\n", "utf-8")
     with pytest.raises(InputError, match=r"other.yaml: key kind must be one of .*received None"):
         read_figure_config(tmp_path / "other.yaml")
+
+
+def test_what_is_named_twice_is_refused(tmp_path):
+    five, six = (f"{{name: integrated_gradcam, options: {{steps: {n}}}}}" for n in (5, 6))
+    config = read(tmp_path, settings=[f"methods=[{five}, {six}, integrated_gradcam]"])
+    assert len(config.methods) == 3
+    with pytest.raises(InputError, match=r"key methods: .*\(steps=5\) is named twice"):
+        read(tmp_path, settings=[f"methods=[{five}, guided, {five}]"])
+    with pytest.raises(InputError, match=r"key metrics: .*dice is named twice"):
+        read(tmp_path, {"metrics": ["dice", {"name": "dice"}]})
+
+
+def test_metrics_take_options(tmp_path):
+    insertion = {"name": "insertion", "options": {"start": "mean"}}
+    chosen = read(tmp_path, {"metrics": ["dice", insertion]}).chosen_metrics
+    assert [metric.label for metric in chosen] == ["dice", "insertion (start=mean)"]
+    with pytest.raises(InputError, match=r"key metrics: .*'insertion' has no option 'strat'"):
+        read(tmp_path, {"metrics": [{"name": "insertion", "options": {"strat": "mean"}}]})
+    with pytest.raises(InputError, match=r"key metrics: .*'dize' is not known; nearest: dice"):
+        read(tmp_path, {"metrics": ["dize"]})

@@ -19,7 +19,6 @@ from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import explaining
 from guidedcam_tf.figures.config import KINDS
 from guidedcam_tf.figures.config import read_figure_config
-from guidedcam_tf.figures.curve_figures import ZONES
 from guidedcam_tf.figures.making import make_figure
 from guidedcam_tf.figures.pictures import open_picture
 
@@ -134,14 +133,15 @@ def test_area_lines_are_the_zone_metrics(config, tmp_path, toy_file, root):
         ("0.5", metrics.top_mask(saliency, 0.5)),
         ("threshold", metrics.threshold_mask(saliency, 0.5)),
     ):
-        kept = explainer.predict(metrics.saliency_inputs(inputs, mask))[:, 2]
-        rest = explainer.predict(metrics.context_inputs(inputs, mask))[:, 2]
-        expected = metrics.zone_scores(clean, kept, rest)
+        kept = explainer.predict(inputs * mask[..., None])[:, 2]
+        rest = explainer.predict(inputs * ~mask[..., None])[:, 2]
+        evidence = metrics.MaskedPredictions(clean, kept, rest)
         line = table[
             (table["picture"] == "a") & (table["method"] == "gradcam") & (table["mask"] == name)
         ].iloc[0]
-        for zone in ZONES:
-            np.testing.assert_allclose(line[zone], expected[zone][0], rtol=1e-4, atol=1e-6)
+        for zone in ("saliency_drop", "context_drop", "saliency_increase", "context_increase"):
+            expected = metrics.METRICS[zone].measure(evidence)[0]
+            np.testing.assert_allclose(line[zone], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture

@@ -77,18 +77,15 @@ def test_empty_masks(hard):
     assert overlap(predictions[1], full, void=full).dice == 1.0
 
 
-def test_iou_is_keras_and_pools_like_it(rng):
-    pooled, pictures = keras.metrics.BinaryIoU([1], threshold=0.5), []
+def test_iou_is_keras(rng):
     for density in (0.1, 0.4, 0.7):
         saliency = rng.random((12, 9)).astype(np.float32)
         truth = rng.random((12, 9)) < density
         void = rng.random((12, 9)) < 0.2
         one = keras.metrics.BinaryIoU([1], threshold=0.5)
-        for metric in (one, pooled):
-            metric.update_state(truth, saliency, sample_weight=~void)
-        pictures.append(overlap(metrics.threshold_mask(saliency, 0.5), truth, void=void))
-        assert pictures[-1].iou == pytest.approx(float(one.result()), rel=1e-6)
-    assert sum(pictures, Overlap()).iou == pytest.approx(float(pooled.result()), rel=1e-6)
+        one.update_state(truth, saliency, sample_weight=~void)
+        areas = overlap(metrics.threshold_mask(saliency, 0.5), truth, void=void)
+        assert areas.iou == pytest.approx(float(one.result()), rel=1e-6)
 
 
 def test_dice_is_scipys(rng):

@@ -1,0 +1,88 @@
+"""A few pictures as the network sees them, and the classes that are explained in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.data.loading import Loaded
+from guidedcam_tf.data.samples import Label
+from guidedcam_tf.data.samples import union
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import Protocol
+from guidedcam_tf.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and a class to explain.
+
+    Attributes:
+        place: The picture's place in the chunk.
+        class_name: The class's name in the data set.
+        target: The class index; `None` where no class stands for the object.
+        label: The object; `None` for the clean prediction.
+    """
+
+    place: int
+    class_name: str
+    target: int | None
+    label: Label | None
+
+    @property
+    def class_id(self) -> int:
+        """The class index. Raises `InputError` where there is none, so that none is explained."""
+        if self.target is None:
+            raise InputError(f"class {self.class_name!r} stands for no class of the network")
+        return self.target
+
+
+class Chunk:
+    """A few pictures at the network's size, and its clean predictions.
+
+    Args:
+        pipeline: The network.
+        pictures: What was read.
+
+    Attributes:
+        images: Float32 `[N, H, W, C]` in 0..255.
+        inputs: The same preprocessed.
+        logits: Float32 `[N, classes]`.
+        probabilities: Likewise.
+    """
+
+    def __init__(self, pipeline: Pipeline, pictures: Sequence[Loaded]) -> None:
+        self.pictures = pictures
+        self.images = tf.concat([pipeline.fitted(p.picture[None]) for p in pictures], axis=0)
+        self.inputs = pipeline.network.preprocess(self.images)
+        logits = pipeline.logits(self.images)
+        self.logits: np.ndarray = logits.numpy()
+        self.probabilities: np.ndarray = pipeline.network.probabilities(logits).numpy()
+
+    def pairs(
+        self, place: int, names: Sequence[str], protocol: Protocol, *, clean: bool, objects: bool
+    ) -> list[Pair]:
+        """Return what is explained in a picture.
+
+        Args:
+            place: The picture's place in the chunk.
+            names: The network's names of its classes.
+            protocol: Which classes stand for the objects.
+            clean: Whether the clean prediction is among them.
+            objects: Whether the picture's objects are.
+        """
+        top = int(self.logits[place].argmax())
+        labels = self.pictures[place].labels
+        pairs = [Pair(place, names[top], top, None)] if clean else []
+        if not objects:
+            return pairs
+        if protocol.object_class == "top1":
+            return [*pairs, Pair(place, "any", top, union(labels))] if labels else pairs
+        for label in labels:
+            ids = list(label.class_ids)
+            best = ids[int(self.logits[place][ids].argmax())] if ids else None
+            pairs.append(Pair(place, label.name, best, label))
+        return pairs

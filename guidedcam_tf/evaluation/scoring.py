@@ -1,0 +1,210 @@
+"""The metrics of a few pictures: from what was read to rows.
+
+The class of a metric is fixed from the whole picture. Metrics of masked predictions and of the
+picture's map look at the picture as the network sees it; metrics of objects at its own size. Masked
+pictures of all methods and masks go through the network in common batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.data.loading import Loaded
+from guidedcam_tf.data.samples import Label
+from guidedcam_tf.evaluation.config import Protocol
+from guidedcam_tf.evaluation.evidence import black
+from guidedcam_tf.evaluation.evidence import masked_predictions
+from guidedcam_tf.evaluation.evidence import mean_colour
+from guidedcam_tf.evaluation.evidence import object_map
+from guidedcam_tf.evaluation.evidence import picture_map
+from guidedcam_tf.evaluation.groups import Group
+from guidedcam_tf.evaluation.pairs import Chunk
+from guidedcam_tf.evaluation.pairs import Pair
+from guidedcam_tf.evaluation.rows import EMPTY_MAP
+from guidedcam_tf.evaluation.rows import Row
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.metrics import METRICS
+from guidedcam_tf.metrics import MaskedPredictions
+from guidedcam_tf.metrics import MaskRule
+from guidedcam_tf.metrics import Metric
+from guidedcam_tf.metrics import ObjectMap
+from guidedcam_tf.metrics import PictureMap
+from guidedcam_tf.metrics import area_matched_masks
+from guidedcam_tf.pipeline import Pipeline
+
+UNMAPPED = "no ImageNet class"
+
+ABSENT = {"truth": "no box and no mask", "mask": "no mask"}
+
+RawMaps = Mapping[tuple[str, int, int], np.ndarray]
+"""Raw maps `[h, w]` by method's label, place and class index."""
+
+
+class Scorer:
+    """Turns chunks into rows under one protocol.
+
+    Args:
+        explainer: The network, layer and post-processing.
+        protocol: The choices.
+        wanted: The metrics.
+        batch_size: How many masked pictures go through the network together.
+    """
+
+    def __init__(
+        self, explainer: Explainer, protocol: Protocol, wanted: Sequence[Metric], batch_size: int
+    ) -> None:
+        self._pipeline = explainer.pipeline
+        self._names = explainer.network.classes.names
+        self._protocol = protocol
+        order = {name: place for place, name in enumerate(METRICS)}
+        wanted = sorted(wanted, key=lambda metric: order[metric.name])
+        self._zones = [metric for metric in wanted if metric.evidence is MaskedPredictions]
+        self._pictures = [metric for metric in wanted if metric.evidence is PictureMap]
+        self._objects = [metric for metric in wanted if metric.evidence is ObjectMap]
+        self._batch_size = batch_size
+        self._rule = MaskRule(protocol.mask.kind, protocol.mask.value)
+        network = explainer.network
+        blackened = protocol.fill == "black"
+        self._fill = black(network) if blackened else 0.0
+        self._cover = np.zeros(network.channels or 3) if blackened else mean_colour(network)
+
+    def chunk(self, pictures: Sequence[Loaded]) -> Chunk:
+        """Predict the clean pictures."""
+        return Chunk(self._pipeline, pictures)
+
+    def rows(self, chunk: Chunk, group: Group) -> list[Row]:
+        """Explain every pair of a chunk by the methods of a group, and measure the maps."""
+        whole = bool(self._zones or self._pictures)
+        clean = whole and self._protocol.zone_class == "top1"
+        objects = bool(self._objects) or self._protocol.zone_class == "object"
+        pairs = [
+            pair
+            for place, picture in enumerate(chunk.pictures)
+            if group.covers(picture.id)
+            for pair in chunk.pairs(
+                place, self._names, self._protocol, clean=clean, objects=objects
+            )
+        ]
+        known = [pair for pair in pairs if pair.target is not None]
+        raw = raw_maps(self._pipeline, chunk, group, known)
+        seen = [pair for pair in known if (pair.label is None) == clean] if whole else []
+        found = list(self._seen_rows(chunk, group, seen, raw)) if seen else []
+        for label in group.methods:
+            for pair in pairs:
+                if pair.label is not None:
+                    found += self._object_rows(chunk, label, pair, pair.label, raw)
+        return found
+
+    def _seen_rows(
+        self, chunk: Chunk, group: Group, pairs: Sequence[Pair], raw: RawMaps
+    ) -> Iterator[Row]:
+        """The metrics of the picture as the network sees it."""
+        keys = [(label, pair) for label in group.methods for pair in pairs]
+        stacked = np.stack([raw[label, pair.place, pair.class_id] for label, pair in keys])
+        maps = self._pipeline.finish_fitted(stacked, chunk.inputs.shape[1:3]).numpy()
+        notes = ["" if saliency.any() else EMPTY_MAP for saliency in maps]
+        if self._zones:
+            for area, masks in self._masks(maps):
+                evidence = self._masked(chunk, keys, masks)
+                values = {metric.label: metric.measure(evidence) for metric in self._zones}
+                for at, (label, pair) in enumerate(keys):
+                    for name, measured in values.items():
+                        value = float(measured[at])
+                        yield _row(chunk, pair, label, name, value, notes[at], area)
+        for (label, pair), saliency, note in zip(keys, maps, notes, strict=True):
+            method = group.methods[label]
+            picture = picture_map(self._pipeline, method, chunk, pair, saliency, self._cover)
+            for metric in self._pictures:
+                yield _row(chunk, pair, label, metric.label, metric.measure(picture), note)
+
+    def _masks(self, maps: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """The masks `[M, H, W]` of the protocol's rule, and of each matched area."""
+        yield "", self._rule(maps)
+        if self._protocol.areas:
+            matched = area_matched_masks(maps, self._protocol.areas)
+            for place, area in enumerate(self._protocol.areas):
+                yield str(area), matched[:, place]
+
+    def _masked(
+        self, chunk: Chunk, keys: Sequence[tuple[str, Pair]], masks: np.ndarray
+    ) -> MaskedPredictions:
+        places = [pair.place for _, pair in keys]
+        targets = [pair.class_id for _, pair in keys]
+        return masked_predictions(
+            self._pipeline,
+            chunk.inputs,
+            places,
+            targets,
+            masks,
+            clean=chunk.probabilities[places, targets],
+            fill=self._fill,
+            batch_size=self._batch_size,
+        )
+
+    def _object_rows(
+        self, chunk: Chunk, method: str, pair: Pair, label: Label, raw: RawMaps
+    ) -> Iterator[Row]:
+        """The metrics of an object in the picture at its own size."""
+        if pair.target is None or not self._objects:
+            for metric in self._objects:
+                yield _row(chunk, pair, method, metric.label, np.nan, UNMAPPED)
+            return
+        picture = chunk.pictures[pair.place]
+        raw_map = raw[method, pair.place, pair.target][None]
+        saliency = self._pipeline.finish(raw_map, picture.picture.shape[:2]).numpy()[0]
+        evidence = object_map(saliency, label, picture.void, self._protocol, self._rule)
+        remark = "" if saliency.any() else EMPTY_MAP
+        for metric in self._objects:
+            value, why = _measured(metric, evidence, label)
+            yield _row(chunk, pair, method, metric.label, value, why or remark)
+
+
+def _measured(metric: Metric, evidence: ObjectMap, label: Label) -> tuple[float, str]:
+    """A metric's value, and why it is NaN where what it needs is not there."""
+    if metric.needs is None:
+        return metric.measure(evidence), ""
+    needed = getattr(evidence, metric.needs)
+    if needed is None:
+        return np.nan, ABSENT[metric.needs]
+    why = ""
+    if metric.needs == "truth" and not needed.any():
+        why = "all boxes difficult" if label.difficult and all(label.difficult) else "no object"
+    return metric.measure(evidence), why
+
+
+def _row(
+    chunk: Chunk, pair: Pair, method: str, metric: str, value: float, note: str, area: str = ""
+) -> Row:
+    image = chunk.pictures[pair.place].id
+    return Row(image, pair.class_name, pair.target, method, metric, area, float(value), note)
+
+
+def raw_maps(pipeline: Pipeline, chunk: Chunk, group: Group, pairs: Sequence[Pair]) -> RawMaps:
+    """Compute the raw maps of pairs that have a class; each is computed once.
+
+    Pictures with as many targets go through together, so that no target is computed as padding.
+
+    Raises:
+        InputError: If a pair has no class.
+    """
+    targets: dict[int, list[int]] = {}
+    for pair in pairs:
+        listed = targets.setdefault(pair.place, [])
+        if pair.class_id not in listed:
+            listed.append(pair.class_id)
+    found: dict[tuple[str, int, int], np.ndarray] = {}
+    for width in {len(listed) for listed in targets.values()}:
+        places = [place for place, listed in targets.items() if len(listed) == width]
+        ids = tf.constant([targets[place] for place in places], tf.int32)
+        result = pipeline.explain(group.method, tf.gather(chunk.images, places), ids)
+        for label, output in group.outputs.items():
+            maps = result[output].numpy()
+            for row, place in enumerate(places):
+                for column, target in enumerate(targets[place]):
+                    found[label, place, target] = maps[row, column]
+    return found

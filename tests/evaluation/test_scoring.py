@@ -1,0 +1,114 @@
+"""Scoring: every metric of the registry by its name, against direct calls; no class is no class."""
+
+import numpy as np
+import pytest
+from common import build_toy
+
+from guidedcam_tf import metrics
+from guidedcam_tf.data.loading import Loaded
+from guidedcam_tf.data.samples import Label
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import Protocol
+from guidedcam_tf.evaluation.evidence import mean_colour
+from guidedcam_tf.evaluation.groups import group_methods
+from guidedcam_tf.evaluation.pairs import Pair
+from guidedcam_tf.evaluation.scoring import Scorer
+from guidedcam_tf.evaluation.scoring import raw_maps
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.methods import get_method
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    return Explainer(build_toy("flatten"), preprocess="caffe")
+
+
+@pytest.fixture(scope="module")
+def picture():
+    pixels = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)
+    mask = np.zeros((20, 30), bool)
+    mask[3:12, 5:20] = True
+    labels = (
+        Label("cat", (1, 2), ((5, 3, 20, 12),), (False,), (), mask),
+        Label("person", ()),
+        Label("dog", (0,), ((0, 0, 4, 4),), (True,)),
+    )
+    return Loaded("one", pixels, labels)
+
+
+METHODS = {name: get_method(name) for name in ("guided", "gradcam", "scorecam")}
+
+
+def score(explainer, picture, names, **protocol):
+    wanted = [metrics.METRICS[name] for name in names]
+    scorer = Scorer(explainer, Protocol(areas=(0.5,), **protocol), wanted, 32)
+    chunk = scorer.chunk([picture])
+    rows = [row for group in group_methods(METHODS) for row in scorer.rows(chunk, group)]
+    return chunk, rows
+
+
+def test_every_metric_of_the_registry_can_be_run_by_its_name(explainer, picture):
+    _, rows = score(explainer, picture, metrics.METRICS)
+    assert {row.metric for row in rows} == set(metrics.METRICS)
+    for row in rows:
+        assert row.method in METHODS
+        low, high = metrics.METRICS[row.metric].range
+        assert np.isnan(row.value) or low <= row.value <= high
+        if np.isnan(row.value):
+            assert row.note
+
+
+def test_values_are_those_of_direct_calls(explainer, picture):
+    names = ["soft_iou", "energy_pointing_game", "localization_ratio", "insertion", "deletion"]
+    _, rows = score(explainer, picture, names)
+    found = {(row.class_name, row.method, row.metric): row.value for row in rows}
+    label = picture.labels[0]
+    logits = explainer.pipeline.logits(explainer.pipeline.fitted(picture.picture[None])).numpy()[0]
+    target = max(label.class_ids, key=lambda index: logits[index])
+    saliency = explainer.explain(picture.picture, target, "gradcam").maps[0]
+    box = metrics.box_mask(label.boxes, saliency.shape)
+    expected = {
+        "soft_iou": metrics.overlap(saliency, label.mask).iou,
+        "energy_pointing_game": metrics.energy_pointing_game(saliency, box),
+        "localization_ratio": metrics.localization_ratio(saliency, box),
+    }
+    for name, value in expected.items():
+        assert found["cat", "gradcam", name] == pytest.approx(value, abs=1e-6)
+    fitted = explainer.pipeline.fitted(picture.picture[None])
+    inputs = explainer.network.preprocess(fitted).numpy()[0]
+    top = int(logits.argmax())
+    at_network = explainer.maps(fitted.numpy(), [top], "gradcam")[0]
+    clean_name = explainer.network.classes.names[top]
+    for trace, name in ((metrics.insertion, "insertion"), (metrics.deletion, "deletion")):
+        curve = trace(
+            inputs,
+            at_network,
+            lambda block: explainer.pipeline.probabilities(block).numpy()[:, top],
+            step=8 * metrics.STEP,
+        )
+        assert found[clean_name, "gradcam", name] == pytest.approx(curve.auc, abs=1e-6)
+
+
+def test_what_is_missing_is_said(explainer, picture):
+    _, rows = score(explainer, picture, ["pointing_game", "dice"])
+    notes = {(row.class_name, row.metric): row.note for row in rows}
+    assert notes["person", "dice"] == notes["person", "pointing_game"] == "no ImageNet class"
+    assert notes["dog", "pointing_game"] == "all boxes difficult"
+    assert notes["dog", "dice"] == "no mask"
+    assert {row.target for row in rows if row.class_name == "person"} == {None}
+
+
+def test_a_pair_without_a_class_is_never_explained(explainer, picture):
+    chunk, _ = score(explainer, picture, ["dice"])
+    (group,) = group_methods({"gradcam": METHODS["gradcam"]})
+    pairs = [Pair(0, "cat", 1, None), Pair(0, "person", None, None)]
+    with pytest.raises(InputError, match="class 'person' stands for no class of the network"):
+        raw_maps(explainer.pipeline, chunk, group, pairs)
+
+
+@pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])
+def test_the_mean_colour_is_what_preprocessing_takes_to_zero(mode):
+    network = Explainer(build_toy("flatten"), preprocess=mode).network
+    colour = mean_colour(network)
+    seen = network.preprocess(np.broadcast_to(colour, (1, 1, 1, 3))).numpy()
+    np.testing.assert_allclose(seen, 0, atol=1e-4)
