@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
+from guidedcam_tf.serving.decoding import decode
 from guidedcam_tf.serving.merging import merged
 from guidedcam_tf.serving.overlays import overlay_pngs
 from guidedcam_tf.serving.requests import check_images
 from guidedcam_tf.serving.requests import check_targets
-from guidedcam_tf.serving.requests import decode
 
 TOP = 5
 
@@ -69,7 +69,7 @@ class Endpoints:
 
     def explain(self, images: tf.Tensor, class_ids: tf.Tensor) -> Outputs:
         """Explain pictures, RGB in 0..255 `[N, H, W, C]`, for a class each, int32 `[N]`."""
-        images = check_images(images, self.max_pixels)
+        images = check_images(images, self.max_pixels, self.explainer.network.takes_pixels)
         class_ids = check_targets(class_ids, images, self._classes)
         return self._explained(self.explainer.network.fit(images), class_ids)
 
@@ -89,7 +89,7 @@ class Endpoints:
     def predict(self, images: tf.Tensor) -> Outputs:
         """Classify pictures, RGB in 0..255 `[N, H, W, C]`."""
         network = self.explainer.network
-        fitted = network.fit(check_images(images, self.max_pixels))
+        fitted = network.fit(check_images(images, self.max_pixels, network.takes_pixels))
         logits = network.logits(fitted)
         probabilities = network.probabilities(logits)
         return {"probabilities": probabilities, **self._top(logits, probabilities)}

@@ -1,4 +1,4 @@
-"""What a request may hold: checks that say what is wrong, and the decoding of encoded pictures.
+"""What a request may hold: checks that say what is wrong.
 
 Everything runs inside the graph, so a server needs nothing of this package. A check that fails
 raises TensorFlow's `InvalidArgumentError`, which a server answers as `INVALID_ARGUMENT` with the
@@ -7,19 +7,10 @@ check's words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from guidedcam_tf.data.decoding import MIN_SIDE
-
-JPEG_START = b"\xff\xd8\xff"
-PNG_START = b"\x89PNG\r\n\x1a\n"
-PNG_HEADER_BYTES = 33
-"""A PNG's signature and its first chunk, which holds the size in bytes 16 to 23."""
-
-DECODED_TOGETHER = 4
-"""Pictures of one request that are decoded at a time; each may be as large as the limit."""
+from guidedcam_tf.data.pictures import ROUNDING
 
 
 def check(condition: tf.Tensor, message: str, *values: tf.Tensor) -> tf.Operation:
@@ -54,18 +45,36 @@ def check_targets(class_ids: tf.Tensor, rows: tf.Tensor, classes: int) -> tf.Ten
         return tf.identity(class_ids)
 
 
-def check_images(images: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Return pictures `[N, H, W, C]` if there are any, of a usable size and finite."""
+def check_images(images: tf.Tensor, max_pixels: int, takes_pixels: bool) -> tf.Tensor:
+    """Return pictures `[N, H, W, C]` if there are any, of a usable size and finite.
+
+    Args:
+        images: The pictures.
+        max_pixels: Pictures with more pixels are refused.
+        takes_pixels: Whether they must be in 0..255; float pictures in 0..1 are then refused.
+    """
     height, width = tf.unstack(tf.shape(images)[1:3])
-    checks = _size_checks("each of the images", height, width, max_pixels)
+    checks = size_checks("each of the images", height, width, max_pixels)
     if images.dtype.is_floating:
         finite = tf.reduce_all(tf.math.is_finite(images))
         checks.append(check(finite, "images must be finite; received NaN or infinity"))
+    if images.dtype.is_floating and takes_pixels:
+        low, high = tf.reduce_min(images, [1, 2, 3]), tf.reduce_max(images, [1, 2, 3])
+        is_scaled = (high > 0) & (high <= 1)
+        in_range = (low >= -ROUNDING) & (high <= 255 + ROUNDING) & ~is_scaled
+        checks.append(
+            check(
+                tf.reduce_all(in_range),
+                "images must be RGB in 0..255, not scaled; received {} to {}",
+                tf.reduce_min(low),
+                tf.reduce_max(high),
+            )
+        )
     with tf.control_dependencies(checks):
         return check_not_empty(images)
 
 
-def _size_checks(
+def size_checks(
     what: str, height: tf.Tensor, width: tf.Tensor, max_pixels: int, *values: tf.Tensor
 ) -> list[tf.Operation]:
     """Checks of a picture's size; `values` fill the placeholders in `what`."""
@@ -87,82 +96,3 @@ def _size_checks(
             height,
         ),
     ]
-
-
-def decode(
-    image_bytes: tf.Tensor,
-    finish: Callable[[tf.Tensor], tf.Tensor],
-    finished: tf.TensorSpec,
-    max_pixels: int,
-) -> tf.Tensor:
-    """Decode JPEG and PNG pictures of any sizes, each by itself.
-
-    A picture's size is read from its header, and checked, before its pixels are decoded.
-
-    Args:
-        image_bytes: Strings `[N]`.
-        finish: What brings a picture, uint8 RGB `[H, W, 3]`, to one size for all.
-        finished: What `finish` returns.
-        max_pixels: Pictures with more pixels are refused.
-
-    Returns:
-        What `finish` returned for each, `[N, ...]`.
-    """
-
-    def one(row: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        return finish(_decode_one(*row, max_pixels))
-
-    rows = (check_not_empty(image_bytes), tf.range(tf.size(image_bytes)))
-    return tf.map_fn(one, rows, fn_output_signature=finished, parallel_iterations=DECODED_TOGETHER)
-
-
-def _decode_one(encoded: tf.Tensor, index: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    length = tf.strings.length(encoded)
-    is_jpeg = _starts_with(encoded, JPEG_START)
-    is_png = _starts_with(encoded, PNG_START) & (length >= PNG_HEADER_BYTES)
-    known = check(
-        is_jpeg | is_png,
-        "image_bytes: row {} ({} bytes) is no JPEG or PNG picture",
-        index,
-        length,
-    )
-    with tf.control_dependencies([known]):
-        header = tf.identity(encoded)
-    height, width = tf.unstack(
-        tf.cond(is_jpeg, lambda: _jpeg_size(header), lambda: _png_size(header))
-    )
-    checks = _size_checks("image_bytes: the picture in row {}", height, width, max_pixels, index)
-    with tf.control_dependencies(checks):
-        contents = tf.identity(header)
-    picture = tf.cond(is_jpeg, lambda: _decode_jpeg(contents), lambda: _decode_png(contents))
-    return tf.ensure_shape(picture, [None, None, 3])
-
-
-def _starts_with(encoded: tf.Tensor, start: bytes) -> tf.Tensor:
-    return tf.strings.substr(encoded, 0, len(start)) == start
-
-
-def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.io.extract_jpeg_shape(encoded)[:2]
-
-
-def _png_size(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width, which the header holds as two big-endian numbers of four bytes."""
-    digits = tf.reshape(tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.uint8), [2, 4])
-    width, height = tf.unstack(
-        tf.reduce_sum(tf.cast(digits, tf.int64) * [[1 << 24, 1 << 16, 1 << 8, 1]], axis=1)
-    )
-    return tf.cast(tf.minimum([height, width], tf.int32.max), tf.int32)
-
-
-def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """With the accurate inverse transform, as Pillow decodes."""
-    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
-    """What is transparent lies on white, as in `guidedcam_tf.data.read_picture`."""
-    picture = tf.cast(tf.io.decode_png(encoded, channels=4), tf.uint16)
-    colour, opacity = picture[..., :3], picture[..., 3:]
-    on_white = (colour * opacity + 255 * (255 - opacity) + 127) // 255
-    return tf.cast(on_white, tf.uint8)

@@ -15,9 +15,9 @@ from serving.encoding import encode
 
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.data import to_grey
+from guidedcam_tf.serving.decoding import decode
 from guidedcam_tf.serving.endpoints import _to_grey
 from guidedcam_tf.serving.merging import merged
-from guidedcam_tf.serving.requests import decode
 
 SMALL = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
 JPEG, PNG = encode(SMALL), encode(SMALL, "PNG")
@@ -76,6 +76,11 @@ BAD = {
     "large image": (explain(WIDE, [0]), "600 x 600 pixels, over the limit of 80,000 pixels"),
     "image of one row": (explain(WIDE[:, :1], [0]), "600 x 1 pixels; expected at least 2 x 2"),
     "NaN": (explain(WIDE[:, :9, :9] * np.nan, [0]), "images must be finite"),
+    "floats in 0..1": (
+        explain(np.concatenate([WIDE[:, :9, :9] + 1, WIDE[:, :9, :9] + 90]), [0, 0]),
+        r"RGB in 0..255, not scaled; received 1 to 90",
+    ),
+    "negative floats": (explain(WIDE[:, :9, :9] - 2, [0]), "not scaled; received -2 to -2"),
     "image's target": (explain(WIDE[:, :9, :9], [7]), r"received \[7\]"),
     "empty images": (explain(WIDE[:0, :9, :9], []), "the batch is empty"),
 }
@@ -183,7 +188,7 @@ def test_pictures_are_decoded_as_the_live_explainer_reads_them(pictures, kind, t
     expected = read_picture(tmp_path / "picture").astype(int)
     spec = tf.TensorSpec([None, None, 3], tf.uint8)
     pixels = decode(tf.constant([encoded]), lambda picture: picture, spec, max_pixels=10**6)[0]
-    assert np.abs(pixels.numpy() - expected).max() <= (1 if "transparency" in kind else 0)
+    np.testing.assert_array_equal(pixels, expected)
 
 
 def test_grey_is_the_live_explainer_s_grey(pictures):
