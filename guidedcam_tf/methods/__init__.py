@@ -29,12 +29,15 @@ from guidedcam_tf.methods.guided_backprop import GuidedBackprop
 from guidedcam_tf.methods.guided_backprop import GuidedGradCAM
 from guidedcam_tf.methods.hirescam import HiResCAM
 from guidedcam_tf.methods.integrated_gradcam import IntegratedGradCAM
+from guidedcam_tf.methods.integrated_gradients import IntegratedGradients
 from guidedcam_tf.methods.layercam import LayerCAM
 from guidedcam_tf.methods.normgrad import NormGrad
 from guidedcam_tf.methods.options import options_from_text
 from guidedcam_tf.methods.relevance_cam import RelevanceCAM
 from guidedcam_tf.methods.scorecam import ScoreCAM
 from guidedcam_tf.methods.smooth_fullgrad import SmoothFullGrad
+from guidedcam_tf.methods.smoothgrad import SmoothGrad
+from guidedcam_tf.methods.smoothgradcam_plus_plus import SmoothGradCAMPlusPlus
 from guidedcam_tf.methods.xgradcam import XGradCAM
 
 METHODS: dict[str, type[Method]] = {
@@ -64,6 +67,9 @@ METHODS: dict[str, type[Method]] = {
         GuidedBackprop,
         GuidedGradCAM,
         NormGrad,
+        SmoothGrad,
+        SmoothGradCAMPlusPlus,
+        IntegratedGradients,
     )
 }
 """Every method by its name, the proposed one first."""
@@ -144,12 +150,15 @@ __all__ = [
     "HiResCAM",
     "InputXGradient",
     "IntegratedGradCAM",
+    "IntegratedGradients",
     "LayerCAM",
     "Method",
     "NormGrad",
     "RelevanceCAM",
     "ScoreCAM",
     "SmoothFullGrad",
+    "SmoothGrad",
+    "SmoothGradCAMPlusPlus",
     "XGradCAM",
     "fullgrad_completeness",
     "get_method",

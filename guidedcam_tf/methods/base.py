@@ -119,19 +119,34 @@ class PixelMethod(OnePass):
             tape.watch(inputs)
             logits = self.logits_of(view, inputs)
         class_ids = resolve_ranks(class_ids, logits)
-
-        def of_target(target: tf.Tensor) -> Maps:
-            one_hot = tf.one_hot(target, tf.shape(logits)[1])
-            gradients = tape.gradient(logits, inputs, output_gradients=one_hot)
-            if gradients is None:
-                raise InputError(
-                    f"no gradient of the scores reaches the input of {view.network.name!r}; "
-                    "choose a method without gradients (rise, occlusion)"
-                )
-            return self.maps(inputs, gradients)
-
-        maps = by_target(of_target, class_ids, self.outputs)
+        maps = by_target(
+            lambda target: self.maps(inputs, pixel_gradients(view, tape, logits, inputs, target)),
+            class_ids,
+            self.outputs,
+        )
         return {**maps, "class_ids": class_ids, "logits": logits}
+
+
+def pixel_gradients(
+    view: LayerView,
+    tape: tf.GradientTape,
+    logits: tf.Tensor,
+    inputs: tf.Tensor,
+    targets: tf.Tensor,
+) -> tf.Tensor:
+    """The gradient of each picture's target logit at the input, float32 `[N, H, W, C]`.
+
+    Raises:
+        InputError: If a layer in between has no gradient.
+    """
+    one_hot = tf.one_hot(targets, tf.shape(logits)[1])
+    gradients = tape.gradient(logits, inputs, output_gradients=one_hot)
+    if gradients is None:
+        raise InputError(
+            f"no gradient of the scores reaches the input of {view.network.name!r}; "
+            "choose a method without gradients (rise, occlusion)"
+        )
+    return gradients
 
 
 def attributed(attribution: tf.Tensor) -> Maps:
@@ -149,6 +164,7 @@ def by_target(
     of_target: Callable[[tf.Tensor], Maps],
     class_ids: tf.Tensor,
     outputs: Sequence[str] = ("saliency",),
+    rank: int = 3,
 ) -> Maps:
     """Compute maps for one target of each picture after another.
 
@@ -159,15 +175,17 @@ def by_target(
         of_target: From class indices, int32 `[N]`, to float32 `[N, h, w]` for each of `outputs`.
         class_ids: Int32 `[N, T]`.
         outputs: The maps' names.
+        rank: Of the maps; 4 where they still have channels, `[N, h, w, K]`.
 
     Returns:
         Float32 `[N, T, h, w]` for each of `outputs`.
     """
     if class_ids.shape[1] == 1:
         return {name: maps[:, None] for name, maps in of_target(class_ids[:, 0]).items()}
-    signature = dict.fromkeys(outputs, tf.TensorSpec([None] * 3, tf.float32))
+    signature = dict.fromkeys(outputs, tf.TensorSpec([None] * rank, tf.float32))
     maps = tf.map_fn(of_target, tf.transpose(class_ids), fn_output_signature=signature)
-    return {name: tf.transpose(m, [1, 0, 2, 3]) for name, m in maps.items()}
+    order = [1, 0, *range(2, rank + 1)]
+    return {name: tf.transpose(m, order) for name, m in maps.items()}
 
 
 def for_one_picture(kernel: Kernel, view: LayerView) -> Kernel:
