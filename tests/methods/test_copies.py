@@ -103,8 +103,9 @@ def test_smoothgradcam_pp_matches_loops(toy_images):
 
 @pytest.mark.parametrize("baseline", ["black", "mean", "blur"])
 def test_integrated_gradients_are_complete(baseline, toy_images):
+    """The midpoint rule errs where a ReLU switches, and few make up this network: 4096 steps."""
     explainer = gcam.Explainer(build_toy("flatten"), preprocess=lambda x: 2.0 * x + 0.3)
-    options = {"steps": 64, "baseline": baseline}
+    options = {"steps": 4096, "baseline": baseline, "block_size": 512}
     found = run(explainer, toy_images, "integrated_gradients", **options)
     empty = {
         "black": np.zeros_like(toy_images),
@@ -120,7 +121,7 @@ def test_integrated_gradients_are_complete(baseline, toy_images):
         start = explainer.network.logits(empty).numpy()
     change = np.take_along_axis(found["logits"] - start, np.array(IDS), axis=1)
     sums = found["attribution"].sum(axis=(2, 3))
-    np.testing.assert_allclose(sums, change, atol=2e-3 * np.abs(found["logits"]).max())
+    np.testing.assert_allclose(sums, change, atol=1e-3 * np.abs(found["logits"]).max())
     np.testing.assert_array_equal(found["saliency"], np.maximum(found["attribution"], 0))
 
 

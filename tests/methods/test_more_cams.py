@@ -117,6 +117,6 @@ def test_finercam_of_another_form(options, message, toy_images):
 
 
 def test_finercam_needs_two_classes(toy_images):
-    explainer = gcam.Explainer(build_toy(classes=1, activation="sigmoid"))
+    explainer = gcam.Explainer(build_toy(classes=1, activation=None), scores="regression")
     with pytest.raises(gcam.InputError, match="finercam needs two classes; 'toy_gap' has 1"):
         explainer.maps(toy_images, [0, 0, 0], "finercam")
