@@ -21,6 +21,7 @@ from guidedcam_tf.cli.figure import figure
 from guidedcam_tf.cli.listings import layers
 from guidedcam_tf.cli.listings import methods
 from guidedcam_tf.cli.report import report
+from guidedcam_tf.cli.status import status
 from guidedcam_tf.cli.weights import weights
 from guidedcam_tf.errors import InputError
 
@@ -47,6 +48,7 @@ def _version(
 
 app.command()(explain)
 app.command()(evaluate)
+app.command()(status)
 app.command()(figure)
 app.command()(report)
 app.command()(export)

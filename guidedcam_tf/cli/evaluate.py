@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from guidedcam_tf.cli.quiet import import_tensorflow
+
+PANEL = "Who computes"
 
 
 def evaluate(
@@ -18,15 +21,47 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many pictures.")] = None,
     out: Annotated[Path, typer.Option(help="The folder of runs.")] = Path("runs"),
+    executor: Annotated[
+        str | None, typer.Option(help="Who computes: local, or ray.", rich_help_panel=PANEL)
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster: auto, or ray://...", rich_help_panel=PANEL),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of the cluster.", rich_help_panel=PANEL)
+    ] = None,
+    cpus_per_worker: Annotated[
+        int | None, typer.Option(min=1, help="Processors of each.", rich_help_panel=PANEL)
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(min=0, help="GPUs of each.", rich_help_panel=PANEL)
+    ] = None,
 ) -> None:
-    """Measure methods on a data set; what is already on disk is gone on with."""
+    """Measure methods on a data set; a run that was interrupted continues where it stopped.
+
+    Units that failed are listed at the end, and the exit code is 1.
+    """
+    chosen = {
+        "kind": executor,
+        "address": address,
+        "workers": workers,
+        "cpus_per_worker": cpus_per_worker,
+        "gpus_per_worker": gpus_per_worker,
+    }
+    settings = [f"executor.{key}={value}" for key, value in chosen.items() if value is not None]
     from guidedcam_tf.configuring import read_config
     from guidedcam_tf.evaluation.config import EvaluationConfig
 
-    read = read_config(config, EvaluationConfig, set_ or [])
+    read = read_config(config, EvaluationConfig, [*(set_ or []), *settings])
     import_tensorflow()
     from guidedcam_tf.evaluation.run import evaluate as run
+    from guidedcam_tf.evaluation.status import status
 
     folder = run(read, out, limit=limit)
     print((folder / "table.md").read_text("utf-8"))
     print(f"rows, tables and manifest are in {folder}")
+    found = status(folder)
+    if found.failed:
+        print("\n".join(found.lines()), file=sys.stderr)
+        raise typer.Exit(1)

@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.executors import executor_names
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
 from guidedcam_tf.metrics import MaskRule
@@ -130,6 +131,27 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 """Named protocols: the keys in which they differ from the defaults."""
 
 
+class ExecutorConfig(Strict):
+    """Who computes the units of a run; the results are the same."""
+
+    kind: str = Field(default="local", description="A file of `evaluation/executors`.")
+    address: str | None = Field(
+        default=None, description="Of the cluster; by default one is started here and stopped."
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="By default as many as the cluster has room for."
+    )
+    cpus_per_worker: int = Field(default=1, ge=1)
+    gpus_per_worker: float = Field(default=0.0, ge=0)
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in executor_names():
+            raise InputError(f"expected one of {', '.join(executor_names())}")
+        return kind
+
+
 class EvaluationConfig(NetworkConfig):
     """One evaluation: a data set, a network at a layer, methods, metrics and a protocol."""
 
@@ -149,6 +171,7 @@ class EvaluationConfig(NetworkConfig):
     batch_size: int = Field(
         default=32, ge=1, description="Masked pictures that go through together."
     )
+    executor: ExecutorConfig = ExecutorConfig()
     bootstrap: int = Field(default=1000, ge=0, description="Resamples of the 95 % interval.")
 
     @model_validator(mode="before")

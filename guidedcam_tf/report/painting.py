@@ -14,7 +14,7 @@ from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.groups import labelled_method
-from guidedcam_tf.evaluation.run import open_data
+from guidedcam_tf.evaluation.job import open_data
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import box_mask
 from guidedcam_tf.overlay import overlay

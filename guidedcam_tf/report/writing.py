@@ -21,7 +21,7 @@ from PIL import Image
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.run import read_rows
+from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.figures import style
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import MaskRule

@@ -1,6 +1,7 @@
 """A whole run on a toy network: rows, resuming after a kill, and what stops it."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -12,15 +13,22 @@ import pytest
 import yaml
 from common import build_toy
 from PIL import Image
+from typer.testing import CliRunner
 
 from guidedcam_tf import metrics
+from guidedcam_tf.cli import app
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.job import open_data
+from guidedcam_tf.evaluation.lock import held
+from guidedcam_tf.evaluation.lock import holder
+from guidedcam_tf.evaluation.rows import read_left_out
+from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.run import open_data
-from guidedcam_tf.evaluation.run import read_rows
+from guidedcam_tf.evaluation.scoring import Scorer
+from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.explainer import Explainer
 
 TABLES = ("table.csv", "table.md", "table.tex")
@@ -62,12 +70,11 @@ def whole(config_file):
 
 def test_a_row_for_each_picture_method_metric_and_area(whole):
     rows = read_rows(whole)
-    measured = rows[rows["metric"] != ""]
-    assert len(measured) == (PICTURES - 1) * 3 * 4 * 3
-    assert not measured.duplicated(["image", "method", "metric", "area"]).any()
-    (left_out,) = rows[rows["metric"] == ""].itertuples()
-    assert left_out.image == "05.png"
-    assert left_out.note.startswith("unreadable picture: ")
+    assert len(rows) == (PICTURES - 1) * 3 * 4 * 3
+    assert not rows.duplicated(["image", "method", "metric", "area"]).any()
+    (left_out,) = read_left_out(whole).itertuples()
+    assert (left_out.image, left_out.reason) == ("05.png", "unreadable picture")
+    assert "05.png" in left_out.message and left_out.methods == ""
 
 
 def test_the_manifest_says_what_was_done(whole):
@@ -122,31 +129,126 @@ def test_a_run_that_is_killed_ends_with_the_same_tables(whole, config_file):
         "--out",
         str(out),
     ]
-    rows = out / "toy" / "rows.csv"
+    shards = out / "toy" / "shards"
     chance = random.Random(3)
     for wanted in (1, 4, 8):
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        journal = out / "toy" / "done.json"
         while run.poll() is None:
-            done = json.loads(journal.read_text())["units"] if journal.exists() else 0
-            if done >= wanted:
+            if len(list(shards.glob("*.json"))) >= wanted:
                 break
             time.sleep(0.01)
         time.sleep(0.1 * chance.random())
         run.send_signal(signal.SIGKILL)
         run.wait()
-        with rows.open("a") as file:
-            file.write("half,a li")
+    before = {file: file.stat().st_mtime_ns for file in shards.glob("*.json")}
+    assert len(before) >= 8
     folder = evaluate(read(config_file), out)
-    assert rows.read_bytes() == (whole / "rows.csv").read_bytes()
-    for table in TABLES:
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    for table in ("rows.csv", "skipped.csv", *TABLES):
         assert (folder / table).read_bytes() == (whole / table).read_bytes()
 
 
 def test_a_finished_run_is_not_computed_again(whole, config_file):
-    before = (whole / "rows.csv").stat().st_mtime_ns
+    before = {file: file.stat().st_mtime_ns for file in (whole / "shards").iterdir()}
+    rows = (whole / "rows.csv").read_bytes()
     evaluate(read(config_file), whole.parent)
-    assert (whole / "rows.csv").stat().st_mtime_ns == before
+    assert {file: file.stat().st_mtime_ns for file in (whole / "shards").iterdir()} == before
+    assert (whole / "rows.csv").read_bytes() == rows
+
+
+def test_a_second_driver_is_refused_by_name_and_a_dead_one_does_not_block(config_file, tmp_path):
+    code = (
+        "import sys, time, pathlib; from guidedcam_tf.evaluation.lock import held\n"
+        "with held(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    other = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"held\n"
+    with pytest.raises(ValueError, match=rf"toy is worked on by process {other.pid} on \S+ since"):
+        evaluate(read(config_file), tmp_path)
+    other.kill()
+    other.wait()
+    with held(folder):
+        assert holder(folder).startswith(f"process {os.getpid()} on ")
+    assert holder(folder) is None
+
+
+class PoisonedError(Exception):
+    """What a method raises at one picture."""
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """Let Score-CAM fail where it comes to one picture, or to any."""
+    rows = Scorer.rows
+
+    def poison(*images):
+        def poisoned(self, chunk, group):
+            found = {picture.id for picture in chunk.pictures}
+            if "scorecam" in group.methods and (not images or found.intersection(images)):
+                raise PoisonedError("no map")
+            return rows(self, chunk, group)
+
+        monkeypatch.setattr(Scorer, "rows", poisoned)
+
+    return poison
+
+
+def test_a_picture_that_fails_is_named_and_costs_only_itself(whole, config_file, tmp_path, poison):
+    poison("07.png")
+    folder = evaluate(read(config_file), tmp_path)
+    (_, failed) = read_left_out(folder).itertuples(index=False)
+    assert tuple(failed) == ("07.png", "failed", "PoisonedError: no map", "scorecam")
+    rows, all_rows = read_rows(folder), read_rows(whole)
+    lost = (all_rows["image"] == "07.png") & (all_rows["method"] == "scorecam")
+    keys = ["image", "method", "metric", "area"]
+    mine, theirs = (table.set_index(keys)["value"] for table in (rows, all_rows[~lost]))
+    assert set(mine.index) == set(theirs.index)
+    np.testing.assert_allclose(mine, theirs[mine.index], atol=1e-6)
+    assert json.loads((folder / "manifest.json").read_text())["skipped"] == {
+        "failed": 1,
+        "unreadable picture": 1,
+    }
+    assert "scorecam: 1 pictures failed" in (folder / "table.md").read_text()
+
+
+def test_units_that_fail_are_reported_and_tried_again(
+    whole, config_file, tmp_path, poison, monkeypatch
+):
+    poison()
+    folder = evaluate(read(config_file), tmp_path)
+    found = status(folder)
+    assert (len(found.done), len(found.missing), len(found.failed)) == (6, 0, 6)
+    assert found.lines()[:2] == [
+        "6 of 12 units done, 0 missing, 6 failed",
+        "unit 000000-01 (scorecam) failed: PoisonedError: no map",
+    ]
+    assert set(read_rows(folder)["method"]) == {"guided", "gradcam"}
+    assert "unit 000000-01 failed, so its pictures are missing" in (folder / "table.md").read_text()
+    monkeypatch.undo()
+    evaluate(read(config_file), tmp_path)
+    assert status(folder).lines() == ["12 of 12 units done, 0 missing, 0 failed"]
+    for table in ("rows.csv", *TABLES):
+        assert (folder / table).read_bytes() == (whole / table).read_bytes()
+
+
+def test_the_command_line_says_how_far_a_run_is(whole):
+    done = CliRunner().invoke(app, ["status", str(whole)])
+    assert done.output == f"{whole}: 12 of 12 units done, 0 missing, 0 failed\n"
+
+
+def test_failed_units_end_with_exit_code_1(config_file, tmp_path, poison):
+    poison()
+    done = CliRunner().invoke(app, ["evaluate", str(config_file), "--out", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "unit 000000-01 (scorecam) failed: PoisonedError: no map" in done.output
+    assert "Drop for saliency zone" in done.output
+
+
+def test_the_status_of_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no run of guidedcam evaluate"):
+        status(tmp_path)
 
 
 def test_a_method_on_a_part_of_the_pictures(whole, config_file, tmp_path):

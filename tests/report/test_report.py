@@ -18,8 +18,8 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import DataConfig
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.job import open_data
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.run import open_data
 from guidedcam_tf.evaluation.tables import summarise
 from guidedcam_tf.evaluation.tables import write_tables
 from guidedcam_tf.explainer import Explainer

@@ -1,0 +1,159 @@
+"""From a run's shards to its rows, tables and manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from guidedcam_tf.data.class_map import read_class_map
+from guidedcam_tf.data.splits import list_sha256
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.config import MethodConfig
+from guidedcam_tf.evaluation.job import Job
+from guidedcam_tf.evaluation.manifest import environment
+from guidedcam_tf.evaluation.paper import paper_values
+from guidedcam_tf.evaluation.rows import read_left_out
+from guidedcam_tf.evaluation.rows import read_rows
+from guidedcam_tf.evaluation.tables import summarise
+from guidedcam_tf.evaluation.tables import write_tables
+from guidedcam_tf.evaluation.units import Unit
+from guidedcam_tf.evaluation.units import gather
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.files import writing
+from guidedcam_tf.metrics import MaskedPredictions
+from guidedcam_tf.metrics import MaskRule
+from guidedcam_tf.metrics import ObjectMap
+
+
+def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
+    """Make rows, tables and manifest from the shards.
+
+    Args:
+        folder: The run's folder.
+        job: The run.
+        failed: The units that gave no shard.
+
+    Raises:
+        InputError: If no row is a measurement.
+    """
+    config = job.config
+    seconds = gather(folder, job.units)
+    rows, left_out = read_rows(folder), read_left_out(folder)
+    reasons = left_out.drop_duplicates(["image", "reason"])["reason"].value_counts().sort_index()
+    if rows.empty:
+        counted = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
+        errors = "".join(f"; {line}" for line in dict.fromkeys(line for _, line in failed))
+        raise InputError(
+            f"nothing could be measured in {len(job.data_set)} pictures "
+            f"({counted or 'no object in any of them'}); {folder / 'skipped.csv'} names each"
+            f"{errors}"
+        )
+    summary = summarise(
+        rows,
+        methods=list(job.methods),
+        unranked=job.parts,
+        paper=paper_values(config.paper.file, config.paper.table) if config.paper else None,
+        resamples=config.bootstrap,
+        seed=config.seed,
+    )
+    pictures = len(job.data_set) - left_out.loc[left_out["methods"] == "", "image"].nunique()
+    title = f"{config.name}: {config.model}, {job.explainer.layer}, {pictures} pictures"
+    notes = [
+        *_notes(config, job.explainer),
+        *_part_notes(config, len(job.data_set)),
+        *_gap_notes(left_out, failed),
+    ]
+    write_tables(summary, folder, title=title, notes=notes)
+    _write_manifest(folder, job, rows, reasons, seconds)
+
+
+def _write_manifest(
+    folder: Path, job: Job, rows: pd.DataFrame, reasons: pd.Series, seconds: dict[str, float]
+) -> None:
+    config, explainer = job.config, job.explainer
+    manifest = {
+        **environment(),
+        "model": explainer.network.name,
+        "layer": explainer.layer,
+        "score": "logit for the maps, softmax for the metrics",
+        **config.model_dump(mode="json", include={"methods", "preset", "protocol"}),
+        "weights": {
+            "source": explainer.network.weights.source,
+            "sha256": explainer.network.weights.sha256,
+        },
+        "data": {
+            "kind": job.data_set.name,
+            "pictures": len(job.data_set),
+            "list_sha256": list_sha256(job.data_set.ids),
+            "class_map_sha256": _class_map_hash(config),
+        },
+        "seed": config.seed,
+        "skipped": {str(reason): int(count) for reason, count in reasons.items()},
+        "skipped_before_reading": len(job.data_set.skipped),
+        "notes": _counts(rows),
+        "seconds_by_method": {name: round(spent, 3) for name, spent in seconds.items()},
+    }
+    with writing(folder / "manifest.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+
+
+def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
+    protocol, kinds = config.protocol, {each.evidence for each in config.chosen_metrics}
+    choices = [f"mask: {MaskRule(protocol.mask.kind, protocol.mask.value)}"]
+    if MaskedPredictions in kinds:
+        choices.append(f"fill: {protocol.fill}")
+    if kinds - {ObjectMap}:
+        choices.append(f"class of the zone metrics: {protocol.zone_class}")
+    if ObjectMap in kinds:
+        choices.append(f"class of the object metrics: {protocol.object_class}")
+    if "pointing_game" in config.metrics:
+        truth = f"pointing game: {protocol.pointing_truth}"
+        choices.append(f"{truth}, tolerance {protocol.tolerance:g} pixels")
+    notes = [
+        f"Protocol: {'; '.join(choices)}.",
+        "Intervals in table.csv are bootstrap 95 % over pictures.",
+    ]
+    if explainer.pipeline.view.pools_globally:
+        notes.append(
+            f"{explainer.network.name} pools globally after {explainer.layer}: the gradient there "
+            "is constant in space, so gradcam, xgradcam and hirescam are the same map and guided "
+            "is its square. Where only the order of pixels counts (area-matched rows, pointing "
+            "game) they tie, but for what resampling a squared map changes."
+        )
+    return notes
+
+
+def _part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
+    return [
+        f"{entry.label} is measured on {min(entry.pictures, pictures)} of the "
+        f"pictures, drawn with seed {config.seed}, so it is not ranked."
+        for entry in config.methods
+        if isinstance(entry, MethodConfig) and entry.pictures is not None
+    ]
+
+
+def _gap_notes(left_out: pd.DataFrame, failed: Sequence[tuple[Unit, str]]) -> list[str]:
+    """Say which methods have gaps that others have not, so that ranks compare other pictures."""
+    notes = [
+        f"{methods}: {len(group)} pictures failed; skipped.csv names them."
+        for methods, group in left_out[left_out["methods"] != ""].groupby("methods", sort=False)
+    ]
+    return notes + [
+        f"{', '.join(unit.methods)}: unit {unit.name} failed, so its pictures are missing ({line})."
+        for unit, line in failed
+    ]
+
+
+def _counts(rows: pd.DataFrame) -> dict[str, int]:
+    noted = rows.loc[rows["note"] != "", "note"]
+    return {str(note): int(count) for note, count in noted.value_counts().sort_index().items()}
+
+
+def _class_map_hash(config: EvaluationConfig) -> str | None:
+    if config.data.kind not in ("voc2012", "coco2014"):
+        return None
+    return read_class_map(config.data.kind).sha256

@@ -1,0 +1,62 @@
+"""One driver at a time on a run's folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from datetime import timezone
+from pathlib import Path
+
+from guidedcam_tf.errors import InputError
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a run's folder for this process, which lets go of it however it ends.
+
+    Raises:
+        InputError: If another process holds it; the message says which.
+    """
+    with (folder / "lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            refuse_held(folder)
+        except OSError as error:
+            warnings.warn(
+                f"{folder} cannot be locked ({error.strerror}); see to it that no second run "
+                "writes to it",
+                stacklevel=3,
+            )
+        file.truncate(0)
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
+        file.flush()
+        yield
+
+
+def refuse_held(folder: Path) -> None:
+    """Raise `InputError` if a process works on a run's folder."""
+    by = holder(folder)
+    if by is not None:
+        raise InputError(f"{folder} is worked on by {by}; wait until it is done, or stop it")
+
+
+def holder(folder: Path) -> str | None:
+    """Return which process holds a run's folder, or `None`."""
+    try:
+        with (folder / "lock").open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().strip() or "another process"
+            except OSError:
+                return None
+    except FileNotFoundError:
+        return None
+    return None

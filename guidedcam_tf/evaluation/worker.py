@@ -1,0 +1,109 @@
+"""Computing units: a pure function of the job and the unit, with what it opened kept at hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+
+from guidedcam_tf.data.loading import Loaded
+from guidedcam_tf.data.loading import load
+from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.evaluation.groups import Group
+from guidedcam_tf.evaluation.job import Job
+from guidedcam_tf.evaluation.pairs import Chunk
+from guidedcam_tf.evaluation.rows import LeftOut
+from guidedcam_tf.evaluation.rows import Row
+from guidedcam_tf.evaluation.scoring import Scorer
+from guidedcam_tf.evaluation.units import Shard
+from guidedcam_tf.evaluation.units import Unit
+
+FAILED = "failed"
+"""The reason of a picture that was read and could not be measured."""
+
+Entries = list[Loaded | Skipped]
+
+
+class Worker:
+    """Computes units one after the other.
+
+    Args:
+        job: The run.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        config = job.config
+        self._scorer = Scorer(
+            job.explainer, config.protocol, config.chosen_metrics, config.batch_size
+        )
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="guidedcam-chunk")
+        self._reading: dict[int, Future[Entries]] = {}
+        self._held: tuple[int, Entries, Chunk | None] | None = None
+        self._worked: set[int] = set()
+
+    def compute(self, unit: Unit, then: Unit | None = None) -> Shard:
+        """Compute a unit.
+
+        A picture that fails is left out alone: the others of its chunk are computed one by one.
+
+        Args:
+            unit: The unit.
+            then: What comes next; its pictures are read meanwhile.
+
+        Raises:
+            Exception: What a method or metric raised, if it has not worked on any picture yet.
+        """
+        entries, chunk = self._chunk(unit.chunk)
+        if then is not None and then.chunk != unit.chunk:
+            self._read(then.chunk)
+        group = self._job.groups[unit.group]
+        start = time.perf_counter()
+        failed: list[LeftOut] = []
+        try:
+            rows = self._scorer.rows(chunk, group) if chunk else []
+        except Exception:
+            loaded = [entry for entry in entries if isinstance(entry, Loaded)]
+            rows, failed = self._one_by_one(unit, group, loaded)
+        self._worked.add(unit.group)
+        spent = (time.perf_counter() - start) / len(group.methods)
+        unread = [
+            LeftOut(entry.id, entry.reason, entry.message)
+            for entry in entries
+            if isinstance(entry, Skipped) and unit.group == 0
+        ]
+        return Shard(rows, unread + failed, dict.fromkeys(group.methods, spent))
+
+    def _one_by_one(
+        self, unit: Unit, group: Group, pictures: Sequence[Loaded]
+    ) -> tuple[list[Row], list[LeftOut]]:
+        rows: list[Row] = []
+        failed: list[LeftOut] = []
+        for picture in pictures:
+            try:
+                rows += self._scorer.rows(self._scorer.chunk([picture]), group)
+            except Exception as error:
+                if unit.group not in self._worked and len(failed) == len(pictures) - 1:
+                    raise
+                line = " ".join(f"{type(error).__name__}: {error}".split())
+                failed.append(LeftOut(picture.id, FAILED, line, ", ".join(group.methods)))
+        return rows, failed
+
+    def _chunk(self, number: int) -> tuple[Entries, Chunk | None]:
+        """A chunk's pictures, and the network's clean predictions of those that could be read."""
+        if self._held is None or self._held[0] != number:
+            self._read(number)
+            entries = self._reading.pop(number).result()
+            self._reading.clear()
+            loaded = [entry for entry in entries if isinstance(entry, Loaded)]
+            self._held = (number, entries, self._scorer.chunk(loaded) if loaded else None)
+        return self._held[1], self._held[2]
+
+    def _read(self, number: int) -> None:
+        if number not in self._reading:
+            size = self._job.config.chunk
+            samples = self._job.data_set.samples[number * size : (number + 1) * size]
+            read: Callable[[], Entries] = lambda: list(load(samples))  # noqa: E731
+            self._reading[number] = self._reader.submit(read)
