@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from guidedcam_tf.callback import SaliencyCallback
     from guidedcam_tf.errors import InputError
     from guidedcam_tf.explainer import Explainer
-    from guidedcam_tf.explainer import guided_cam
     from guidedcam_tf.explanation import Explanation
     from guidedcam_tf.methods import list_methods
     from guidedcam_tf.serving.saved_model import export
+    from guidedcam_tf.shortcut import guided_cam
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _HOMES = {
     "InputError": "guidedcam_tf.errors",
     "export": "guidedcam_tf.serving.saved_model",
     "SaliencyCallback": "guidedcam_tf.callback",
-    "guided_cam": "guidedcam_tf.explainer",
+    "guided_cam": "guidedcam_tf.shortcut",
     "list_methods": "guidedcam_tf.methods",
 }
 

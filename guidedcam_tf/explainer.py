@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import asdict
-from dataclasses import fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from warnings import warn
@@ -20,27 +15,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from guidedcam_tf.arrays import as_input
+from guidedcam_tf.arrays import batches
+from guidedcam_tf.arrays import check_images
 from guidedcam_tf.data import Picture
 from guidedcam_tf.data import read_picture
-from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks import open_network
-from guidedcam_tf.networks.keras_graph import Structure
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.ops import PRESETS
 from guidedcam_tf.ops import Postprocessing
+from guidedcam_tf.origin import in_words
+from guidedcam_tf.origin import origin_of
 from guidedcam_tf.pipeline import Fit
 from guidedcam_tf.pipeline import Pipeline
 from guidedcam_tf.targets import Resolved
 from guidedcam_tf.targets import Targets
 from guidedcam_tf.targets import resolve
-
-ROUNDING = 0.5
-"""How far resampling may leave 0..255."""
 
 
 class Explainer:
@@ -120,7 +115,7 @@ class Explainer:
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
         self._warned = False
-        self.said = _in_words(
+        self.said = in_words(
             model=model,
             weights=weights,
             preprocess=preprocess,
@@ -177,84 +172,32 @@ class Explainer:
         Raises:
             InputError: If the picture cannot be read, or a target, method or option is unknown.
         """
-        return self.explain_with(picture, targets, [get_method(method, **options)])[0]
-
-    def explain_with(
-        self, picture: Picture, targets: Targets, methods: Sequence[Method]
-    ) -> list[Explanation]:
-        """Explain one picture by several methods; those of one pass share that pass.
-
-        Args:
-            picture: As in `explain`.
-            targets: As in `explain`.
-            methods: The methods.
-
-        Returns:
-            One explanation for each of the methods.
-
-        Raises:
-            InputError: As `explain`.
-        """
-        resolved = resolve(targets, self.network)
+        resolved, chosen = resolve(targets, self.network), get_method(method, **options)
         if not resolved.functions:
             self._warn_of_doubt()
-        pixels = read_picture(picture)
-        pipeline = self._for(resolved)
-        fitted = pipeline.fitted(self._as_input(pixels)[None])
-        stem = Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture"
-        found = []
-        for method in methods:
-            maps = pipeline.explain(method, fitted, tf.constant(resolved.class_ids))
-            finished = pipeline.finish(maps["saliency"][0], pixels.shape[:2]).numpy()
-            arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
-            class_ids = arrays["class_ids"].astype(int)
-            network, classes = pipeline.network, pipeline.network.classes
-            probabilities = network.probabilities(maps["logits"]).numpy()[0, class_ids]
-            found.append(
-                Explanation(
-                    picture=pixels,
-                    maps=finished,
-                    raw=arrays["saliency"],
-                    intermediates={name: arrays[name] for name in method.outputs[1:]},
-                    targets=class_ids,
-                    names=[classes.names[index] for index in class_ids],
-                    wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
-                    probabilities=probabilities,
-                    model=network.name,
-                    layer=self.layer,
-                    method=method.name,
-                    weights=network.weights.source,
-                    stem=stem,
-                    origin=self._origin(picture, pixels, method, resolved, class_ids),
-                )
-            )
-        return found
-
-    def _origin(
-        self,
-        picture: Picture,
-        pixels: np.ndarray,
-        method: Method,
-        resolved: Resolved,
-        class_ids: np.ndarray,
-    ) -> dict[str, Any]:
-        """What the maps of a picture are made of and with, in JSON's types."""
-        file = Path(picture).absolute() if isinstance(picture, (str, os.PathLike)) else None
-        content = pixels.tobytes() if file is None else file.read_bytes()
-        return {
-            "picture": {
-                "path": None if file is None else str(file),
-                "sha256": hashlib.sha256(content).hexdigest(),
-            },
-            "network": self.said,
-            "weights_sha256": self.network.weights.sha256,
-            "layer": self.layer,
-            "method": method.name,
-            "options": {each.name: getattr(method, each.name) for each in fields(method)},
-            "targets": None if resolved.functions else class_ids.tolist(),
-            "postprocessing": asdict(self.pipeline.postprocessing),
-            "fit": self.pipeline.fit,
-        }
+        pixels, pipeline = read_picture(picture), self._for(resolved)
+        network, classes = pipeline.network, pipeline.network.classes
+        fitted = pipeline.fitted(as_input(pixels, self.network)[None])
+        maps = pipeline.explain(chosen, fitted, tf.constant(resolved.class_ids))
+        arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
+        class_ids = arrays["class_ids"].astype(int)
+        asked = None if resolved.functions else class_ids.tolist()
+        return Explanation(
+            picture=pixels,
+            maps=pipeline.finish(maps["saliency"][0], pixels.shape[:2]).numpy(),
+            raw=arrays["saliency"],
+            intermediates={name: arrays[name] for name in chosen.outputs[1:]},
+            targets=class_ids,
+            names=[classes.names[index] for index in class_ids],
+            wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
+            probabilities=network.probabilities(maps["logits"]).numpy()[0, class_ids],
+            model=network.name,
+            layer=self.layer,
+            method=chosen.name,
+            weights=network.weights.source,
+            stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
+            origin=origin_of(picture, pixels, self.said, pipeline, chosen, asked),
+        )
 
     def maps(
         self,
@@ -287,11 +230,11 @@ class Explainer:
             InputError: If an argument has another form, or a target is unknown.
         """
         chosen = get_method(method, **options)
-        images = self._check_images(images)
+        images = check_images(images, self.network)
         resolved = resolve(class_ids, self.network, len(images), "class_ids")
         pipeline = self._for(resolved)
         parts = []
-        for part in _batches(len(images), batch_size):
+        for part in batches(len(images), batch_size):
             fitted = pipeline.fitted(images[part])
             targets = tf.constant(resolved.class_ids[part])
             saliency = pipeline.explain(chosen, fitted, targets)["saliency"]
@@ -312,21 +255,14 @@ class Explainer:
         Raises:
             InputError: If the pictures have another form.
         """
-        images = self._check_images(images)
+        images = check_images(images, self.network)
         self._warn_of_doubt()
         logits = [
             self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
-            for part in _batches(len(images), batch_size)
+            for part in batches(len(images), batch_size)
         ]
         network = self.network
         return network.as_output(network.probabilities(np.concatenate(logits))).numpy()
-
-    def forward(self, fitted: np.ndarray) -> tf.Tensor:
-        """Return the scores of pictures at the network's size, float32 `[N, classes]`.
-
-        Those are what the model gives before a final softmax or sigmoid; see `Pipeline.logits`.
-        """
-        return self.pipeline.logits(fitted)
 
     def _warn_of_doubt(self) -> None:
         """Say once that outputs are softmaxed that may be no logits."""
@@ -340,96 +276,6 @@ class Explainer:
             return self.pipeline
         return self.pipeline.scored_by(resolved.functions)
 
-    def _as_input(self, pixels: np.ndarray) -> np.ndarray:
-        if self.network.channels in (None, 3):
-            return pixels
-        if self.network.channels == 1:
-            return to_grey(pixels)
-        raise InputError(
-            f"{self.network.name} takes {self.network.channels} channels, a picture has 3; "
-            "use maps(images) with arrays of that form"
-        )
-
-    def _check_images(self, images: np.ndarray) -> np.ndarray:
-        array = np.asarray(images)
-        if array.ndim != 4 or array.shape[-1] != self.network.channels or not array.size:
-            raise InputError(
-                f"images must have shape [N, H, W, {self.network.channels}] with N at least 1; "
-                f"received {array.shape}"
-            )
-        if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-            raise InputError(f"images must be uint8 or float; received {array.dtype}")
-        if min(array.shape[1:3]) < 2:
-            raise InputError(f"images must be at least 2 x 2 pixels; received {array.shape}")
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise InputError("images must be finite; received NaN or infinity")
-        if self.network.takes_pixels and array.dtype != np.uint8:
-            _check_pixels(array)
-        return array
-
-
-def _check_pixels(images: np.ndarray) -> None:
-    """Refuse what was scaled already: preprocessing would make another picture of it."""
-    low, high = images.min(), images.max()
-    if low < -ROUNDING or high > 255 + ROUNDING:
-        raise InputError(
-            f"images must be RGB in 0..255 for the network's preprocessing; received {low:g} to "
-            f"{high:g}: clip them, or give preprocess='none' if they are preprocessed already"
-        )
-    if 0 < high <= 1:
-        raise InputError(
-            "images must be RGB in 0..255 for the network's preprocessing; received "
-            f"{low:g} to {high:g}: multiply them by 255, or give preprocess='none' if they are "
-            "preprocessed already"
-        )
-
-
-def guided_cam(
-    model: keras.Model,
-    images: np.ndarray,
-    class_ids: Targets = None,
-    layer: str | None = None,
-) -> np.ndarray:
-    """Return the proposed saliency maps of a Keras classifier in one line.
-
-    The model's compiled kernel is kept for the next call with the same model and layer, until a
-    layer or an activation of the model is exchanged.
-
-    Args:
-        model: A model with one picture input and one output, as in `Explainer`; it is not changed.
-        images: What `model.predict` takes, `[N, H, W, C]`: preprocessed if the model needs it.
-        class_ids: One class index for each picture; `None` for each picture's best class; or a
-            function of the output, as in `Explainer.explain`.
-        layer: The layer to explain; by default the last one with a spatial feature map.
-
-    Returns:
-        Float32 `[N, H, W]` in `[0, 1]`.
-
-    Raises:
-        InputError: If the model or an argument has another form.
-    """
-    if not isinstance(model, keras.Model):
-        raise InputError(f"model must be a keras.Model; received {type(model).__name__}")
-    return _explainer_of(model, Structure(model), layer).maps(images, class_ids)
-
-
-@lru_cache(maxsize=2)
-def _explainer_of(model: keras.Model, structure: Structure, layer: str | None) -> Explainer:
-    """Return an explainer; a model whose `structure` changed since gets another."""
-    return Explainer(model, layer=layer, preprocess="none")
-
-
-def _in_words(**arguments: Any) -> dict[str, Any] | None:
-    """What was given, in JSON's types; `None` if an object of Python is among it."""
-    given = {name: value for name, value in arguments.items() if value not in (None, False)}
-    if not all(isinstance(value, (str, os.PathLike, bool)) for value in given.values()):
-        return None
-    words = {name: value if value is True else os.fspath(value) for name, value in given.items()}
-    for name in words.keys() & {"model", "weights"}:
-        if (file := Path(str(words[name]))).is_file():
-            words[name] = str(file.absolute())
-    return words
-
 
 def _postprocessing(choice: str | Postprocessing) -> Postprocessing:
     if isinstance(choice, Postprocessing):
@@ -437,9 +283,3 @@ def _postprocessing(choice: str | Postprocessing) -> Postprocessing:
     if choice not in PRESETS:
         raise InputError(f"postprocessing {choice!r} is not known; expected {', '.join(PRESETS)}")
     return PRESETS[choice]
-
-
-def _batches(count: int, batch_size: int) -> Iterator[slice]:
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1; received {batch_size}")
-    return (slice(start, start + batch_size) for start in range(0, count, batch_size))

@@ -1,0 +1,76 @@
+"""Pictures as arrays: what a network takes of them, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from guidedcam_tf.data import to_grey
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks import Network
+
+ROUNDING = 0.5
+"""How far resampling may leave 0..255."""
+
+
+def as_input(pixels: np.ndarray, network: Network) -> np.ndarray:
+    """Give a picture, uint8 RGB `[H, W, 3]`, as many channels as the network takes.
+
+    Raises:
+        InputError: If it takes neither one nor three.
+    """
+    if network.channels in (None, 3):
+        return pixels
+    if network.channels == 1:
+        return to_grey(pixels)
+    raise InputError(
+        f"{network.name} takes {network.channels} channels, a picture has 3; "
+        "use maps(images) with arrays of that form"
+    )
+
+
+def check_images(images: np.ndarray, network: Network) -> np.ndarray:
+    """Return a batch of pictures as an array, if the network can take it.
+
+    Raises:
+        InputError: If its shape, type or range is another than `Explainer.maps` takes.
+    """
+    array = np.asarray(images)
+    if array.ndim != 4 or array.shape[-1] != network.channels or not array.size:
+        raise InputError(
+            f"images must have shape [N, H, W, {network.channels}] with N at least 1; "
+            f"received {array.shape}"
+        )
+    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+        raise InputError(f"images must be uint8 or float; received {array.dtype}")
+    if min(array.shape[1:3]) < 2:
+        raise InputError(f"images must be at least 2 x 2 pixels; received {array.shape}")
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        raise InputError("images must be finite; received NaN or infinity")
+    if network.takes_pixels and array.dtype != np.uint8:
+        _check_pixels(array)
+    return array
+
+
+def _check_pixels(images: np.ndarray) -> None:
+    """Refuse what was scaled already: preprocessing would make another picture of it."""
+    low, high = images.min(), images.max()
+    if low < -ROUNDING or high > 255 + ROUNDING:
+        raise InputError(
+            f"images must be RGB in 0..255 for the network's preprocessing; received {low:g} to "
+            f"{high:g}: clip them, or give preprocess='none' if they are preprocessed already"
+        )
+    if 0 < high <= 1:
+        raise InputError(
+            "images must be RGB in 0..255 for the network's preprocessing; received "
+            f"{low:g} to {high:g}: multiply them by 255, or give preprocess='none' if they are "
+            "preprocessed already"
+        )
+
+
+def batches(count: int, batch_size: int) -> Iterator[slice]:
+    """Cut a number of pictures into batches. Raises `InputError` for a size under 1."""
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1; received {batch_size}")
+    return (slice(start, start + batch_size) for start in range(0, count, batch_size))
