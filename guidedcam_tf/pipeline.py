@@ -112,11 +112,13 @@ class Pipeline:
     @cached_property
     def logits(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """The plain compiled forward pass: fitted pictures to scores, float32 `[N, classes]`."""
+        self.network.verify()
         return tf.function(self.network.logits, input_signature=[self._pictures])
 
     @cached_property
     def _probabilities(self) -> Callable[[tf.Tensor], tf.Tensor]:
         network = self.network
+        network.verify()
         return tf.function(
             lambda inputs: network.probabilities(network.logits_of(inputs)),
             input_signature=[self._pictures],
@@ -231,6 +233,7 @@ class Pipeline:
     def kernel(self, method: Method) -> Kernel:
         """Return the method compiled for this network and layer; made once."""
         if method not in self._kernels:
+            self.network.verify()
             self._kernels[method] = method.compile(self.view)
         return self._kernels[method]
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.channels_first import is_channels_first
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
@@ -23,17 +24,14 @@ TOLERANCES = {"float16": 3e-2, "bfloat16": 5e-2}
 """How far results may differ, in parts of the largest; 1e-3 elsewhere."""
 
 
-def compare(
-    model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | None, first: bool
-) -> np.ndarray:
+def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | None) -> np.ndarray:
     """Hold a graph against `model(inputs, training=False)`.
 
     Args:
         model: The model.
         graph: What was read of it.
-        inputs: What the model takes, `[N, H, W, C]`; `[N, C, H, W]` where `first`.
+        inputs: What the graph takes, `[N, H, W, C]`.
         output: The name of the output that is explained.
-        first: Whether the model's data is channels-first.
 
     Returns:
         What the model gives, float32, channels last.
@@ -42,22 +40,14 @@ def compare(
         InputError: If the model gives something else, changes a variable, or cannot be run. The
             message names the first layer that differs.
     """
-    before = [(variable, variable.numpy()) for variable in model.variables]
+    functional = functional_of(model)
+    first = functional is not None and is_channels_first(all_layers(functional))
+    before = [tf.convert_to_tensor(variable) for variable in model.variables]
     known = {graph.input: inputs}
     _run_steps(model, graph, known)
     expected = _outputs(model, graph, known, output, first)
     found = _as_numbers(known[graph.output])
-    changed = [v for v, old in before if not np.array_equal(old, v.numpy(), equal_nan=True)]
-    for variable, old in before:
-        if any(variable is each for each in changed):
-            variable.assign(old)
-    names = [v.path for v in changed if "seed_generator" not in v.path]
-    if names:
-        raise InputError(
-            f"model {model.name!r} changes its variable {names[0]!r} when it is run with "
-            "training=False, so explaining it would change it; let the layer change it in "
-            "training only"
-        )
+    _refuse_changes(model, before)
     if _alike(found, expected, _tolerance(model, first)) or _asks_for_training(model):
         return expected
     again = _outputs(model, graph, known, output, first)
@@ -67,6 +57,30 @@ def compare(
             "training=False, so there is no one output to explain; take the random layer out"
         )
     raise InputError(_difference(model, graph, known, found, expected))
+
+
+def _refuse_changes(model: keras.Model, before: list[tf.Tensor]) -> None:
+    """Give variables their values back, and refuse a model that changed more than its seeds."""
+    changed = [
+        (variable, old)
+        for variable, old in zip(model.variables, before, strict=True)
+        if not _is_same(tf.convert_to_tensor(variable), old)
+    ]
+    for variable, old in changed:
+        variable.assign(old)
+    names = [variable.path for variable, _ in changed if "seed_generator" not in variable.path]
+    if names:
+        raise InputError(
+            f"model {model.name!r} changes its variable {names[0]!r} when it is run with "
+            "training=False, so explaining it would change it; let the layer change it in "
+            "training only"
+        )
+
+
+def _is_same(tensor: tf.Tensor, old: tf.Tensor) -> bool:
+    # A variable that is written to while its value is held gets other memory.
+    one, other = np.asarray(tensor), np.asarray(old)
+    return one.ctypes.data == other.ctypes.data or np.array_equal(one, other, equal_nan=True)
 
 
 def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import difflib
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from functools import cache
 from functools import cached_property
 from typing import Any
 
@@ -14,15 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.networks.channels_first import is_channels_first
 from guidedcam_tf.networks.checking import compare
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
 from guidedcam_tf.networks.default_layer import default_layer as choose_layer
 from guidedcam_tf.networks.default_layer import spatial_layers
 from guidedcam_tf.networks.graph import Step
-from guidedcam_tf.networks.keras_graph import all_layers
-from guidedcam_tf.networks.keras_graph import functional_of
 from guidedcam_tf.networks.outputs import Meaning
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.outputs import meaning_of
@@ -62,11 +61,14 @@ class Network:
             unit, a sigmoid); `"sigmoid"`, logits of classes that are decided one by one;
             `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
             found out from the end of the network and its values.
+        deferred: Compare at the first use, for a model that is known to end in a softmax.
 
     Attributes:
         takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
         meaning: What the output means.
         functions: What is explained in the place of classes; see `scored_by`.
+        verify: Compares what was read with the model, unless that is done, and returns what the
+            model gave; see `compare`.
 
     Raises:
         InputError: If the model is not of this form, or computes something else than its layers.
@@ -84,6 +86,7 @@ class Network:
         output: str | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
         scores: Scores | None = None,
+        deferred: bool = False,
     ) -> None:
         self.model = model
         self.functions: tuple[TargetFunction, ...] = ()
@@ -100,18 +103,16 @@ class Network:
         self.takes_pixels = preprocess is not None and preprocess != "none"
         self._default_layer = default_layer
         self.graph = graph
-        outputs = self._compare(output)
+        self.verify: Callable[[], np.ndarray] = cache(
+            lambda: compare(model, graph, self.noise(), output)
+        )
+        outputs = None if deferred else self.verify()
         loss = getattr(model, "loss", None)
         self.graph, self.meaning = meaning_of(graph, outputs, scores, loss)
         self.has_pair = self.graph.output_shape == (None, 1) and self.meaning.kind != "values"
         if self.has_pair:
             self.graph = paired(self.graph)
         self._class_names = self._named_classes(class_names)
-
-    def _compare(self, output: str | None) -> np.ndarray:
-        functional = functional_of(self.model)
-        first = functional is not None and is_channels_first(all_layers(functional))
-        return compare(self.model, self.graph, self.noise(), output, first)
 
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as the model takes them, the same each time."""

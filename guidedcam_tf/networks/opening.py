@@ -156,6 +156,7 @@ def _open_application(
         weights=source,
         class_names=parts["class_names"],
         scores=parts["scores"],
+        deferred=True,
     )
     network.takes_pixels = preprocess != "none"
     return network
