@@ -79,7 +79,7 @@ def flatten_any_size(layer: keras.layers.Flatten, shape: tuple[int | None, ...])
         return layer
     extent = (shape[1], shape[2])
 
-    def call(maps: tf.Tensor) -> tf.Tensor:
+    def call(maps: tf.Tensor, **_: Any) -> tf.Tensor:
         if tuple(maps.shape[1:3]) != extent:
             maps = adaptive_average_pool(maps, extent)
         return layer(maps)

@@ -16,7 +16,6 @@ from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.keras_graph import all_layers
 from guidedcam_tf.networks.keras_graph import functional_of
-from guidedcam_tf.networks.keras_graph import nodes_of
 from guidedcam_tf.networks.ports import choose
 from guidedcam_tf.networks.ports import named
 
@@ -48,7 +47,7 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
     expected = _outputs(model, graph, known, output, first)
     found = _as_numbers(known[graph.output])
     _refuse_changes(model, before)
-    if _alike(found, expected, _tolerance(model, first)) or _asks_for_training(model):
+    if _alike(found, expected, _tolerance(model, first)):
         return expected
     again = _outputs(model, graph, known, output, first)
     if not _alike(expected, again, 1e-3):
@@ -135,14 +134,6 @@ def _alike(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
 
 def _tolerance(model: keras.Model, first: bool) -> float:
     return 1e-2 if first else TOLERANCES.get(model.compute_dtype, 1e-3)
-
-
-def _asks_for_training(model: keras.Model) -> bool:
-    """Whether the model asks for training mode itself, as for dropout at prediction."""
-    functional = functional_of(model)
-    return functional is not None and any(
-        node.arguments.kwargs.get("training") for node in nodes_of(functional)
-    )
 
 
 def _difference(

@@ -71,23 +71,30 @@ def _handed_on(graph: Graph, step: Step) -> Step | None:
 
 def _maker(graph: Graph, step: Step) -> str:
     """Which of `MAKERS` a step computes on random scores; empty for none."""
-    if len(step.inputs) != 1 or (getattr(step.layer, "weights", None) and not step.is_activation):
-        return ""
-    source = graph.source(step.inputs[0])
-    shape = graph.input_shape if source is None else source.shape
-    if shape != step.shape or shape[-1] is None or len(shape) < 2:
-        return ""
-    size = [4, *(3 for _ in shape[1:-1]), shape[-1]]
-    scores = tf.constant(np.random.default_rng(0).normal(0, 3, size), tf.float32)
-    try:
-        with inference():
-            (found,) = step.run({step.inputs[0]: scores})
-    except Exception:  # A step that does not run on other extents is not one of these.
+    scores, found = _tried(graph, step, 3.0)
+    if found is None:
         return ""
     for name, maker in MAKERS.items():
-        if np.allclose(tf.cast(found, tf.float32), maker(scores), rtol=2e-2, atol=1e-3):
+        if np.allclose(found, maker(scores), rtol=2e-2, atol=1e-3):
             return name
     return ""
+
+
+def _tried(graph: Graph, step: Step, scale: float) -> tuple[np.ndarray, np.ndarray | None]:
+    """Random scores, and what a step without weights makes of them; `None` where it cannot."""
+    source = graph.source(step.inputs[0]) if len(step.inputs) == 1 else None
+    shape = graph.input_shape if source is None else source.shape
+    has_weights = getattr(step.layer, "weights", None) and not step.is_activation
+    if len(step.inputs) != 1 or has_weights or shape != step.shape or not shape[-1]:
+        return np.zeros(0), None
+    size = [4, *(3 for _ in shape[1:-1]), shape[-1]]
+    scores = np.random.default_rng(0).normal(0, scale, size).astype(np.float32)
+    try:
+        with inference():
+            (found,) = step.run({step.inputs[0]: tf.constant(scores)})
+        return scores, np.asarray(tf.cast(found, tf.float32))
+    except Exception:  # A step may not run on other extents.
+        return scores, None
 
 
 def paired(graph: Graph) -> Graph:
@@ -171,19 +178,30 @@ def _by_loss(loss: Any) -> Meaning | None:
     return None
 
 
-def _by_value(graph: Graph, outputs: np.ndarray | None) -> Meaning:
-    units = graph.output_shape[1]
+def _range_of(graph: Graph) -> tuple[float, float]:
+    """What the last step keeps its output within, as far as trying it shows."""
     last = graph.source(graph.output)
-    is_linear = last is not None and Trait.LINEAR in last.traits
+    while last is not None and Trait.SAME_VALUES in last.traits:
+        last = graph.source(last.inputs[0])
+    if last is None or Trait.LINEAR in last.traits:
+        return -np.inf, np.inf
+    _, found = _tried(graph, last, 30.0)
+    return (-np.inf, 1.0) if found is None else (found.min(), found.max())
+
+
+def _by_value(graph: Graph, outputs: np.ndarray | None) -> Meaning:
+    units, (lowest, highest) = graph.output_shape[1], _range_of(graph)
     if outputs is not None and np.isfinite(outputs).all() and outputs.min() >= -1e-6:
         if units != 1 and np.abs(outputs.sum(axis=1) - 1).max() < 1e-3:
             return Meaning(
                 "probabilities", "gives rows that sum to 1: they are taken for probabilities", False
             )
-        if outputs.max() <= 1 + 1e-6 and not is_linear:
+        if max(outputs.max(), highest) <= 1 + 1e-6:
             return Meaning(
                 "probabilities", "gives values in 0..1: they are taken for probabilities", False
             )
     if units == 1:
         return Meaning("values", "gives one number, which is taken for a value, no logit", False)
+    if lowest >= 0:
+        return Meaning("values", "gives numbers from 0 up: they are taken for values", False)
     return Meaning("softmax", f"has no softmax: its {units} outputs are taken for logits", False)

@@ -41,7 +41,7 @@ def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> An
         )
     if not model.built:
         raise InputError(f"{expected}. It is not built: call it once on a batch of pictures first")
-    shape = shape or _built_shape(model)
+    shape = shape or _built_shape(model) or _input_shape(model)
     if shape is None:
         raise InputError(
             f"{expected}. Keras does not know the one shape that it was built with: "
@@ -66,6 +66,12 @@ def _built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
         return None
     shape = tuple(shapes[0])
     return shape if all(side is None or isinstance(side, int) for side in shape) else None
+
+
+def _input_shape(model: keras.Model) -> tuple[int | None, ...] | None:
+    """The shape of the one input of a functional model with a `call` of its own."""
+    inputs = getattr(model, "inputs", None) or []
+    return tuple(inputs[0].shape) if len(inputs) == 1 else None
 
 
 def _inference(model: keras.Model) -> dict[str, bool]:
