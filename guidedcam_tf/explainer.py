@@ -115,6 +115,8 @@ class Explainer:
         )
         self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
         self._warned = False
+        if layer is None and network.default_layer_doubt:
+            warn(network.default_layer_doubt, stacklevel=2)
         self.said = in_words(
             model=model,
             weights=weights,

@@ -14,6 +14,14 @@ from guidedcam_tf.networks.traits import Trait
 TOKENS = 3
 """The rank of an output of tokens, `[N, tokens, K]`."""
 
+NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+)
+POSITIONWISE = {*NORMALIZATIONS, keras.layers.Dense, keras.layers.EinsumDense, keras.layers.PReLU}
+"""Layers with weights that treat each token by itself."""
+
 
 def spatial_layers(graph: Graph) -> dict[str, Step]:
     """The layers that can be explained: outputs `[N, h, w, K]` with more than one position."""
@@ -47,7 +55,7 @@ def default_layer(graph: Graph, model: str) -> tuple[str, str]:
     cuts = set(graph.cuts)
     chosen = next((step for step in reversed(wide) if step in cuts), None)
     if chosen is not None:
-        return chosen.name, _of_attention(graph, chosen)
+        return chosen.name, _of_tokens(graph, chosen)
     ends = [step for step in wide if not set(graph.downstream(step)) & set(wide)]
     return wide[-1].name, (
         f"no layer of model {model!r} has all paths to the scores: the map of {wide[-1].name!r} "
@@ -62,9 +70,7 @@ def _candidates(names: Iterable[str]) -> str:
 def _features(graph: Graph) -> list[Step]:
     """The learned feature maps, in the order in which they run."""
     learned, found = {graph.input: False}, []
-    ends = {graph.logits, graph.output}
-    if (last := graph.source(graph.output)) is not None and last.inputs:
-        ends.update(last.inputs if last.shape == _shape(graph, last) else ())
+    ends = _output_layers(graph)
     for step in graph.picture_steps:
         has_weights = bool(getattr(step.layer, "weights", None)) and (
             Trait.PREPARES not in step.traits
@@ -72,8 +78,26 @@ def _features(graph: Graph) -> list[Step]:
         is_learned = has_weights or any(learned.get(slot, False) for slot in step.inputs)
         learned.update(dict.fromkeys(step.outputs, is_learned))
         is_map = len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
-        if is_map and is_learned and _is_feature(graph, step) and not ends & set(step.outputs):
+        if is_map and is_learned and _is_feature(graph, step) and step not in ends:
             found.append(step)
+    return found
+
+
+def _output_layers(graph: Graph) -> set[Step]:
+    """The layers whose map is the output, or turns into it by what has no weights.
+
+    Of an output `[N, classes]` there are none but that output.
+    """
+    found: set[Step] = set()
+    slots = [graph.output, graph.logits]
+    while slots:
+        step = graph.source(slots.pop())
+        if step is None or step in found or (found and len(graph.output_shape) == 2):
+            continue
+        found.add(step)
+        weights = getattr(step.layer, "weights", None) and not step.is_activation
+        if not weights or isinstance(step.layer, NORMALIZATIONS):
+            slots.extend(step.inputs)
     return found
 
 
@@ -91,15 +115,19 @@ def _is_feature(graph: Graph, step: Step) -> bool:
     return Trait.REARRANGES not in step.traits
 
 
-def _of_attention(graph: Graph, chosen: Step) -> str:
-    later = [
-        step.name
-        for step in graph.downstream(chosen)
-        if "attention" in type(step.layer).__name__.lower()
-    ]
+def _of_tokens(graph: Graph, chosen: Step) -> str:
+    """One line that says which layers mix tokens after the chosen one; empty where none does."""
+    later = [step for step in graph.downstream(chosen) if _mixes_tokens(graph, step)]
     if not later:
         return ""
     return (
-        f"{chosen.name!r} stands before {len(later)} attention layers, whose tokens are no feature "
-        "map [N, h, w, K]: its map does not show what attention does"
+        f"{chosen.name!r} stands before {len(later)} layers that mix tokens, which are no feature "
+        f"map [N, h, w, K] (such as attention; the first is {later[0].name!r}): its map does not "
+        "show what they do"
     )
+
+
+def _mixes_tokens(graph: Graph, step: Step) -> bool:
+    if not step.inputs or len(_shape(graph, step)) != TOKENS or type(step.layer) in POSITIONWISE:
+        return False
+    return bool(getattr(step.layer, "weights", None)) or type(step.layer) is keras.layers.Permute
