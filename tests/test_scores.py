@@ -14,6 +14,8 @@ OPTIONS = {
     "integrated_gradcam": {"steps": 3},
     "cameras": {"sizes": (8, 10)},
     "smooth_fullgrad": {"samples": 2},
+    "rise": {"samples": 20, "score": "logit"},
+    "occlusion": {"score": "logit"},
 }
 BY_CLASS = {
     "finercam": "finercam needs two classes; 'toy_gap' has 1",

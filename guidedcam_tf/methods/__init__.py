@@ -32,8 +32,10 @@ from guidedcam_tf.methods.integrated_gradcam import IntegratedGradCAM
 from guidedcam_tf.methods.integrated_gradients import IntegratedGradients
 from guidedcam_tf.methods.layercam import LayerCAM
 from guidedcam_tf.methods.normgrad import NormGrad
+from guidedcam_tf.methods.occlusion import Occlusion
 from guidedcam_tf.methods.options import options_from_text
 from guidedcam_tf.methods.relevance_cam import RelevanceCAM
+from guidedcam_tf.methods.rise import RISE
 from guidedcam_tf.methods.scorecam import ScoreCAM
 from guidedcam_tf.methods.smooth_fullgrad import SmoothFullGrad
 from guidedcam_tf.methods.smoothgrad import SmoothGrad
@@ -70,6 +72,8 @@ METHODS: dict[str, type[Method]] = {
         SmoothGrad,
         SmoothGradCAMPlusPlus,
         IntegratedGradients,
+        Occlusion,
+        RISE,
     )
 }
 """Every method by its name, the proposed one first."""
@@ -134,6 +138,7 @@ __all__ = [
     "CAMERAS",
     "FEM",
     "METHODS",
+    "RISE",
     "AblationCAM",
     "Completeness",
     "EigenCAM",
@@ -154,6 +159,7 @@ __all__ = [
     "LayerCAM",
     "Method",
     "NormGrad",
+    "Occlusion",
     "RelevanceCAM",
     "ScoreCAM",
     "SmoothFullGrad",
