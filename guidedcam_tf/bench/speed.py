@@ -56,6 +56,11 @@ class Timing:
     met: bool
 
 
+Row = tuple[str, Job, Job, float, float, int]
+"""What; the job; the forward pass to compare with, and how many of these it needs; the target for
+what it costs in units of that; and how often it is timed."""
+
+
 def measure_speed(
     model: str, *, layer: str | None, pictures: int, rounds: int, peers: bool = False
 ) -> list[Timing]:
@@ -76,8 +81,16 @@ def measure_speed(
     """
     explainer = Explainer(model, layer=layer, weights=None)
     batch = random_batch(explainer, pictures)
+    rows = _rows(explainer, batch, rounds)
+    found = [_compare(*row) for row in progress(rows, "timing", total=len(rows))]
+    if peers:
+        found += _compare_peers(explainer, batch[:1], rounds)
+    return found
+
+
+def _rows(explainer: Explainer, batch: np.ndarray, rounds: int) -> list[Row]:
+    pictures, one = len(batch), batch[:1]
     masks = random_batch(explainer, MASKS_TOGETHER)
-    one = batch[:1]
     count = min(SEVERAL_TARGETS, len(explainer.network.classes.names))
     channels = explainer.pipeline.view.step.shape[-1] or 1
 
@@ -88,9 +101,7 @@ def measure_speed(
         return lambda: explainer.maps(images, ids, method, batch_size=len(images))
 
     slow_rounds = max(1, rounds // 5)
-    # Each: what, the job, the forward pass to compare with, how many of them it needs, the target
-    # for what it costs in units of that, and how often it is timed.
-    rows = [
+    return [
         *(
             (f"{name}, {pictures} pictures", maps(batch, name), forward(batch), 1.0, 1.05, rounds)
             for name in ONE_PASS
@@ -121,11 +132,6 @@ def measure_speed(
             1,
         ),
     ]
-    steps = progress(rows, "timing", total=len(rows))
-    found = [_compare(*row) for row in steps]
-    if peers:
-        found += _compare_peers(explainer, one, rounds)
-    return found
 
 
 def measure_memory(model: str, *, layer: str | None) -> list[Timing]:
