@@ -18,24 +18,33 @@ SLACK = 0.5
 """How many pixels a box may reach over the picture's edge: rounding, which is cut off."""
 
 
-def from_voc(corners: Sequence[float], shape: tuple[int, int]) -> Box:
-    """Turn VOC's (xmin, ymin, xmax, ymax), counted from 1 and with its end, into a box.
+def from_voc(corners: Sequence[float], shape: tuple[int, int], first: int = 1) -> Box:
+    """Turn VOC's (xmin, ymin, xmax, ymax), which includes its last pixels, into a box.
 
     Args:
         corners: Four numbers.
         shape: Height and width of the picture.
+        first: The number of the first pixel, 1 for VOC itself, 0 for many tools.
 
     Raises:
         InputError: If the box is empty, is not finite or leaves the picture.
     """
     left, top, right, bottom = corners
-    return _inside((left - 1, top - 1, right, bottom), corners, shape)
+    return _inside(
+        (left - first, top - first, right + 1 - first, bottom + 1 - first), corners, shape
+    )
 
 
 def from_coco(corner_and_size: Sequence[float], shape: tuple[int, int]) -> Box:
     """Turn COCO's (x, y, width, height) into a box; see `from_voc`."""
     left, top, width, height = corner_and_size
     return _inside((left, top, left + width, top + height), corner_and_size, shape)
+
+
+def from_corners(corners: Sequence[float], shape: tuple[int, int]) -> Box:
+    """Check a box in the package's own form; see `from_voc`."""
+    left, top, right, bottom = corners
+    return _inside((left, top, right, bottom), corners, shape)
 
 
 def _inside(box: Box, written: Sequence[float], shape: tuple[int, int]) -> Box:

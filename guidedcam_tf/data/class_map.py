@@ -1,12 +1,14 @@
-"""From the class names of PASCAL VOC and MS-COCO to the ImageNet classes that stand for them."""
+"""From a data set's class names to the network's classes that stand for them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,23 +16,31 @@ from typing import Any
 import yaml
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import imagenet_classes
 
 SHIPPED = "class_map.yaml"
 
-_ENTRY = re.compile(r"(?P<first>\d+)(-(?P<last>\d+))? (?P<names>.+)")
+_ENTRY = re.compile(r"(?P<first>\d{1,9})(-(?P<last>\d{1,9}))? (?P<names>.+)")
+
+
+MOST_NAMED = 3
+"""How many names an error shows."""
+
+UNMATCHED = "no class of the network has this name"
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The ImageNet indices of each name of one data set.
+    """The network's classes that stand for each name of one data set.
 
     Attributes:
-        data_set: `"voc2012"` or `"coco2014"`.
+        data_set: The kind of data set, such as `"voc2012"`.
         class_ids: The indices of each name in rising order; none where no class stands for it.
         unmapped: Why there is none, for each such name.
         notes: What was decided about a name.
         sha256: Of the file, for a manifest.
+        by_name: Whether it was made by comparing names.
     """
 
     data_set: str
@@ -38,18 +48,102 @@ class ClassMap:
     unmapped: Mapping[str, str]
     notes: Mapping[str, str]
     sha256: str
+    by_name: bool = False
 
     def find(self, name: str) -> tuple[int, ...]:
         """Return the indices of a name; none where it is unmapped or not in the map."""
         return self.class_ids.get(name, ())
 
+    def template(self, classes: ClassNames) -> str:
+        """Write it as YAML for `read_class_map`, with all of the network's classes as a comment."""
+        entries: dict[str, Any] = {
+            name: {"classes": [f"{index} {classes.names[index]}" for index in ids]}
+            if ids
+            else {"unmapped": self.unmapped[name]}
+            for name, ids in self.class_ids.items()
+        }
+        text = yaml.safe_dump({self.data_set: entries}, sort_keys=False, allow_unicode=True)
+        listed = [f"#   {index} {name}" for index, name in enumerate(classes.names)]
+        head = [
+            "# Which of the network's classes stand for each name of the data set. To finish it,",
+            "# put 'classes: [INDEX NAME, ...]' in place of 'unmapped', and name this file as",
+            "# data.class_map. The network's classes:",
+        ]
+        return "\n".join([*head, *listed, text])
 
-def read_class_map(data_set: str, file: str | os.PathLike[str] | None = None) -> ClassMap:
+    def check(self, classes: ClassNames) -> None:
+        """Raise `InputError` if it was made by comparing names and no name was found."""
+        if not self.by_name or len(self.unmapped) < len(self.class_ids):
+            return
+        theirs, own = list(self.class_ids)[:MOST_NAMED], list(classes.names[:MOST_NAMED])
+        raise InputError(
+            f"none of the {len(self.class_ids)} class names of {self.data_set} "
+            f"({', '.join(theirs)}, ...) is the name of one of the network's "
+            f"{len(classes.names)} classes ({', '.join(own)}, ...): give the network's class_names "
+            "in the order of its outputs, or a data.class_map"
+        )
+
+
+def class_map_for(
+    data_set: str,
+    names: Iterable[str],
+    classes: ClassNames | None,
+    file: Path | None = None,
+    shipped: str = "",
+) -> ClassMap:
+    """Find which of a network's classes stand for the names of a data set.
+
+    Args:
+        data_set: The kind of data set.
+        names: Its names.
+        classes: The network's classes; `None` where it does not matter, so that none stands for
+            any.
+        file: A class map to read instead.
+        shipped: The name of the shipped map that holds where the classes are ImageNet's and it
+            has all the names.
+
+    Returns:
+        The file's map; the shipped one; or each name with the class of that name, if any.
+
+    Raises:
+        InputError: As `read_class_map`.
+    """
+    if classes is None:
+        return ClassMap(data_set, {}, {}, {}, "")
+    if file is not None:
+        return read_class_map(data_set, file, classes)
+    names = tuple(names)
+    if shipped and classes.names == imagenet_classes().names:
+        of_imagenet = read_class_map(shipped)
+        if set(names) <= set(of_imagenet.class_ids):
+            return of_imagenet
+    class_ids = {name: _named(name, classes) for name in names}
+    unmapped = {name: UNMATCHED for name, ids in class_ids.items() if not ids}
+    made = ClassMap(data_set, class_ids, unmapped, {}, "", by_name=True)
+    return replace(made, sha256=hashlib.sha256(made.template(classes).encode()).hexdigest())
+
+
+def _named(name: str, classes: ClassNames) -> tuple[int, ...]:
+    """The one class of that name. A number is a name here, never an index."""
+    if name.strip().isdecimal() and name.strip() not in classes.names:
+        return ()
+    try:
+        return (classes.find(name),)
+    except InputError:
+        return ()
+
+
+def read_class_map(
+    data_set: str,
+    file: str | os.PathLike[str] | None = None,
+    classes: ClassNames | None = None,
+) -> ClassMap:
     """Read a data set's class map.
 
     Args:
-        data_set: `"voc2012"` or `"coco2014"`.
+        data_set: The kind of data set; the shipped map has `"voc2012"` and `"coco2014"`.
         file: A YAML file in the form of the one that is shipped, which is the default.
+        classes: The network's classes, by default ImageNet's.
 
     Raises:
         InputError: If the file is missing, has no map of that data set, or has an entry of another
@@ -57,21 +151,24 @@ def read_class_map(data_set: str, file: str | os.PathLike[str] | None = None) ->
     """
     source = resources.files(__package__).joinpath(SHIPPED) if file is None else Path(file)
     try:
-        text = source.read_text("utf-8")
+        text = source.read_text("utf-8-sig")
         document = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # PyYAML lets through whatever making an impossible date, number or key raises.
+    except Exception as error:
         raise InputError(f"class map {source} cannot be read: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get(data_set), dict):
         held = ", ".join(map(str, document)) if isinstance(document, dict) else "no maps"
         raise InputError(f"class map {source} has no map of {data_set!r}; it holds {held}")
+    known = imagenet_classes() if classes is None else classes
     class_ids: dict[str, tuple[int, ...]] = {}
     unmapped: dict[str, str] = {}
     notes: dict[str, str] = {}
     owners: dict[int, str] = {}
     for name, entry in document[data_set].items():
         where = f"class map {source}, {data_set}, {name!r}"
-        classes, reason, note = _check_entry(entry, where)
-        indices = sorted(index for text in classes for index in _indices(text, where))
+        texts, reason, note = _check_entry(entry, where)
+        indices = sorted(index for text in texts for index in _indices(text, known, where))
+        name = str(name)
         class_ids[name] = tuple(indices)
         for index in indices:
             if index in owners:
@@ -99,9 +196,9 @@ def _check_entry(entry: Any, where: str) -> tuple[list[str], str, str]:
     )
 
 
-def _indices(text: str, where: str) -> range:
+def _indices(text: str, classes: ClassNames, where: str) -> range:
     """Read `"404 airliner"` or `"281-285 tabby .. Egyptian cat"`."""
-    names = imagenet_classes().names
+    names = classes.names
     found = _ENTRY.fullmatch(text)
     if found is None:
         raise InputError(f"{where}: expected an index and its name; received {text!r}")

@@ -5,29 +5,38 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from guidedcam_tf.data.boxes import Box
 from guidedcam_tf.data.boxes import from_coco
 from guidedcam_tf.data.class_map import ClassMap
+from guidedcam_tf.data.class_map import class_map_for
 from guidedcam_tf.data.class_map import read_class_map
 from guidedcam_tf.data.coco_masks import check_pycocotools
 from guidedcam_tf.data.coco_masks import decode
 from guidedcam_tf.data.coco_masks import packed
+from guidedcam_tf.data.orientation import Frame
+from guidedcam_tf.data.registry import DataSetConfig
 from guidedcam_tf.data.samples import Annotation
 from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.data.tree import is_file
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.classes import ClassNames
 
 _EXPECTED = """
 ROOT/annotations/instances_val2014.json      with images, annotations and categories
@@ -45,7 +54,7 @@ def open_coco(
     annotations: str | os.PathLike[str] | None = None,
     pictures: str | os.PathLike[str] | None = None,
     masks: bool = True,
-    class_map: ClassMap | None = None,
+    class_map: ClassMap | Callable[[Sequence[str]], ClassMap] | None = None,
 ) -> DataSet:
     """Find the pictures that a COCO file of instances names, in its order.
 
@@ -58,7 +67,7 @@ def open_coco(
         annotations: The JSON file, from the root; by default `annotations/instances_SPLIT.json`.
         pictures: The folder of pictures, from the root; by default `SPLIT`.
         masks: Make the masks, which needs pycocotools, of the extra `coco`.
-        class_map: By default the one that is shipped.
+        class_map: By default the one that is shipped; or what makes one of the categories' names.
 
     Raises:
         InputError: If a file or folder is missing, the JSON is not COCO's, or pycocotools is.
@@ -71,12 +80,13 @@ def open_coco(
     if masks:
         check_pycocotools()
     document = _read_json(file, root)
-    read = partial(
-        _annotate,
-        categories={str(entry.get("id")): entry.get("name") for entry in document["categories"]},
-        masks=masks,
-        class_map=class_map or read_class_map("coco2014"),
-    )
+    categories = {
+        str(entry.get("id")): str(entry.get("name", "")).strip() for entry in document["categories"]
+    }
+    if callable(class_map):
+        class_map = class_map(tuple(categories.values()))
+    class_map = class_map or read_class_map("coco2014")
+    read = partial(_annotate, categories=categories, masks=masks, class_map=class_map)
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in document["annotations"]:
         entries[str(entry.get("image_id"))].append(entry)
@@ -103,7 +113,7 @@ def open_coco(
         skipped.append(Skipped(number, "bad annotation", message))
     if not document["images"]:
         skipped.append(Skipped(file.name, "empty list", f"{file} names no picture"))
-    return DataSet("coco2014", root, tuple(samples.values()), tuple(skipped))
+    return DataSet("coco2014", root, tuple(samples.values()), tuple(skipped), class_map)
 
 
 @dataclass(frozen=True)
@@ -117,7 +127,7 @@ class _Record:
 
 def _read_json(file: Path, root: Path) -> dict[str, list[dict[str, Any]]]:
     try:
-        with file.open(encoding="utf-8") as stream:
+        with file.open(encoding="utf-8-sig") as stream:
             document = json.load(stream, object_hook=_compact)
     except OSError as error:
         raise wrong_tree(root, f"{file} cannot be read: {error.strerror}", _EXPECTED) from None
@@ -144,24 +154,25 @@ def _compact(entry: dict[str, Any]) -> dict[str, Any]:
 def _find_picture(folder: Path, name: str, where: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise SampleError("bad annotation", f"{where} lies outside of {folder}")
-    if not (folder / name).is_file():
-        raise SampleError("missing picture", f"{where} does not exist in {folder}")
+    if not is_file(folder / name):
+        raise SampleError("missing picture", f"{where:.300} does not exist in {folder}")
     return folder / name
 
 
 def _annotate(
     record: _Record,
-    shape: tuple[int, int],
+    frame: Frame,
     *,
-    categories: Mapping[str, Any],
+    categories: Mapping[str, str],
     masks: bool,
     class_map: ClassMap,
 ) -> Annotation:
     where = record.where
-    if record.size not in (shape, (None, None)):
+    seen = frame if record.size == (None, None) else frame.annotated_as(record.size)
+    if seen is None:
         raise SampleError(
             "mask of another size",
-            f"{where} is {shape[1]} x {shape[0]} pixels, "
+            f"{where} is {frame.stored[1]} x {frame.stored[0]} pixels, "
             f"annotated as {record.size[1]} x {record.size[0]}",
         )
     by_category: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -176,15 +187,24 @@ def _annotate(
         if found:
             labels.append(
                 Label(
-                    name=str(name),
-                    class_ids=class_map.find(str(name)),
-                    boxes=tuple(_box(entry.get("bbox"), shape, where) for entry in found),
+                    name=name,
+                    class_ids=class_map.find(name),
+                    boxes=_boxes(found, seen, where),
                     difficult=(False,) * len(found),
                     crowd=tuple(bool(entry.get("iscrowd")) for entry in found),
-                    mask=_union(found, shape, where) if masks else None,
+                    mask=_union(found, seen, where) if masks else None,
                 )
             )
     return Annotation(tuple(labels))
+
+
+def _boxes(entries: list[Mapping[str, Any]], frame: Frame, where: str) -> tuple[Box, ...] | None:
+    """The boxes as the picture is seen; `None` where no entry has one."""
+    if not any("bbox" in entry for entry in entries):
+        return None
+    return tuple(
+        frame.upright_box(_box(entry.get("bbox"), frame.stored, where)) for entry in entries
+    )
 
 
 def _box(numbers: Any, shape: tuple[int, int], where: str) -> Box:
@@ -199,11 +219,45 @@ def _box(numbers: Any, shape: tuple[int, int], where: str) -> Box:
         raise SampleError("box outside the picture", f"{where}: {error}") from error
 
 
-def _union(entries: list[Mapping[str, Any]], shape: tuple[int, int], where: str) -> np.ndarray:
-    mask = np.zeros(shape, bool)
+def _union(entries: list[Mapping[str, Any]], frame: Frame, where: str) -> np.ndarray | None:
+    """The union of the masks as the picture is seen; `None` where no entry has one."""
+    if not any(entry.get("segmentation") for entry in entries):
+        return None
+    mask = np.zeros(frame.stored, bool)
     for entry in entries:
         try:
-            mask |= decode(entry.get("segmentation"), shape)
+            mask |= decode(entry.get("segmentation"), frame.stored)
         except ValueError as error:
             raise SampleError("bad mask", f"{where}: {error}") from error
-    return mask
+    return frame.upright(mask)
+
+
+class CocoConfig(DataSetConfig):
+    """MS-COCO, or instances in its format."""
+
+    has_objects = True
+
+    kind: Literal["coco2014", "coco"] = "coco2014"
+    split: str = Field(default="val2014", description="val2014 or train2014.")
+    annotations: str | None = Field(
+        default=None, description="The JSON file, from the root, where it is not the usual."
+    )
+    pictures: str | None = Field(
+        default=None, description="The folder of pictures, from the root, likewise."
+    )
+    masks: bool = Field(default=True, description="Make masks, which needs pycocotools.")
+
+    def read(self, classes: ClassNames | None) -> DataSet:
+        """See `open_coco`."""
+
+        def class_map(names: Sequence[str]) -> ClassMap:
+            return class_map_for(self.kind, names, classes, self.class_map, "coco2014")
+
+        return open_coco(
+            self.root,
+            self.split,
+            annotations=self.annotations,
+            pictures=self.pictures,
+            masks=self.masks,
+            class_map=class_map,
+        )

@@ -5,15 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
+from guidedcam_tf.data.registry import DataSetConfig
 from guidedcam_tf.data.samples import Annotation
+from guidedcam_tf.data.samples import Constant
 from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.tree import wrong_tree
+from guidedcam_tf.networks.classes import ClassNames
 
 PICTURE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    f".{kind}"
+    for kinds in (
+        "apng avif bmp dds dib gif heic heif icns ico j2c j2k jfif jp2 jpc jpe jpeg jpf jpg jpx",
+        "jxl mpo pbm pcx pgm png pnm ppm psd qoi ras sgi tga tif tiff webp xbm",
+    )
+    for kind in kinds.split()
 )
+"""How pictures' files end. Those that Pillow cannot read here are counted as unreadable."""
 
 _EXPECTED = """
 ROOT/any name.jpg     pictures, also in folders below
@@ -32,12 +42,22 @@ def open_folder(root: str | os.PathLike[str]) -> DataSet:
     """
     root = Path(root)
     samples = tuple(
-        Sample(path.relative_to(root).as_posix(), path, _no_labels)
+        Sample(path.relative_to(root).as_posix(), path, Constant(Annotation()))
         for path in sorted(find_pictures(root))
     )
     if not samples:
         raise wrong_tree(root, f"{root} holds no picture", _EXPECTED)
     return DataSet("folder", root, samples)
+
+
+class FolderConfig(DataSetConfig):
+    """A folder of pictures without labels."""
+
+    kind: Literal["folder"] = "folder"
+
+    def read(self, classes: ClassNames | None) -> DataSet:
+        """See `open_folder`."""
+        return open_folder(self.root)
 
 
 def find_pictures(folder: Path) -> Iterator[Path]:
@@ -49,7 +69,3 @@ def find_pictures(folder: Path) -> Iterator[Path]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and not path.is_dir()
     )
-
-
-def _no_labels(shape: tuple[int, int]) -> Annotation:
-    return Annotation()

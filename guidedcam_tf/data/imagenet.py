@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from collections.abc import Iterator
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+from pydantic import Field
+
+from guidedcam_tf.data.class_map import ClassMap
+from guidedcam_tf.data.class_map import class_map_for
 from guidedcam_tf.data.folder import PICTURE_SUFFIXES
 from guidedcam_tf.data.folder import find_pictures
 from guidedcam_tf.data.labels_file import read_labels
+from guidedcam_tf.data.registry import DataSetConfig
 from guidedcam_tf.data.samples import Annotation
+from guidedcam_tf.data.samples import Constant
 from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import Sample
@@ -19,8 +27,10 @@ from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.data.synsets import GROUND_TRUTH
 from guidedcam_tf.data.synsets import read_ground_truth
+from guidedcam_tf.data.tables import find_picture
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import imagenet_classes
 
 _EXPECTED = f"""
@@ -45,6 +55,7 @@ def open_imagenet(
     labels: str | os.PathLike[str] | None = None,
     *,
     synsets: str | os.PathLike[str] | None = None,
+    class_map: Callable[[Sequence[str]], ClassMap] | None = None,
 ) -> DataSet:
     """Find ImageNet's pictures and their classes, in one of three forms.
 
@@ -62,6 +73,8 @@ def open_imagenet(
         root: The folder.
         labels: The list, or the ground truth, where its name or place is another.
         synsets: `meta.mat` or `map_clsloc.txt`, where it is not beside the ground truth.
+        class_map: Finds which of the network's classes stand for ImageNet's names, where the
+            network's classes are not ImageNet's.
 
     Raises:
         InputError: If the folder has none of these forms, or a list cannot be read.
@@ -69,7 +82,37 @@ def open_imagenet(
     root = Path(root)
     folders = [path for path in _entries(root) if _WNID.fullmatch(path.name) and path.is_dir()]
     if labels is None and folders:
-        return _from_folders(root, folders)
+        found, skipped = _from_folders(root, folders)
+    else:
+        found, skipped = _from_file(root, labels, synsets)
+    names = imagenet_classes().names
+    used = dict.fromkeys(names[index] for _, _, indices in found for index in indices)
+    mapped = class_map(tuple(used)) if class_map else None
+
+    def annotation(indices: tuple[int, ...]) -> Constant:
+        return Constant(
+            Annotation(
+                tuple(
+                    Label(names[index], mapped.find(names[index]) if mapped else (index,))
+                    for index in indices
+                )
+            )
+        )
+
+    annotations = {indices: annotation(indices) for indices in {entry[2] for entry in found}}
+    samples = tuple(Sample(name, path, annotations[indices]) for name, path, indices in found)
+    return DataSet("imagenet", root, samples, tuple(skipped), mapped)
+
+
+Identified = list[tuple[str, Path, tuple[int, ...]]]
+"""Identifiers, pictures and ImageNet's indices."""
+
+Found = tuple[Identified, list[Skipped]]
+
+
+def _from_file(
+    root: Path, labels: str | os.PathLike[str] | None, synsets: str | os.PathLike[str] | None
+) -> Found:
     usual = (
         root / "labels.csv",
         root / GROUND_TRUTH,
@@ -86,75 +129,56 @@ def open_imagenet(
     return _from_list(root, file)
 
 
-def _from_folders(root: Path, folders: list[Path]) -> DataSet:
+def _from_folders(root: Path, folders: list[Path]) -> Found:
     known = imagenet_classes().wnids
-    samples: list[Sample] = []
+    found: Identified = []
     skipped = []
     for folder in folders:
         if folder.name not in known:
             message = f"{folder} is none of the 1000 classes"
             skipped.append(Skipped(folder.name, "bad label", message))
             continue
-        annotate = _annotator(known.index(folder.name))
-        samples += (
-            Sample(path.relative_to(root).as_posix(), path, annotate)
+        index = known.index(folder.name)
+        found += [
+            (path.relative_to(root).as_posix(), path, (index,))
             for path in sorted(find_pictures(folder))
-        )
-    if not samples:
+        ]
+    if not found:
         raise _wrong(root, f"the folders in {root} hold no picture of a known class")
-    return DataSet("imagenet", root, tuple(samples), tuple(skipped))
+    return found, skipped
 
 
-def _from_validation(root: Path, indices: list[int]) -> DataSet:
+def _from_validation(root: Path, indices: list[int]) -> Found:
     folders = (root, root / "images", root / "val")
     pictures = next(filter(None, ([*_pictures(folder)] for folder in folders)), [])
-    samples, skipped = [], []
+    found: Identified = []
+    skipped = []
     for path in pictures:
-        found = _VALIDATION.fullmatch(path.name)
-        if found and 1 <= int(found[1]) <= len(indices):
-            samples.append(Sample(path.name, path, _annotator(indices[int(found[1]) - 1])))
+        match = _VALIDATION.fullmatch(path.name)
+        if match and 1 <= int(match[1]) <= len(indices):
+            found.append((path.name, path, (indices[int(match[1]) - 1],)))
         else:
             message = f"{path} has no line in the ground truth, which has {len(indices)}"
             skipped.append(Skipped(path.name, "bad label", message))
-    if not samples:
+    if not found:
         raise _wrong(root, f"{root} holds no picture named ILSVRC2012_val_ and its number")
-    return DataSet("imagenet", root, tuple(samples), tuple(skipped))
+    return found, skipped
 
 
-def _from_list(root: Path, file: Path) -> DataSet:
+def _from_list(root: Path, file: Path) -> Found:
     indices, skipped = read_labels(file)
-    samples = []
+    found: Identified = []
     for name in sorted(indices):
         try:
-            samples.append(Sample(name, _find_picture(root, name), _annotator(*indices[name])))
+            found.append((name, find_picture(root, name), tuple(indices[name])))
         except SampleError as error:
             skipped.append(Skipped(name, error.reason, f"{file}: {error}"))
-    return DataSet("imagenet", root, tuple(samples), tuple(skipped))
-
-
-def _find_picture(root: Path, name: str) -> Path:
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise SampleError("bad label", f"{name} lies outside of {root}")
-    places = (root / name, root / "images" / name, root / "val" / name)
-    found = next(filter(Path.is_file, places), None)
-    if found is None:
-        raise SampleError("missing picture", f"{name} is not in {root}, its images/ or its val/")
-    return found
-
-
-def _annotator(*indices: int) -> partial[Annotation]:
-    names = imagenet_classes().names
-    labels = tuple(Label(names[index], (index,)) for index in indices)
-    return partial(_annotate, annotation=Annotation(labels))
-
-
-def _annotate(shape: tuple[int, int], *, annotation: Annotation) -> Annotation:
-    return annotation
+    return found, skipped
 
 
 def _is_ground_truth(file: Path) -> bool:
     try:
-        with file.open(encoding="utf-8") as stream:
+        with file.open(encoding="utf-8-sig") as stream:
             return stream.readline().strip().isdecimal()
     except (OSError, UnicodeDecodeError):
         return False
@@ -170,3 +194,23 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 def _wrong(root: Path, problem: str) -> InputError:
     return wrong_tree(root, problem, _EXPECTED)
+
+
+class ImageNetConfig(DataSetConfig):
+    """ImageNet, a part of it, or pictures that are labelled with its classes."""
+
+    kind: Literal["imagenet"] = "imagenet"
+    labels: str | None = Field(
+        default=None, description="The list of labels or the ground truth, where not the usual."
+    )
+
+    def read(self, classes: ClassNames | None) -> DataSet:
+        """See `open_imagenet`."""
+        are_own = classes is not None and classes.names == imagenet_classes().names
+        if are_own and self.class_map is None:
+            return open_imagenet(self.root, self.labels)
+        return open_imagenet(
+            self.root,
+            self.labels,
+            class_map=lambda names: class_map_for(self.kind, names, classes, self.class_map),
+        )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from guidedcam_tf.data.folder import PICTURE_SUFFIXES
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.data.tables import PICTURE
+from guidedcam_tf.data.tables import read_table
+from guidedcam_tf.data.tree import read_lines
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import imagenet_classes
 
 _COLUMNS = ("index", "wnid")
+
+_INDEX = re.compile(r"(\d{1,9})(\.0*)?")
+"""An index, also as a spreadsheet writes it in a column of floats."""
 
 
 def read_labels(file: Path) -> tuple[dict[str, list[int]], list[Skipped]]:
@@ -29,12 +36,7 @@ def read_labels(file: Path) -> tuple[dict[str, list[int]], list[Skipped]]:
     Raises:
         InputError: If the list cannot be read, or lacks a column.
     """
-    try:
-        lines = file.read_bytes().decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"list {file} cannot be read: {error}") from error
-    lines = [line for line in lines if line.strip()]
-    rows = list(_csv_rows(file, lines) if file.suffix.lower() == ".csv" else _text_rows(lines))
+    rows = list(_csv_rows(file) if file.suffix.lower() == ".csv" else _text_rows(file))
     indices: dict[str, list[int]] = {}
     skipped: dict[str, Skipped] = {}
     for name, targets in rows:
@@ -51,22 +53,33 @@ def read_labels(file: Path) -> tuple[dict[str, list[int]], list[Skipped]]:
     return kept, list(skipped.values())
 
 
-def _csv_rows(file: Path, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    table = csv.DictReader(lines)
-    header = table.fieldnames or []
+def _csv_rows(file: Path) -> Iterator[tuple[str, list[str]]]:
+    header, rows = read_table(file)
     columns = [column for column in _COLUMNS if column in header]
-    if lines and ("file" not in header or not columns):
+    picture = next((column for column in PICTURE if column in header), None)
+    if header and (picture is None or not columns):
         raise InputError(
-            f"list {file} has the columns {', '.join(header)}; expected file and index or wnid"
+            f"list {file} has the columns {', '.join(header):.200}; expected file and index or wnid"
         )
-    for row in table:
-        yield (row["file"] or "").strip(), [(row[column] or "").strip() for column in columns]
+    for row in rows:
+        yield row[picture or ""], [row[column] for column in columns]
 
 
-def _text_rows(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
+def _text_rows(file: Path) -> Iterator[tuple[str, list[str]]]:
+    try:
+        lines = read_lines(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"list {file} cannot be read: {error}") from error
     for line in lines:
-        name, *target = line.split(maxsplit=1)
-        yield name, [text.strip() for text in target]
+        words = line.split()
+        ends = (count for count, word in enumerate(words[:-1], 1) if _is_picture(word))
+        # A name may hold spaces: it ends with the first word that ends as pictures do.
+        target = line.split(maxsplit=next(ends, 1))[-1] if len(words) > 1 else ""
+        yield line.removesuffix(target).strip(), [target]
+
+
+def _is_picture(word: str) -> bool:
+    return Path(word).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _find(name: str, targets: list[str], file: Path) -> int:
@@ -74,14 +87,20 @@ def _find(name: str, targets: list[str], file: Path) -> int:
     try:
         found = {_index_of(target) for target in targets if target}
     except InputError as error:
-        raise SampleError("bad label", f"{file}, {name!r}: {error}") from error
+        raise SampleError("bad label", f"{file}, {name!r:.300}: {error}") from error
     if not name or len(found) != 1:
         said = " and ".join(target for target in targets if target) or "none"
-        raise SampleError("bad label", f"{file}, {name!r}: expected one class; received {said}")
+        message = f"{file}, {name!r:.300}: expected one class; received {said:.200}"
+        raise SampleError("bad label", message)
     return found.pop()
 
 
 def _index_of(target: str) -> int:
     classes = imagenet_classes()
     # `find` compares with every name, which would take a minute for a list of all pictures.
-    return classes.check(int(target)) if target.isdecimal() else classes.find(target)
+    found = _INDEX.fullmatch(target)
+    if found:
+        return classes.check(int(found[1]))
+    if len(target) > 200:
+        raise InputError(f"a class of {len(target)} characters")
+    return classes.find(target)

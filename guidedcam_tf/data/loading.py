@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from guidedcam_tf.data.pictures import read_picture
+from guidedcam_tf.data.orientation import Frame
+from guidedcam_tf.data.pictures import read_framed
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import SampleError
@@ -72,8 +73,8 @@ def load(
 def load_one(sample: Sample) -> Loaded | Skipped:
     """Read one sample."""
     try:
-        picture = _read(sample)
-        annotation = sample.annotate((picture.shape[0], picture.shape[1]))
+        picture, frame = _read(sample)
+        annotation = sample.annotate(frame)
     except SampleError as error:
         return Skipped(sample.id, error.reason, str(error))
     # A decoder may raise anything on damaged bytes, and no file may end a run of thousands.
@@ -83,9 +84,9 @@ def load_one(sample: Sample) -> Loaded | Skipped:
     return Loaded(sample.id, picture, annotation.labels, annotation.void)
 
 
-def _read(sample: Sample) -> np.ndarray:
+def _read(sample: Sample) -> tuple[np.ndarray, Frame]:
     try:
-        return read_picture(sample.picture)
+        return read_framed(sample.picture)
     except Exception as error:
         if not sample.picture.exists():
             raise SampleError("missing picture", f"{sample.picture} does not exist") from error

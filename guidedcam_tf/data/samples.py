@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from guidedcam_tf.data.boxes import Box
+from guidedcam_tf.data.class_map import ClassMap
+from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.skipped import Skipped
 
 
@@ -20,7 +22,7 @@ class Label:
 
     Attributes:
         name: The data set's name of the class.
-        class_ids: The ImageNet indices that stand for it; empty where none does, so that the pair
+        class_ids: The network's classes that stand for it; empty where none does, so that the pair
             is skipped and counted.
         boxes: Its objects' boxes; `None` where the data set gives none, so that the mask has to do.
         difficult: VOC's flag of each box.
@@ -51,6 +53,17 @@ class Annotation:
     void: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Constant:
+    """What is known of a picture before it is read; called as `Sample.annotate`."""
+
+    annotation: Annotation
+
+    def __call__(self, frame: Frame) -> Annotation:
+        """Return the annotation."""
+        return self.annotation
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Sample:
     """One picture of a data set, not yet read.
@@ -58,13 +71,13 @@ class Sample:
     Attributes:
         id: Identifies it in the data set, in lists and in rows.
         picture: Its file.
-        annotate: Reads what is known of it, given the picture's height and width. Raises
+        annotate: Reads what is known of it, given the picture's size and orientation. Raises
             `SampleError`.
     """
 
     id: str
     picture: Path
-    annotate: Callable[[tuple[int, int]], Annotation] = field(repr=False)
+    annotate: Callable[[Frame], Annotation] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +85,18 @@ class DataSet:
     """Samples in a fixed order. `load` reads them.
 
     Attributes:
-        name: `"imagenet"`, `"voc2012"`, `"coco2014"` or `"folder"`.
+        name: Its kind, such as `"voc2012"`.
         root: Its folder.
         samples: The pictures, not yet read.
         skipped: What was found to be unusable before any picture was read.
+        class_map: Which of the network's classes stand for its names; `None` where it has none.
     """
 
     name: str
     root: Path
     samples: tuple[Sample, ...]
     skipped: tuple[Skipped, ...] = ()
+    class_map: ClassMap | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -93,7 +108,7 @@ class DataSet:
 
 
 def union(labels: Sequence[Label]) -> Label:
-    """Join all labels of a picture, mapped to ImageNet or not, into one without class indices.
+    """Join all labels of a picture, mapped to classes or not, into one without class indices.
 
     It is what a top-1 prediction is held against where no class map is used. Boxes or masks that
     one of the labels lacks are `None`.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.data.tree import read_lines
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import writing
 
@@ -86,23 +87,27 @@ def write_list(ids: Iterable[str], file: str | os.PathLike[str]) -> str:
 
 
 def read_list(file: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read a list: one identifier a line; empty lines do not count.
+    """Read a list: one identifier a line.
+
+    Empty lines do not count, nor do comments: a `#` and a space at the start of a line.
 
     Raises:
         InputError: If it cannot be read, or there is a `.sha256` beside it that it does not match.
     """
     file = Path(file)
     try:
-        text = file.read_bytes().decode("utf-8")
+        content = file.read_bytes()
+        lines = read_lines(file)
         hash_text = _hash_file(file).read_text("utf-8") if _hash_file(file).exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"list {file} cannot be read: {error}") from error
-    if hash_text and hash_text.split()[:1] != [_sha256(text)]:
+    digest = hashlib.sha256(content).hexdigest()
+    if hash_text and hash_text.split()[:1] != [digest]:
         raise InputError(
             f"list {file} is not the one that {_hash_file(file).name} is about: its SHA-256 is "
-            f"{_sha256(text)}, expected {hash_text.split()[0]}"
+            f"{digest}, expected {' '.join(hash_text.split()[:1])}"
         )
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+    return tuple(lines)
 
 
 def list_sha256(ids: Iterable[str]) -> str:

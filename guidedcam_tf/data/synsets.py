@@ -43,7 +43,7 @@ def _from_mat(file: Path) -> list[tuple[int, str]]:
 
 
 def _from_text(file: Path) -> list[tuple[int, str]]:
-    rows = [line.split() for line in file.read_text("utf-8").splitlines() if line.strip()]
+    rows = [line.split() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     return [(int(row[1]), row[0]) for row in rows]
 
 
@@ -66,6 +66,6 @@ def read_ground_truth(file: Path, synsets: Path | None) -> list[int]:
         )
     indices = read_synsets(found)
     try:
-        return [indices[int(line)] for line in file.read_text("utf-8").split()]
+        return [indices[int(line)] for line in file.read_text("utf-8-sig").split()]
     except (ValueError, KeyError) as error:
         raise InputError(f"{file} has a line that is no number from 1 to 1000: {error}") from error

@@ -1,4 +1,4 @@
-"""The error for a folder that is not laid out as a data set."""
+"""Files that are looked for, and the error for a folder that is not laid out as a data set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,27 @@ from pathlib import Path
 from guidedcam_tf.errors import InputError
 
 MOST_SHOWN = 12
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_lines(file: Path) -> list[str]:
+    """Read a text's lines, whatever editor wrote it: without a byte order mark, ends and comments.
+
+    A comment is a line that starts with `#` and a space, or is `#` alone.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no UTF-8 text.
+    """
+    lines = [line.strip() for line in file.read_bytes().decode("utf-8-sig").splitlines()]
+    return [line for line in lines if line and line != "#" and not line.startswith(("# ", "#\t"))]
 
 
 def wrong_tree(root: Path, problem: str, expected: str) -> InputError:

@@ -51,7 +51,7 @@ class ClassNames:
                 f"target {target!r} is the name of {len(alike)} classes; "
                 f"say which by its index or wnid: {self._listing(alike)}"
             )
-        if target.strip().isdecimal():
+        if target.strip().isdecimal() and len(target) < 20:
             return self.check(int(target))
         raise InputError(
             f"target {target!r} is no class of this network; expected an index from 0 to "

@@ -136,7 +136,6 @@ BAD_ENTRIES = {
     "box missing": ({"bbox": None}, "bad annotation", "expected four numbers"),
     "category": ({"category_id": 99}, "bad annotation", "no known category: 99"),
     "category list": ({"category_id": [18]}, "bad annotation", "no known category"),
-    "no mask": ({"segmentation": []}, "bad mask", "no polygon and no run lengths"),
     "text": ({"segmentation": "x"}, "bad mask", "no polygon and no run lengths"),
     "odd": ({"segmentation": [[1, 1, 2, 2, 3]]}, "bad mask", "three or more pairs"),
     "two points": ({"segmentation": [[1, 1, 2, 2]]}, "bad mask", "three or more pairs"),

@@ -106,7 +106,7 @@ def test_an_empty_list_is_named(tmp_path, name, text):
     assert faults(open_imagenet(tmp_path, tmp_path / name)) == [(name, "empty list")]
 
 
-@pytest.mark.parametrize("header", ["picture,index", "file,class"])
+@pytest.mark.parametrize("header", ["path,index", "file,class"])
 def test_a_list_without_its_columns_is_refused(tmp_path, header):
     (tmp_path / "labels.csv").write_text(f"{header}\na.jpg,1\n")
     with pytest.raises(ValueError, match=r"expected file and index or wnid") as caught:

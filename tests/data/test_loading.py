@@ -9,6 +9,7 @@ from data.trees import picture
 from PIL import Image
 
 from guidedcam_tf.data import Annotation
+from guidedcam_tf.data import Frame
 from guidedcam_tf.data import Label
 from guidedcam_tf.data import Loaded
 from guidedcam_tf.data import Sample
@@ -36,13 +37,13 @@ def test_one_sample(file):
     label = Label("cat", (281,))
     seen = []
 
-    def annotate(shape):
-        seen.append(shape)
-        return Annotation((label,), np.zeros(shape, bool))
+    def annotate(frame):
+        seen.append(frame)
+        return Annotation((label,), np.zeros(frame.shape, bool))
 
     loaded = load_one(Sample("a", file, annotate))
     assert isinstance(loaded, Loaded)
-    assert seen == [(6, 9)]
+    assert seen == [Frame((6, 9))]
     assert loaded.labels == (label,)
     assert loaded.void.shape == loaded.picture.shape[:2] == (6, 9)
     assert loaded.picture.dtype == np.uint8
@@ -159,7 +160,7 @@ def test_a_decoder_that_fails_oddly_is_named(file, monkeypatch):
     def explode(path):
         raise MemoryError("too large")
 
-    monkeypatch.setattr("guidedcam_tf.data.loading.read_picture", explode)
+    monkeypatch.setattr("guidedcam_tf.data.loading.read_framed", explode)
     skipped = load_one(Sample("a", file, lambda shape: Annotation()))
     assert (skipped.reason, skipped.message) == (
         "unreadable picture",

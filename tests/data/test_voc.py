@@ -214,7 +214,7 @@ BAD_FILES = {
     strange_mask: ("bad mask", "holds 21; expected 0 to 20, or 255 for void"),
     colour_mask: ("bad mask", "has mode RGB; expected a palette"),
     damaged_mask: ("bad mask", "cannot be read"),
-    no_picture: ("missing picture", "2007_000033.jpg does not exist"),
+    no_picture: ("missing picture", "has no picture 2007_000033"),
     damaged_picture: ("unreadable picture", "2007_000033.jpg is not a picture"),
 }
 

@@ -1,0 +1,171 @@
+"""A list of one's own: pictures with classes, boxes and masks in `labels.csv`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from guidedcam_tf.data.boxes import Box
+from guidedcam_tf.data.boxes import from_corners
+from guidedcam_tf.data.class_map import ClassMap
+from guidedcam_tf.data.class_map import class_map_for
+from guidedcam_tf.data.decoding import opened
+from guidedcam_tf.data.orientation import Frame
+from guidedcam_tf.data.registry import DataSetConfig
+from guidedcam_tf.data.samples import Annotation
+from guidedcam_tf.data.samples import DataSet
+from guidedcam_tf.data.samples import Label
+from guidedcam_tf.data.samples import Sample
+from guidedcam_tf.data.skipped import SampleError
+from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.data.tables import PICTURE
+from guidedcam_tf.data.tables import find_picture
+from guidedcam_tf.data.tables import read_table
+from guidedcam_tf.data.tree import wrong_tree
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.classes import ClassNames
+
+CLASS = ("class", "label")
+SIDES = ("x_min", "y_min", "x_max", "y_max")
+
+_EXPECTED = """
+ROOT/labels.csv           with a header and the columns picture and class, and where there are any
+                          x_min, y_min, x_max, y_max (pixels from 0, the end left out) and mask
+ROOT/any name.jpg         or in ROOT/images
+ROOT/masks/any name.png   0, and one other value where the object is
+(labels= names another list)
+"""
+
+Row = Mapping[str, str]
+
+
+def open_labels(
+    root: str | os.PathLike[str],
+    class_map: Callable[[Sequence[str]], ClassMap],
+    labels: str | os.PathLike[str] = "labels.csv",
+) -> DataSet:
+    """Find the pictures of a list, each line of which is about one object, or one class.
+
+    A picture that it names several times has all these objects; the boxes and masks of one class
+    are put together. A picture with a bad line is skipped. A sample's identifier is its name in
+    the list.
+
+    Args:
+        root: The folder of the data set.
+        class_map: Finds which of the network's classes stand for the list's.
+        labels: The list, from the root.
+
+    Raises:
+        InputError: If the list is missing, cannot be read or lacks a column.
+    """
+    root, file = Path(root), Path(root) / labels
+    if not file.is_file():
+        raise wrong_tree(root, f"there is no list {file}", _EXPECTED)
+    header, rows = read_table(file)
+    columns = [next((one for one in names if one in header), "") for names in (PICTURE, CLASS)]
+    sides = [side for side in SIDES if side in header]
+    if header and (not all(columns) or len(sides) not in (0, len(SIDES))):
+        raise wrong_tree(root, f"list {file} has the columns {', '.join(header):.200}", _EXPECTED)
+    by_picture: dict[str, list[Row]] = {}
+    for row in rows:
+        by_picture.setdefault(row[columns[0]], []).append({**row, "class": row[columns[1]]})
+    found = class_map(sorted({row["class"] for listed in by_picture.values() for row in listed}))
+    samples, skipped = [], []
+    for name, listed in sorted(by_picture.items()):
+        try:
+            if not name or not all(row["class"] for row in listed):
+                raise SampleError("bad label", f"a line has no {'class' if name else 'picture'}")
+            annotate = partial(_annotate, rows=listed, root=root, class_map=found)
+            samples.append(Sample(name, find_picture(root, name), annotate))
+        except SampleError as error:
+            skipped.append(Skipped(name, error.reason, f"{file}, {name!r:.300}: {error}"))
+    if not rows:
+        skipped.append(Skipped(file.name, "empty list", f"list {file} names no picture"))
+    return DataSet("labels", root, tuple(samples), tuple(skipped), found)
+
+
+def _annotate(frame: Frame, *, rows: Sequence[Row], root: Path, class_map: ClassMap) -> Annotation:
+    by_class: dict[str, list[Row]] = {}
+    for row in rows:
+        by_class.setdefault(row["class"], []).append(row)
+    labels = []
+    for name, listed in by_class.items():
+        boxes = [box for row in listed if (box := _box(row, frame)) is not None]
+        masks = [_mask(root, row["mask"], frame) for row in listed if row.get("mask")]
+        labels.append(
+            Label(
+                name=name,
+                class_ids=class_map.find(name),
+                boxes=tuple(boxes) or None,
+                difficult=(False,) * len(boxes),
+                crowd=(False,) * len(boxes),
+                mask=np.any(masks, axis=0) if masks else None,
+            )
+        )
+    return Annotation(tuple(labels))
+
+
+def _box(row: Row, frame: Frame) -> Box | None:
+    written = [row.get(side, "") for side in SIDES]
+    if not any(written):
+        return None
+    try:
+        corners = [float(text) for text in written]
+    except ValueError:
+        message = f"expected four numbers as a box; received {', '.join(written):.100}"
+        raise SampleError("bad annotation", message) from None
+    try:
+        return frame.upright_box(from_corners(corners, frame.stored))
+    except InputError as error:
+        raise SampleError("box outside the picture", str(error)) from error
+
+
+def _mask(root: Path, name: str, frame: Frame) -> np.ndarray:
+    """Read a mask of one object, bool `[H, W]`, as the picture is seen."""
+    try:
+        file = find_picture(root, name)
+    except SampleError as error:
+        raise SampleError("missing mask", str(error)) from error
+    try:
+        with opened(file) as image:
+            # Of a palette the colours count, not their order.
+            values = np.array(image.convert("L") if image.mode in ("P", "1") else image)
+    except InputError as error:
+        raise SampleError("bad mask", str(error)) from error
+    if values.ndim != 2 or len(np.union1d(values, [0])) > 2:
+        raise SampleError(
+            "bad mask", f"{file} must be grey with 0 and one other value where the object is"
+        )
+    seen = frame.annotated_as((values.shape[0], values.shape[1]))
+    if seen is None:
+        raise SampleError(
+            "mask of another size",
+            f"{file} is {values.shape[1]} x {values.shape[0]} pixels, "
+            f"its picture {frame.stored[1]} x {frame.stored[0]}",
+        )
+    return seen.upright(values) > 0
+
+
+class LabelsConfig(DataSetConfig):
+    """Pictures with classes, boxes and masks in a CSV file."""
+
+    has_objects = True
+
+    kind: Literal["labels"] = "labels"
+    labels: str = Field(default="labels.csv", description="The list, from the root.")
+
+    def read(self, classes: ClassNames | None) -> DataSet:
+        """See `open_labels`."""
+        return open_labels(
+            self.root,
+            lambda names: class_map_for(self.kind, names, classes, self.class_map),
+            self.labels,
+        )
