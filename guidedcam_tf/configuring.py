@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from typing import TypeVar
+from typing import get_args
 
 import yaml
 from pydantic import BaseModel
@@ -162,11 +163,11 @@ def _apply(raw: dict[str, Any], setting: str) -> None:
 
 
 def _explain(problem: Any, model: type[BaseModel]) -> str:
-    *parents, key = problem["loc"] or ("",)
-    path = ".".join(str(part) for part in problem["loc"])
+    models, parts = _follow(model, problem["loc"])
+    path = ".".join(parts)
     if problem["type"] == "extra_forbidden":
-        known = _keys(model, parents)
-        nearest = difflib.get_close_matches(str(key), known, n=3, cutoff=0.5) or known
+        known = list(models[-1].model_fields)
+        nearest = difflib.get_close_matches(parts[-1], known, n=3, cutoff=0.5) or known
         return f"key {path} is unknown; nearest: {', '.join(nearest)}"
     if problem["type"] == "missing":
         return f"key {path} is missing (--set {path}=... gives it)"
@@ -178,9 +179,28 @@ def _shown(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
-    for part in path:
-        inner = model.model_fields[part].annotation if part in model.model_fields else None
+def _follow(
+    model: type[BaseModel], location: Sequence[Any]
+) -> tuple[list[type[BaseModel]], list[str]]:
+    """Follow where a problem is: the models on the way, and the keys.
+
+    Where a key can hold one of several models, the location names which; that is no key.
+    """
+    models, parts = [model], []
+    choices: dict[str, type[BaseModel]] = {}
+    for part in location:
+        if part in choices:
+            models.append(choices.pop(part))
+            continue
+        parts.append(str(part))
+        field = models[-1].model_fields.get(part) if isinstance(part, str) else None
+        inner = field.annotation if field else None
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
-    return list(model.model_fields)
+            models.append(inner)
+        choices = {
+            kind: one
+            for one in get_args(inner)
+            if isinstance(one, type) and issubclass(one, BaseModel) and "kind" in one.model_fields
+            for kind in get_args(one.model_fields["kind"].annotation)
+        }
+    return models, parts or [""]

@@ -13,6 +13,7 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from guidedcam_tf.configuring import Strict
+from guidedcam_tf.data.kinds import DataConfig
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.executors import executor_names
 from guidedcam_tf.metrics import AREAS
@@ -21,31 +22,6 @@ from guidedcam_tf.metrics import MaskRule
 from guidedcam_tf.metrics import Metric
 from guidedcam_tf.metrics import get_metric
 from guidedcam_tf.opening import NetworkConfig
-
-
-class DataConfig(Strict):
-    """Which pictures are evaluated."""
-
-    kind: Literal["imagenet", "voc2012", "coco2014", "folder"]
-    root: Path = Field(description="The data set's folder.")
-    split: str | None = Field(
-        default=None, description="VOC: val, train, trainval; COCO: val2014, train2014."
-    )
-    annotations: str | None = Field(
-        default=None, description="COCO: the JSON file, from the root, where it is not the usual."
-    )
-    pictures: str | None = Field(
-        default=None, description="COCO: the folder of pictures, from the root, likewise."
-    )
-    labels: str | None = Field(
-        default=None, description="ImageNet: the list of labels or the ground truth, likewise."
-    )
-    list: Path | None = Field(
-        default=None, description="A file with the pictures to take, one identifier a line."
-    )
-    sample: int | None = Field(
-        default=None, ge=1, description="How many pictures to draw with the run's seed."
-    )
 
 
 class MaskConfig(Strict):
@@ -99,7 +75,9 @@ class Protocol(Strict):
 
     mask: MaskConfig = Field(default=MaskConfig(), description="The saliency zone's mask.")
     fill: Literal["mean", "black"] = Field(
-        default="mean", description="What covers masked pixels: the mean colour, or black."
+        default="mean",
+        description="What covers masked pixels: black, or the mean colour: that which "
+        "preprocessing takes to 0 or, where it takes black there, each picture's own.",
     )
     zone_class: Literal["top1", "object"] = Field(
         default="top1",

@@ -104,6 +104,11 @@ def black(network: Network) -> np.ndarray:
     return found[0, 0, 0]
 
 
+def zero_is_black(network: Network) -> bool:
+    """Whether preprocessing takes black to 0, so that 0 is no mean colour."""
+    return bool(np.allclose(black(network), 0.0))
+
+
 def mean_colour(network: Network) -> np.ndarray:
     """The colour, in 0..255, that preprocessing takes to 0: what a mean fill looks like.
 

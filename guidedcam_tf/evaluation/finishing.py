@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from guidedcam_tf.data.class_map import read_class_map
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MethodConfig
+from guidedcam_tf.evaluation.evidence import zero_is_black
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.evaluation.paper import paper_values
@@ -89,7 +89,7 @@ def _write_manifest(
             "kind": job.data_set.name,
             "pictures": len(job.data_set),
             "list_sha256": list_sha256(job.data_set.ids),
-            "class_map_sha256": _class_map_hash(config),
+            "class_map_sha256": job.data_set.class_map and job.data_set.class_map.sha256,
         },
         "seed": config.seed,
         "skipped": {str(reason): int(count) for reason, count in reasons.items()},
@@ -113,6 +113,8 @@ def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
     if "pointing_game" in config.metrics:
         truth = f"pointing game: {protocol.pointing_truth}"
         choices.append(f"{truth}, tolerance {protocol.tolerance:g} pixels")
+    if protocol.fill == "mean" and zero_is_black(explainer.network):
+        choices.append("the mean colour is each picture's own, as 0 is black for the network")
     notes = [
         f"Protocol: {'; '.join(choices)}.",
         "Intervals in table.csv are bootstrap 95 % over pictures.",
@@ -151,9 +153,3 @@ def _gap_notes(left_out: pd.DataFrame, failed: Sequence[tuple[Unit, str]]) -> li
 def _counts(rows: pd.DataFrame) -> dict[str, int]:
     noted = rows.loc[rows["note"] != "", "note"]
     return {str(note): int(count) for note, count in noted.value_counts().sort_index().items()}
-
-
-def _class_map_hash(config: EvaluationConfig) -> str | None:
-    if config.data.kind not in ("voc2012", "coco2014"):
-        return None
-    return read_class_map(config.data.kind).sha256

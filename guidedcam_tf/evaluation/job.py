@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from guidedcam_tf import data
+from guidedcam_tf.data.kinds import KINDS
 from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.splits import draw
-from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.data.splits import select
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.config import DataConfig
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.groups import Group
@@ -22,8 +20,6 @@ from guidedcam_tf.evaluation.units import plan_units
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
 from guidedcam_tf.metrics import ObjectMap
-
-WITHOUT_OBJECTS = ("folder", "imagenet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +58,13 @@ class Job:
     def units(self) -> tuple[Unit, ...]:
         """The units of work, in their order."""
         groups = [tuple(group.methods) for group in self.groups]
-        return plan_units(len(self.data_set), self.config.chunk, groups)
+        return plan_units(len(self.data_set), self.chunk, groups)
+
+    @property
+    def chunk(self) -> int:
+        """How many pictures are computed at a time: one where each keeps its own size."""
+        fits = None not in self.explainer.network.input_size
+        return self.config.chunk if fits else 1
 
 
 def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
@@ -74,39 +76,20 @@ def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
     """
     config = config.resolved()
     of_objects = [each.label for each in config.chosen_metrics if each.evidence is ObjectMap]
-    if of_objects and config.data.kind in WITHOUT_OBJECTS:
+    if of_objects and not config.data.has_objects:
+        having = sorted(kind.model_fields["kind"].default for kind in KINDS if kind.has_objects)
         raise InputError(
             f"metrics {', '.join(of_objects)} need objects, which data of kind "
-            f"{config.data.kind} have not; expected voc2012 or coco2014"
+            f"{config.data.kind} have not; expected one of {', '.join(having)}"
         )
-    data_set = open_data(config.data, config.seed)
+    explainer = config.open()
+    named = bool(of_objects) or config.protocol.zone_class == "object"
+    mapped = named and config.protocol.object_class == "mapped"
+    classes = explainer.network.classes if mapped else None
+    data_set = config.data.open(config.seed, classes)
     if limit is not None:
         data_set = select(data_set, data_set.ids[:limit])
     if not data_set.samples:
         raise InputError(f"data set {config.data.root} has no picture to evaluate")
     methods = dict(labelled_method(entry) for entry in config.methods)
-    return Job(config, limit, data_set, methods, config.open())
-
-
-def open_data(config: DataConfig, seed: int) -> DataSet:
-    """Open the data set of a configuration, and take its list or its sample.
-
-    Raises:
-        InputError: If its folder is missing or laid out otherwise.
-    """
-    if config.kind == "imagenet":
-        found = data.open_imagenet(config.root, config.labels)
-    elif config.kind == "voc2012":
-        found = data.open_voc(config.root, config.split or "val")
-    elif config.kind == "coco2014":
-        found = data.open_coco(
-            config.root,
-            config.split or "val2014",
-            annotations=config.annotations,
-            pictures=config.pictures,
-        )
-    else:
-        found = data.open_folder(config.root)
-    if config.list is not None:
-        found = select(found, read_list(config.list), str(config.list))
-    return found if config.sample is None else draw(found, config.sample, seed)
+    return Job(config, limit, data_set, methods, explainer)

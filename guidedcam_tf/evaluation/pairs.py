@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from guidedcam_tf.arrays import as_input
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import union
@@ -55,12 +56,26 @@ class Chunk:
     """
 
     def __init__(self, pipeline: Pipeline, pictures: Sequence[Loaded]) -> None:
+        self.pipeline = pipeline
         self.pictures = pictures
-        self.images = tf.concat([pipeline.fitted(p.picture[None]) for p in pictures], axis=0)
+        network = pipeline.network
+        inputs = [as_input(picture.picture, network)[None] for picture in pictures]
+        self.images = tf.concat([pipeline.fitted(image) for image in inputs], axis=0)
         self.inputs = pipeline.network.preprocess(self.images)
         logits = pipeline.logits(self.images)
         self.logits: np.ndarray = logits.numpy()
         self.probabilities: np.ndarray = pipeline.network.probabilities(logits).numpy()
+
+    @property
+    def mean_colours(self) -> np.ndarray:
+        """Each picture's mean colour, in 0..255, `[N, C]`."""
+        found: np.ndarray = tf.reduce_mean(self.images, [1, 2]).numpy()
+        return found
+
+    @property
+    def mean_inputs(self) -> tf.Tensor:
+        """What preprocessing makes of each picture's mean colour, `[N, 1, 1, C]`."""
+        return self.pipeline.network.preprocess(tf.constant(self.mean_colours)[:, None, None])
 
     def pairs(
         self, place: int, names: Sequence[str], protocol: Protocol, *, clean: bool, objects: bool

@@ -10,6 +10,7 @@ import yaml
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.class_maps import settle_classes
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.executors import get_executor
 from guidedcam_tf.evaluation.finishing import finish
@@ -48,6 +49,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
     refuse_held(folder)
     job = open_job(config, limit)
     with held(output_folder(folder)):
+        settle_classes(job, folder)
         _claim(folder, _identity(job))
         write_list(job.data_set.ids, folder / "pictures.txt")
         write_plan(folder, job.units)

@@ -22,6 +22,7 @@ from guidedcam_tf.evaluation.evidence import masked_predictions
 from guidedcam_tf.evaluation.evidence import mean_colour
 from guidedcam_tf.evaluation.evidence import object_map
 from guidedcam_tf.evaluation.evidence import picture_map
+from guidedcam_tf.evaluation.evidence import zero_is_black
 from guidedcam_tf.evaluation.groups import Group
 from guidedcam_tf.evaluation.pairs import Chunk
 from guidedcam_tf.evaluation.pairs import Pair
@@ -70,6 +71,7 @@ class Scorer:
         self._rule = MaskRule(protocol.mask.kind, protocol.mask.value)
         network = explainer.network
         blackened = protocol.fill == "black"
+        self._own_mean = not blackened and zero_is_black(network)
         self._fill = black(network) if blackened else 0.0
         self._cover = np.zeros(network.channels or 3) if blackened else mean_colour(network)
 
@@ -118,7 +120,8 @@ class Scorer:
                         yield _row(chunk, pair, label, name, value, notes[at], area)
         for (label, pair), saliency, note in zip(keys, maps, notes, strict=True):
             method = group.methods[label]
-            picture = picture_map(self._pipeline, method, chunk, pair, saliency, self._cover)
+            cover = chunk.mean_colours[pair.place] if self._own_mean else self._cover
+            picture = picture_map(self._pipeline, method, chunk, pair, saliency, cover)
             for metric in self._pictures:
                 yield _row(chunk, pair, label, metric.label, metric.measure(picture), note)
 
@@ -142,7 +145,7 @@ class Scorer:
             targets,
             masks,
             clean=chunk.probabilities[places, targets],
-            fill=self._fill,
+            fill=chunk.mean_inputs if self._own_mean else self._fill,
             batch_size=self._batch_size,
         )
 

@@ -103,7 +103,7 @@ class Worker:
 
     def _read(self, number: int) -> None:
         if number not in self._reading:
-            size = self._job.config.chunk
+            size = self._job.chunk
             samples = self._job.data_set.samples[number * size : (number + 1) * size]
             read: Callable[[], Entries] = lambda: list(load(samples))  # noqa: E731
             self._reading[number] = self._reader.submit(read)

@@ -14,7 +14,6 @@ from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.groups import labelled_method
-from guidedcam_tf.evaluation.job import open_data
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import box_mask
 from guidedcam_tf.overlay import overlay
@@ -39,7 +38,7 @@ class Painter:
     """
 
     def __init__(self, config: EvaluationConfig) -> None:
-        data_set = open_data(config.data, config.seed)
+        data_set = config.data.open(config.seed)
         self._samples = {sample.id: sample for sample in data_set.samples}
         self._explainer = config.open()
         self._methods = dict(labelled_method(entry) for entry in config.methods)

@@ -13,12 +13,11 @@ import yaml
 from browser import browser
 from PIL import Image
 
+from guidedcam_tf.data.folder import FolderConfig
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.config import DataConfig
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.job import open_data
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.tables import summarise
 from guidedcam_tf.evaluation.tables import write_tables
@@ -52,7 +51,7 @@ def run(tmp_path, toy_file):
     write_tables(summary, folder, title="run", notes=[])
     config = EvaluationConfig(
         name="run",
-        data=DataConfig(kind="folder", root=tmp_path / "nowhere"),
+        data=FolderConfig(root=tmp_path / "nowhere"),
         model=str(toy_file),
         methods=tuple(VALUES),
         metrics=("dice", "saliency_drop"),
@@ -205,7 +204,7 @@ def unit_run(tmp_path):
     model.save(tmp_path / "own.keras")
     config = EvaluationConfig(
         name="own",
-        data=DataConfig(kind="folder", root=root),
+        data=FolderConfig(root=root),
         model=str(tmp_path / "own.keras"),
         preprocess="tf",
         methods=("guided", "gradcam"),
@@ -219,7 +218,7 @@ def unit_run(tmp_path):
 def test_cases_are_drawn_with_the_preprocess_of_the_run(unit_run):
     _folder, config = unit_run
     record = {"image": "b.png", "class_name": "", "target": 1, "method": "gradcam", "value": 0.5}
-    samples = {sample.id: sample for sample in open_data(config.data, 0).samples}
+    samples = {sample.id: sample for sample in config.data.open(0).samples}
     record["image"] = next(iter(samples))
     picture = samples[record["image"]].picture
     expected = Explainer(config.model, preprocess="tf").explain(picture, 1, "gradcam")
