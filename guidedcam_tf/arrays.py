@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
@@ -36,6 +37,11 @@ def check_images(images: np.ndarray, network: Network) -> np.ndarray:
     Raises:
         InputError: If its shape, type or range is another than `Explainer.maps` takes.
     """
+    if tf.inside_function():
+        raise InputError(
+            "Explainer.maps and predict take and return arrays, so they cannot run inside a "
+            "tf.function; call them outside, or use Explainer.pipeline, which works on tensors"
+        )
     array = np.asarray(images)
     if array.ndim != 4 or array.shape[-1] != network.channels or not array.size:
         raise InputError(

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from common import build_toy
 from PIL import Image
 
@@ -437,3 +438,16 @@ def test_at_keeps_weights_names_and_options(toy, rng):
     expected = gcam.Explainer(toy, layer="conv1", **same).maps(toy_images, "wasp")
     np.testing.assert_array_equal(other.maps(toy_images, "wasp"), expected)
     assert explainer.at("conv1").pipeline is other.pipeline
+
+
+def test_arrays_inside_a_tf_function_are_refused(toy):
+    explainer = gcam.Explainer(toy)
+
+    @tf.function
+    def step(images):
+        return explainer.maps(images, 0)
+
+    with pytest.raises(
+        gcam.InputError, match=r"cannot run inside a tf.function; call them outside"
+    ):
+        step(tf.zeros([1, 8, 8, 3]))

@@ -13,6 +13,7 @@ from typing import Literal
 import typer
 
 from guidedcam_tf import colour_maps
+from guidedcam_tf.errors import InputError
 
 PANEL = "The network"
 
@@ -95,6 +96,7 @@ def of_network(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
         def call(**given: Any) -> None:
             network = {parameter.name: given.pop(parameter.name) for parameter in added}
             said = {name: value for name, value in network.items() if value is not None}
+            _check_files(said)
             command(**given, network=said)
 
         kept = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
@@ -105,3 +107,12 @@ def of_network(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
         return call
 
     return decorate
+
+
+def _check_files(said: dict[str, Any]) -> None:
+    """Refuse files that are not there before TensorFlow is waited for."""
+    for name in ("model", "weights", "class_names", "fixed_inputs"):
+        file = Path(said.get(name, "."))
+        named = name != "model" or file.suffix.lower() in (".keras", ".h5", ".hdf5")
+        if named and not file.exists() and said[name] != "imagenet":
+            raise InputError(f"{name.replace('_', ' ')} file {file} does not exist")

@@ -47,7 +47,7 @@ def verify(model: Model = None) -> None:
 
 @weights.command("list")
 def list_() -> None:
-    """Show where each network's weights are looked for, and which are here."""
+    """Show which networks' weights are here, then where the others are looked for."""
     import_tensorflow()
     from guidedcam_tf.networks.applications import APPLICATIONS
     from guidedcam_tf.networks.weights import candidate_files
@@ -57,4 +57,4 @@ def list_() -> None:
         for application in APPLICATIONS.values()
         for file in candidate_files(application)
     ]
-    print_table(("model", "file", "here"), rows)
+    print_table(("model", "file", "here"), sorted(rows, key=lambda row: row[2] == "-"))

@@ -72,6 +72,7 @@ class ClassNames:
         plain = [_plain(name) for name in self.names]
         wanted = _plain(target)
         inside = [i for i, name in enumerate(plain) if wanted and wanted in name]
+        inside.sort(key=lambda i: (wanted not in plain[i].split(), not plain[i].endswith(wanted)))
         similar = difflib.get_close_matches(wanted, plain, n=count, cutoff=0.6)
         return list(dict.fromkeys(inside + [plain.index(name) for name in similar]))[:count]
 

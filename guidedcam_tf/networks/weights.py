@@ -143,7 +143,7 @@ def load_file(model: keras.Model, file: str | os.PathLike[str]) -> WeightsSource
     """Load weights from a file into a model that fits it.
 
     Args:
-        model: The model; its weights are overwritten.
+        model: The model; its weights are overwritten, unless the file does not fit.
         file: A `.weights.h5`, `.h5` or `.keras` file.
 
     Raises:
@@ -154,6 +154,7 @@ def load_file(model: keras.Model, file: str | os.PathLike[str]) -> WeightsSource
         raise InputError(f"weights file {path} does not exist")
     if not path.name.endswith(SUFFIXES):
         raise InputError(f"weights file {path} must end in {', '.join(SUFFIXES)}")
+    before = model.get_weights()
     try:
         with warnings.catch_warnings():
             # Keras 3.15 warns of its own bookkeeping groups; what is missing it raises.
@@ -163,6 +164,7 @@ def load_file(model: keras.Model, file: str | os.PathLike[str]) -> WeightsSource
             else:
                 model.load_weights(path)
     except Exception as error:  # h5py, zipfile and Keras each raise kinds of their own.
+        model.set_weights(before)
         raise InputError(
             f"weights file {path} does not fit {model.name}: it is damaged or of another network "
             f"({_first_line(error)})"

@@ -109,6 +109,11 @@ BAD_CALLS = {
         ["explain", "a.png", "--model", "resnet50", "--weights", "broken.keras"],
         "broken.keras does not fit resnet50",
     ),
+    "model file": (["explain", "a.png", "--model", "gone.keras"], "model file gone.keras does not"),
+    "names file": (
+        ["explain", "a.png", "--model", "toy.keras", "--class-names", "gone.txt"],
+        "class names file gone.txt does not exist",
+    ),
     "fetch": (["weights", "fetch", "vgg61"], "model 'vgg61' is not known"),
     "verify": (["weights", "verify", "vgg61"], "model 'vgg61' is not known"),
     "layers": (["layers", "vgg61"], "model 'vgg61' is not known"),

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -248,3 +249,17 @@ def test_names(old, new):
 def test_the_real_weights_are_keras_s(resnet50):
     application = gcam.networks.applications.APPLICATIONS["resnet50"]
     assert weights.fingerprint(resnet50.network.model) == application.fingerprint
+
+
+def test_a_file_that_does_not_fit_changes_nothing(tmp_path):
+    model = build_small()
+    model.save_weights(tmp_path / "a.weights.h5")
+    with h5py.File(tmp_path / "a.weights.h5", "r+") as file:
+        last = [name for name in file["layers"] if len(file["layers"][name]["vars"])][-1]
+        del file["layers"][last]["vars"]["0"]
+    before = [np.full_like(each, 7) for each in model.get_weights()]
+    model.set_weights(before)
+    with pytest.raises(ValueError, match="does not fit"):
+        load_file(model, tmp_path / "a.weights.h5")
+    for expected, kept in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, expected)
