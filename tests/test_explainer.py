@@ -443,7 +443,7 @@ def test_at_keeps_weights_names_and_options(toy, rng):
 def test_arrays_inside_a_tf_function_are_refused(toy):
     explainer = gcam.Explainer(toy)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(images):
         return explainer.maps(images, 0)
 
