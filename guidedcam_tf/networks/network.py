@@ -103,9 +103,7 @@ class Network:
         self.takes_pixels = preprocess is not None and preprocess != "none"
         self._default_layer = default_layer
         self.graph = graph
-        self.verify: Callable[[], np.ndarray] = cache(
-            lambda: compare(model, graph, self.noise(), output)
-        )
+        self.verify: Callable[[], np.ndarray] = cache(self._comparison(model, output))
         outputs = None if deferred else self.verify()
         loss = getattr(model, "loss", None)
         self.graph, self.meaning = meaning_of(graph, outputs, scores, loss)
@@ -113,6 +111,15 @@ class Network:
         if self.has_pair:
             self.graph = paired(self.graph)
         self._class_names = self._named_classes(class_names)
+
+    def _comparison(self, model: keras.Model, output: str | None) -> Callable[[], np.ndarray]:
+        graph = self.graph
+
+        def verify() -> np.ndarray:
+            with tf.init_scope():  # Also where a function is being traced, as for an export.
+                return compare(model, graph, self.noise(), output)
+
+        return verify
 
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as the model takes them, the same each time."""

@@ -121,3 +121,10 @@ def test_pools_globally(resnet50, resnet50_at, vgg16_model):
     assert resnet50.pipeline.view.pools_globally
     assert not resnet50_at("conv5_block3_3_conv").pipeline.view.pools_globally
     assert not Network(vgg16_model).view().pools_globally
+
+
+def test_the_comparison_runs_where_a_function_is_traced():
+    """An export traces the first use of a network."""
+    network = Network(build_toy(), deferred=True)
+    found = tf.function(lambda: tf.constant(network.verify()))()
+    np.testing.assert_allclose(found, network.model(network.noise()), rtol=1e-5)
