@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import fields
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from guidedcam_tf.colour_maps import OPACITY
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.overlay import overlay
+
+SHOWN_WIDTH = 224
+"""Of a picture in a notebook, in pixels of the page."""
 
 PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy")
 
@@ -82,6 +89,16 @@ class Explanation:
         return hash((self.model, self.layer, self.method, self.raw.tobytes()))
 
     @property
+    def height(self) -> int:
+        """The picture's height in pixels."""
+        return self.picture.shape[0]
+
+    @property
+    def width(self) -> int:
+        """The picture's width in pixels."""
+        return self.picture.shape[1]
+
+    @property
     def guidance(self) -> np.ndarray | None:
         """G_M (eq. 5), float32 `[T, h, w]`, for the proposed method; `None` for others."""
         return self.intermediates.get("guidance")
@@ -91,7 +108,38 @@ class Explanation:
         """Which targets have a map that is zero everywhere: nothing supports them. Bool `[T]`."""
         return np.logical_not(self.maps.any(axis=(1, 2)))
 
-    def save(self, folder: str | os.PathLike[str], colour_map: str = "inferno") -> list[Path]:
+    def overlay(
+        self, target: int = 0, colour_map: str = "inferno", opacity: float = OPACITY
+    ) -> np.ndarray:
+        """Lay a map over the picture, uint8 RGB `[H, W, 3]`; see `guidedcam_tf.overlay.overlay`.
+
+        Args:
+            target: The place in `targets`.
+            colour_map: One of `guidedcam_tf.overlay.COLOUR_MAPS`.
+            opacity: How much of it is the map's colour where the map is 1.
+        """
+        return overlay(self.picture, self.maps[target], colour_map, opacity)
+
+    def _repr_html_(self) -> str:
+        """The picture and its overlays in a notebook, with what they show."""
+        shown = [(self.picture, f"{self.stem}, {self.width} x {self.height}")]
+        for i, name in enumerate(self.names):
+            note = " (empty map)" if self.empty[i] else ""
+            shown.append((self.overlay(i), f"{name}: {self.probabilities[i]:.2g}{note}"))
+        figures = "".join(
+            f'<figure style="margin:0"><img src="{_data_uri(pixels)}" alt="{escape(words)}" '
+            f'style="width:{SHOWN_WIDTH}px"><figcaption>{escape(words)}</figcaption></figure>'
+            for pixels, words in shown
+        )
+        where = escape(f"{self.method} at {self.layer} of {self.model}")
+        return f'<div><div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>{where}</div>'
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        colour_map: str = "inferno",
+        opacity: float = OPACITY,
+    ) -> list[Path]:
         """Write an overlay for each target (PNG), all maps (NPZ) and the rest (JSON).
 
         The names end in a short digest of `origin`: the same explanation replaces its own files,
@@ -99,7 +147,8 @@ class Explanation:
 
         Args:
             folder: Where to; it is made if it is not there.
-            colour_map: one of `guidedcam_tf.overlay.COLOUR_MAPS`.
+            colour_map: As in `overlay`.
+            opacity: As in `overlay`.
 
         Returns:
             The files: the overlays in the order of the targets, the NPZ, the JSON.
@@ -107,14 +156,14 @@ class Explanation:
         Raises:
             InputError: If the folder cannot be written to.
         """
-        path, digest = output_folder(folder), self.digest(colour_map)
+        path, digest = output_folder(folder), self.digest(colour_map, opacity)
         overlays = [
             path / f"{self.stem}_{self.method}_{target}-{_plain(name)}_{digest}.png"
             for target, name in zip(self.targets, self.names, strict=True)
         ]
-        for file, saliency in zip(overlays, self.maps, strict=True):
+        for i, file in enumerate(overlays):
             with writing(file) as temporary:
-                Image.fromarray(overlay(self.picture, saliency, colour_map)).save(temporary)
+                Image.fromarray(self.overlay(i, colour_map, opacity)).save(temporary)
         arrays, record = (
             path / f"{self.stem}_{self.method}_{digest}{end}" for end in (".npz", ".json")
         )
@@ -126,17 +175,16 @@ class Explanation:
             temporary.write_text(text + "\n", "utf-8")
         return [*overlays, arrays, record]
 
-    def digest(self, colour_map: str = "inferno") -> str:
-        """Eight hexadecimal digits for `origin` and the colours.
+    def digest(self, colour_map: str = "inferno", opacity: float = OPACITY) -> str:
+        """Eight hexadecimal digits for `origin` and the overlay's look.
 
         A network that lives in this process only is told apart by the maps that it gives.
         """
         seen = "" if self.origin.get("network") else hashlib.sha256(self.raw.tobytes()).hexdigest()
-        text = json.dumps([self.model, self.origin, seen, colour_map], sort_keys=True)
+        text = json.dumps([self.model, self.origin, seen, colour_map, opacity], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def _record(self, overlays: list[Path]) -> dict[str, object]:
-        height, width = self.picture.shape[:2]
         peaks = [np.unravel_index(saliency.argmax(), saliency.shape) for saliency in self.maps]
         targets = [
             {
@@ -154,8 +202,8 @@ class Explanation:
             "picture": {
                 **self.origin.get("picture", {}),
                 "stem": self.stem,
-                "height": height,
-                "width": width,
+                "height": self.height,
+                "width": self.width,
             },
             "model": self.model,
             "weights": self.weights,
@@ -169,6 +217,13 @@ class Explanation:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    content, image = io.BytesIO(), Image.fromarray(pixels)
+    image.thumbnail((2 * SHOWN_WIDTH, 2 * SHOWN_WIDTH))
+    image.save(content, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -7,13 +7,11 @@ from typing import get_args
 import cv2
 import numpy as np
 
+from guidedcam_tf.colour_maps import OPACITY
 from guidedcam_tf.colour_maps import ColourMap
 from guidedcam_tf.errors import InputError
 
 COLOUR_MAPS: tuple[str, ...] = get_args(ColourMap)
-
-OPACITY = 0.8
-"""How much of an overlay is the map's colour where the map is 1."""
 
 
 def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:

@@ -1,8 +1,11 @@
 """What an explanation leaves on disk."""
 
+import base64
 import hashlib
+import io
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -153,3 +156,24 @@ def test_scores_that_are_no_numbers_are_refused(value, method, rng):
     explainer = gcam.Explainer(model, scores="logits")
     with pytest.raises(gcam.InputError, match=r"NaN or infinite for 2 of 2 pictures.*weights"):
         explainer.maps(255 * rng.random((2, 8, 8, 3)), 0, method)
+
+
+def test_a_notebook_shows_the_picture_and_its_overlays(explanation):
+    shown = explanation._repr_html_()
+    sources = re.findall(r'src="data:image/png;base64,([^"]+)"', shown)
+    assert len(sources) == 3
+    for source, expected in zip(
+        sources, [explanation.picture, explanation.overlay(0), explanation.overlay(1)], strict=True
+    ):
+        found = np.asarray(Image.open(io.BytesIO(base64.b64decode(source))))
+        np.testing.assert_array_equal(found, expected)
+    assert "a/b: c: " in shown
+    assert "guided at conv2 of toy_flatten" in shown
+
+
+def test_opacity_has_files_of_its_own(explanation, tmp_path):
+    faint = explanation.save(tmp_path, opacity=0)
+    np.testing.assert_array_equal(np.asarray(Image.open(faint[0])), explanation.picture)
+    assert faint[0] != explanation.save(tmp_path)[0]
+    with pytest.raises(gcam.InputError, match="opacity must be between 0 and 1; received 2"):
+        explanation.overlay(opacity=2)

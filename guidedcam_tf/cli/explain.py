@@ -8,18 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
+from typing import NamedTuple
 
 import typer
 
 from guidedcam_tf.cli import options
 from guidedcam_tf.cli.quiet import import_tensorflow
 from guidedcam_tf.cli.table import print_table
+from guidedcam_tf.colour_maps import OPACITY
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.progress import progress
 
 if TYPE_CHECKING:
     from guidedcam_tf.explanation import Explanation
+
+
+class Look(NamedTuple):
+    """How results are drawn."""
+
+    colour_map: str
+    opacity: float
+    figure: bool
+
 
 HEADER = ("picture", "target", "probability", "method", "layer", "file")
 
@@ -43,6 +54,7 @@ def explain(
     option: options.MethodOptions = None,
     out: Annotated[Path, typer.Option(help="The folder for the results.")] = Path("out"),
     colour_map: options.ColourMap = "inferno",
+    opacity: options.Opacity = OPACITY,
     figure: Annotated[
         bool,
         typer.Option(
@@ -62,8 +74,8 @@ def explain(
     """
     if again is not None:
         if images or method or target or option or network:
-            raise InputError("--again goes with --out, --colour-map and --figure only")
-        _explain_again(again, output_folder(out), colour_map, figure)
+            raise InputError("--again goes with --out, --colour-map, --opacity and --figure only")
+        _explain_again(again, output_folder(out), Look(colour_map, opacity, figure))
         return
     _check_paths(images or [])
     folder = output_folder(out)
@@ -87,7 +99,7 @@ def explain(
         except InputError as error:
             failures.append(str(error))
             continue
-        rows += _save(image, explanations, folder, colour_map, figure)
+        rows += _save(image, explanations, folder, Look(colour_map, opacity, figure))
     if rows:
         print_table(HEADER, rows)
     if failures and not rows:
@@ -98,13 +110,13 @@ def explain(
         raise typer.Exit(1)
 
 
-def _explain_again(record: Path, folder: Path, colour_map: str, figure: bool) -> None:
+def _explain_again(record: Path, folder: Path, look: Look) -> None:
     import_tensorflow()
     from guidedcam_tf.again import explain_again
 
     explanation = explain_again(record)
     picture = Path(explanation.origin["picture"]["path"])
-    print_table(HEADER, _save(picture, [explanation], folder, colour_map, figure))
+    print_table(HEADER, _save(picture, [explanation], folder, look))
 
 
 def _check_paths(given: list[Path]) -> None:
@@ -127,12 +139,12 @@ def _pictures(given: list[Path]) -> Iterator[Path]:
 
 
 def _save(
-    image: Path, explanations: list[Explanation], folder: Path, colour_map: str, figure: bool
+    image: Path, explanations: list[Explanation], folder: Path, look: Look
 ) -> list[tuple[object, ...]]:
     """Write what one picture gave, and return its rows of the table."""
     rows: list[tuple[object, ...]] = []
     for explanation in explanations:
-        files = explanation.save(folder, colour_map)
+        files = explanation.save(folder, look.colour_map, look.opacity)
         rows += [
             (
                 image.name,
@@ -145,7 +157,7 @@ def _save(
             )
             for i in range(len(explanation.targets))
         ]
-    return rows + (_draw(image, explanations, folder, colour_map) if figure else [])
+    return rows + (_draw(image, explanations, folder, look.colour_map) if look.figure else [])
 
 
 def _draw(

@@ -18,6 +18,10 @@ from guidedcam_tf.errors import InputError
 PANEL = "The network"
 
 ColourMap = Annotated[colour_maps.ColourMap, typer.Option(help="The overlays' colours.")]
+Opacity = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="How much of an overlay is colour where the map is highest."),
+]
 MethodOptions = Annotated[
     list[str] | None,
     typer.Option(

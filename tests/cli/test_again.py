@@ -36,7 +36,7 @@ def test_it_is_the_same_map_under_the_same_name(record, tmp_path, run):
     )
     code, _, err = run("explain", "a.png", "--again", record[-1])
     assert code == 2
-    assert "--again goes with --out, --colour-map and --figure only" in err
+    assert "--again goes with --out, --colour-map, --opacity and --figure only" in err
 
 
 def rewrite(file, change):
