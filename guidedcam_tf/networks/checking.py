@@ -41,7 +41,7 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
     """
     functional = functional_of(model)
     first = functional is not None and is_channels_first(all_layers(functional))
-    before = [tf.convert_to_tensor(variable) for variable in model.variables]
+    before = [(variable, tf.convert_to_tensor(variable)) for variable in model.variables]
     known = {graph.input: inputs}
     _run_steps(model, graph, known)
     expected = _outputs(model, graph, known, output, first)
@@ -58,11 +58,11 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
     raise InputError(_difference(model, graph, known, found, expected))
 
 
-def _refuse_changes(model: keras.Model, before: list[tf.Tensor]) -> None:
+def _refuse_changes(model: keras.Model, before: list[tuple[Any, tf.Tensor]]) -> None:
     """Give variables their values back, and refuse a model that changed more than its seeds."""
     changed = [
         (variable, old)
-        for variable, old in zip(model.variables, before, strict=True)
+        for variable, old in before
         if not _is_same(tf.convert_to_tensor(variable), old)
     ]
     for variable, old in changed:
