@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 
 class InputError(ValueError):
     """Raised where what a caller passed in cannot be used.
@@ -21,3 +25,29 @@ def input_error_behind(error: BaseException) -> InputError | None:
     while behind is not None and not isinstance(behind, InputError):
         behind = behind.__cause__ or behind.__context__
     return behind
+
+
+def reason_of(error: BaseException) -> str:
+    """The line that says why: of TensorFlow's errors not the traceback before it."""
+    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()]
+    told = [line for line in lines if not line.startswith(_NO_REASON)]
+    return (told or lines or [type(error).__name__])[-1].rstrip(".")
+
+
+_NO_REASON = ("Graph execution error", "Detected at", "Original stack trace", "<stack traces")
+
+
+def backend_error() -> InputError | None:
+    """What to raise where Keras is told to run on something else than TensorFlow."""
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    try:
+        configured = json.loads((home / "keras.json").read_text("utf-8")).get("backend")
+    except (OSError, ValueError, AttributeError):
+        configured = None
+    backend = os.environ.get("KERAS_BACKEND") or configured or "tensorflow"
+    if backend == "tensorflow":
+        return None
+    return InputError(
+        f"Keras is told to run on {backend!r}, by KERAS_BACKEND or by keras.json; expected "
+        "'tensorflow': set the environment variable KERAS_BACKEND=tensorflow"
+    )

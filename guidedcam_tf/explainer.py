@@ -259,10 +259,11 @@ class Explainer:
         """
         images = check_images(images, self.network)
         self._warn_of_doubt()
-        logits = [
-            self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
-            for part in batches(len(images), batch_size)
-        ]
+        with self.pipeline.said_clearly(images):
+            logits = [
+                self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
+                for part in batches(len(images), batch_size)
+            ]
         network = self.network
         return network.as_output(network.probabilities(np.concatenate(logits))).numpy()
 

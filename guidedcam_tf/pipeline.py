@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from functools import lru_cache
 from typing import Literal
@@ -15,6 +17,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import input_error_behind
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Kernel
@@ -191,20 +194,8 @@ class Pipeline:
                 for pictures of that size; or if scores or maps are not finite numbers.
         """
         self._warn_of_coincidence(method)
-        try:
+        with self.said_clearly(fitted):
             maps = self.kernel(method)(fitted, class_ids)
-        except Exception as error:  # TensorFlow wraps what is raised while it compiles.
-            if (behind := input_error_behind(error)) is not None:
-                raise behind from None
-            if self.network.functions and isinstance(error, tf.errors.InvalidArgumentError):
-                raise _no_batch(self.network.functions, len(fitted), error) from error
-            raise
-        if not np.isfinite(maps["logits"]).all():
-            warn(
-                f"model {self.network.name!r} gives NaN or infinity for these pictures, so their "
-                "maps and probabilities mean nothing",
-                stacklevel=3,
-            )
         if maps[method.outputs[0]].shape[2:] == (1, 1):
             raise InputError(
                 f"layer {self.layer!r} has one position only for pictures of "
@@ -229,6 +220,26 @@ class Pipeline:
                     "NaN or infinite: the layer's values or gradients overflow; choose another "
                     "layer or method"
                 )
+
+    @contextmanager
+    def said_clearly(self, fitted: tf.Tensor) -> Iterator[None]:
+        """Raise what TensorFlow raises for pictures as an `InputError`, where that is its cause."""
+        try:
+            yield
+        except Exception as error:  # TensorFlow wraps what is raised while it compiles.
+            if (behind := input_error_behind(error)) is not None:
+                raise behind from None
+            if not isinstance(error, tf.errors.InvalidArgumentError):
+                raise
+            if self.network.functions:
+                raise _no_batch(self.network.functions, len(fitted), error) from error
+            if None not in self.network.input_size:
+                raise
+            raise InputError(
+                f"pictures of {fitted.shape[1]} x {fitted.shape[2]} do not go through "
+                f"{self.network.name!r}, which takes any size: {reason_of(error)}. They may be too "
+                "small"
+            ) from error
 
     def kernel(self, method: Method) -> Kernel:
         """Return the method compiled for this network and layer; made once."""
@@ -280,9 +291,9 @@ class Pipeline:
 def _no_batch(functions: Sequence[TargetFunction], count: int, error: Exception) -> InputError:
     """What to raise where functions of the output cannot be computed for a batch."""
     names = ", ".join(repr(function_name(function)) for function in functions)
-    reason = (str(error).strip().splitlines() or [""])[0]
     return InputError(
-        f"target {names} cannot be computed for a batch of {count} pictures: {reason}. A function "
-        "gets the outputs of batch_size pictures at a time, fewer in the last batch: one that "
-        "holds a value for each picture needs a batch_size of at least the number of pictures"
+        f"target {names} cannot be computed for a batch of {count} pictures: {reason_of(error)}. "
+        "A function gets the outputs of batch_size pictures at a time, fewer in the last batch: "
+        "one that holds a value for each picture needs a batch_size of at least the number of "
+        "pictures"
     )

@@ -228,6 +228,10 @@ def rule_of(step: Step) -> Rule:
         )
     if _is_rectifier(layer):
         return unchanged
+    if layer is None:
+        raise InputError(
+            "relevance_cam explains classes: it has no rule for a target that is a function"
+        )
     if type(layer) not in RULES:
         known = sorted(
             {each.__name__ for each in RULES if each is not ClassPair} | {"Activation", "ReLU"}

@@ -18,6 +18,7 @@ from guidedcam_tf.networks.keras_graph import all_layers
 from guidedcam_tf.networks.keras_graph import functional_of
 from guidedcam_tf.networks.ports import choose
 from guidedcam_tf.networks.ports import named
+from guidedcam_tf.networks.tracing import trace
 
 TOLERANCES = {"float16": 3e-2, "bfloat16": 5e-2}
 """How far results may differ, in parts of the largest; 1e-3 elsewhere."""
@@ -99,7 +100,7 @@ def _outputs(
     model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor], output: str | None, first: bool
 ) -> np.ndarray:
     """What the model gives for the inputs that a run of the graph knows."""
-    functional = functional_of(model)
+    functional = functional_of(model) or trace(model)
     steps = {step.name: step for step in graph.steps if step.role is Role.FIXED}
 
     def value(name: str) -> tf.Tensor:
@@ -107,15 +108,13 @@ def _outputs(
         turned = first and tensor.shape.rank == 4
         return tf.transpose(tensor, [0, 3, 1, 2]) if turned else tensor
 
-    place = 0
     given: Any = value("")
-    if functional is not None and len(functional.inputs) > 1:
+    if len(functional.inputs) > 1:
         values = [value(name) for name, _ in named(functional.inputs, functional._inputs_struct)]
         given = keras.tree.pack_sequence_as(functional._inputs_struct, values)
-    if functional is not None:
-        ports = named(functional.outputs, functional._outputs_struct)
-        wanted = choose("output", ports, output, model.name)
-        place = [tensor is wanted for _, tensor in ports].index(True)
+    ports = named(functional.outputs, functional._outputs_struct)
+    wanted = choose("output", ports, output, model.name)
+    place = [tensor is wanted for _, tensor in ports].index(True)
     found = _as_numbers(keras.tree.flatten(model(given, training=False))[place])
     return found.transpose(0, 2, 3, 1) if first and found.ndim == 4 else found
 

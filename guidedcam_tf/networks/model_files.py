@@ -50,6 +50,11 @@ def load_model(
     """
     if not path.is_file():
         raise InputError(f"model file {path} does not exist")
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise InputError(
+            "custom_objects must be your classes and functions by name, {'Name': Class}; received "
+            f"{type(custom_objects).__name__}"
+        )
     objects = {"DepthwiseConv2D": _DepthwiseConv2D, **(custom_objects or {})}
     how = {"custom_objects": objects, "compile": False, "safe_mode": not unsafe_lambda}
     try:

@@ -99,7 +99,7 @@ class Network:
         self.input_size: tuple[int | None, int | None] = graph.input_shape[1:3]
         self.channels: int | None = graph.input_shape[3]
         self.weights = weights or WeightsSource("the model passed in")
-        self._preprocess = preprocessing(preprocess)
+        self._preprocess = preprocessing(preprocess, graph.input_shape)
         self.takes_pixels = preprocess is not None and preprocess != "none"
         self._default_layer = default_layer
         self.graph = graph

@@ -74,9 +74,12 @@ def open_network(
     if isinstance(model, keras.layers.TFSMLayer):
         raise InputError(f"model is a TFSMLayer. {NO_SAVED_MODEL}")
     if not isinstance(model, (keras.Model, str, os.PathLike)):
+        kinds = [f"{kind.__module__}.{kind.__name__}" for kind in type(model).__mro__]
+        old = any(kind.startswith(("tf_keras.", "keras.engine.")) for kind in kinds)
         raise InputError(
             "model must be a keras.Model of Keras 3, the name of a Keras Application, or a model "
-            f"file; received {type(model).__module__}.{type(model).__name__}"
+            f"file; received {kinds[0]}"
+            + (", a model of Keras 2: save it as .h5, and give that file" if old else "")
         )
     parts: dict[str, Any] = {
         "class_names": class_names,

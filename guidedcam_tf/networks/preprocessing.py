@@ -15,8 +15,8 @@ Preprocess = Callable[[tf.Tensor], tf.Tensor]
 MODES = ("caffe", "tf", "torch", "unit", "signed", "none")
 
 
-def preprocessing(preprocess: Preprocess | str | None) -> Preprocess:
-    """Return the function of a mode: float32 RGB in 0..255 to what the model takes.
+def preprocessing(preprocess: Preprocess | str | None, shape: tuple[int | None, ...]) -> Preprocess:
+    """Return the function of a mode: float32 RGB in 0..255 to the model's input of that shape.
 
     `"caffe"`, `"tf"` and `"torch"` are the modes of Keras Applications; `"unit"` is x / 255,
     `"signed"` is x / 127.5 - 1; `None` and `"none"` leave pictures alone.
@@ -27,7 +27,9 @@ def preprocessing(preprocess: Preprocess | str | None) -> Preprocess:
     if preprocess is None or preprocess == "none":
         return lambda images: images
     if callable(preprocess):
-        return _checked(preprocess)
+        function = _named(preprocess)
+        _check(function, shape)
+        return function
     if preprocess == "unit":
         return lambda images: images / 255.0
     if preprocess == "signed":
@@ -42,7 +44,7 @@ def preprocessing(preprocess: Preprocess | str | None) -> Preprocess:
     )
 
 
-def _checked(function: Preprocess) -> Preprocess:
+def _named(function: Preprocess) -> Preprocess:
     def call(images: tf.Tensor) -> tf.Tensor:
         try:
             return tf.convert_to_tensor(function(images))
@@ -55,6 +57,25 @@ def _checked(function: Preprocess) -> Preprocess:
             ) from error
 
     return call
+
+
+def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
+    """Try a user's function in a compiled function, where it will run.
+
+    Args:
+        preprocess: What `preprocessing` returned.
+        shape: The shape of the model's input, `(None, H, W, C)`.
+
+    Raises:
+        InputError: If it cannot be compiled, or gives another shape.
+    """
+    compiled = tf.function(preprocess, autograph=False)
+    given = compiled.get_concrete_function(tf.TensorSpec(shape, tf.float32)).structured_outputs
+    if not given.shape.is_compatible_with(shape):
+        raise InputError(
+            f"preprocess must return the model's input {shape}; from float32 {shape} it returned "
+            f"{tuple(given.shape)}"
+        )
 
 
 def seeded_pictures(shape: list[int], *, one_in_unit_range: bool) -> np.ndarray:
