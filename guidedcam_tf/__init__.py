@@ -48,12 +48,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(_HOMES[name]), name)
-    except ImportError as error:
-        from guidedcam_tf.errors import backend_error
-
-        raise backend_error() or error from None
+    if name != "InputError":
+        import_module("guidedcam_tf.errors").check_backend()
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

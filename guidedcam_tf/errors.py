@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 
@@ -37,17 +38,22 @@ def reason_of(error: BaseException) -> str:
 _NO_REASON = ("Graph execution error", "Detected at", "Original stack trace", "<stack traces")
 
 
-def backend_error() -> InputError | None:
-    """What to raise where Keras is told to run on something else than TensorFlow."""
+def check_backend() -> None:
+    """Refuse, before Keras is imported, that it runs on something else than TensorFlow.
+
+    Raises:
+        InputError: If the environment or Keras's own configuration names another backend.
+    """
+    if "keras" in sys.modules:
+        return
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     try:
         configured = json.loads((home / "keras.json").read_text("utf-8")).get("backend")
     except (OSError, ValueError, AttributeError):
         configured = None
     backend = os.environ.get("KERAS_BACKEND") or configured or "tensorflow"
-    if backend == "tensorflow":
-        return None
-    return InputError(
-        f"Keras is told to run on {backend!r}, by KERAS_BACKEND or by keras.json; expected "
-        "'tensorflow': set the environment variable KERAS_BACKEND=tensorflow"
-    )
+    if backend != "tensorflow":
+        raise InputError(
+            f"Keras is told to run on {backend!r}, by KERAS_BACKEND or by keras.json; expected "
+            "'tensorflow': set the environment variable KERAS_BACKEND=tensorflow"
+        )

@@ -267,6 +267,13 @@ class Explainer:
         network = self.network
         return network.as_output(network.probabilities(np.concatenate(logits))).numpy()
 
+    def forward(self, fitted: np.ndarray) -> tf.Tensor:
+        """Return the scores, float32 `[N, ...]`, of pictures of the network's size.
+
+        They are what the model gives before a final softmax or sigmoid; see `Pipeline.logits`.
+        """
+        return self.pipeline.logits(fitted)
+
     def _warn_of_doubt(self) -> None:
         """Say once that outputs are softmaxed that may be no logits."""
         doubt = self.network.output_doubt

@@ -24,7 +24,6 @@ from guidedcam_tf.cli.report import report
 from guidedcam_tf.cli.status import status
 from guidedcam_tf.cli.weights import weights
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.errors import backend_error
 
 app = typer.Typer(
     name="guidedcam",
@@ -66,11 +65,6 @@ def main() -> None:
         app()
     except InputError as error:
         _complain(str(error))
-        sys.exit(2)
-    except ImportError:
-        if (wrong := backend_error()) is None:
-            raise
-        _complain(str(wrong))
         sys.exit(2)
     except OSError as error:
         _complain(str(error))

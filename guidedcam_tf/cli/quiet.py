@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from guidedcam_tf.errors import check_backend
+
 
 def import_tensorflow() -> None:
     """Import TensorFlow and wake its runtime with standard error closed.
@@ -12,6 +14,7 @@ def import_tensorflow() -> None:
     Its C++ libraries print there before any log level is heard (TensorFlow 2.21), and a person who
     asked for a picture should not have to read about missing GPUs. What fails still raises.
     """
+    check_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
