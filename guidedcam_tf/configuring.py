@@ -190,7 +190,8 @@ def _follow(
     choices: dict[str, type[BaseModel]] = {}
     for part in location:
         if part in choices:
-            models.append(choices.pop(part))
+            models.append(choices[part])
+            choices = {}
             continue
         parts.append(str(part))
         field = models[-1].model_fields.get(part) if isinstance(part, str) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import reprlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -192,7 +193,7 @@ def _check_entry(entry: Any, where: str) -> tuple[list[str], str, str]:
             return classes, reason, note
     raise InputError(
         f"{where}: expected either 'classes', a list such as [404 airliner], or 'unmapped', a "
-        f"reason, and perhaps a 'note'; received {entry!r}"
+        f"reason, and perhaps a 'note'; received {reprlib.repr(entry)}"
     )
 
 
@@ -201,7 +202,7 @@ def _indices(text: str, classes: ClassNames, where: str) -> range:
     names = classes.names
     found = _ENTRY.fullmatch(text)
     if found is None:
-        raise InputError(f"{where}: expected an index and its name; received {text!r}")
+        raise InputError(f"{where}: expected an index and its name; received {text!r:.200}")
     first = int(found["first"])
     last = int(found["last"] or first)
     if not first <= last < len(names):

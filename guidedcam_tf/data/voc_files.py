@@ -114,13 +114,10 @@ def _by_colour(values: np.ndarray, palette: np.ndarray, classes: int, file: Path
         for i, number in zip(used, meant, strict=True)
     ):
         return values
-    # A palette that repeats a colour, such as one that is all black, says nothing.
-    if any(colours[index] in colours[:index] for index in used):
-        return values
-    if None in meant:
+    if None in meant or len(set(meant)) < len(meant):
         raise SampleError(
             "bad mask",
-            f"{file} has VOC's colours in another order and others between them, so that it is "
+            f"{file} has VOC's colours in another order, with others or twice, so that it is "
             "unclear whether its indices or its colours name the classes",
         )
     table = np.zeros(VOID + 1, np.uint8)

@@ -1,0 +1,126 @@
+"""A list of one's own with classes, boxes and masks."""
+
+import numpy as np
+import pytest
+from data.trees import HEIGHT
+from data.trees import WIDTH
+from data.trees import picture
+from data.trees import read_all
+from PIL import Image
+
+from guidedcam_tf.data.labels import LabelsConfig
+from guidedcam_tf.networks import ClassNames
+
+CLASSES = ClassNames(("dog", "cat"))
+MASK = np.zeros((HEIGHT, WIDTH), np.uint8)
+MASK[2:4, 3:7] = 1
+
+
+@pytest.fixture
+def read(tmp_path):
+    for name in ("a.jpg", "images/b.jpg", "sub/c.png"):
+        picture(tmp_path / name)
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(MASK * 255).save(tmp_path / "masks" / "grey.png")
+    Image.fromarray(MASK).save(tmp_path / "masks" / "ones.png")
+    Image.fromarray(MASK > 0).save(tmp_path / "masks" / "bits.png")
+    palette = Image.fromarray(1 - MASK, "P")
+    palette.putpalette([255, 255, 255, 0, 0, 0])
+    palette.save(tmp_path / "masks" / "palette.png")
+
+    def read(text, **keys):
+        (tmp_path / "labels.csv").write_text(text)
+        return read_all(LabelsConfig(root=tmp_path, **keys).open(0, CLASSES))
+
+    return read
+
+
+def test_classes_alone(read):
+    loaded, skipped = read("picture,class\na.jpg,dog\nb.jpg,Cat\na.jpg,cat\nsub/c.png,unicorn\n")
+    assert not skipped
+    assert {e.id: [(one.name, one.class_ids) for one in e.labels] for e in loaded} == {
+        "a.jpg": [("dog", (0,)), ("cat", (1,))],
+        "b.jpg": [("Cat", (1,))],
+        "sub/c.png": [("unicorn", ())],
+    }
+    assert all(one.boxes is None and one.mask is None for e in loaded for one in e.labels)
+
+
+def test_boxes_of_one_class_are_put_together(read):
+    loaded, _ = read(
+        "file;label;x_min;y_min;x_max;y_max\na.jpg;dog;0;0;4;3.5\na.jpg;dog;5;1;9;6\nb.jpg;cat;;;;\n"
+    )
+    assert loaded[0].labels[0].boxes == ((0, 0, 4, 3.5), (5, 1, 9, 6))
+    assert loaded[1].labels[0].boxes is None
+
+
+@pytest.mark.parametrize("name", ["grey", "ones", "bits", "palette"])
+def test_masks_without_boxes(read, name):
+    (loaded,), skipped = read(f"picture,class,mask\na.jpg,dog,masks/{name}.png\n")
+    assert not skipped
+    assert loaded.labels[0].boxes is None
+    np.testing.assert_array_equal(loaded.labels[0].mask, MASK == 1)
+
+
+def test_a_mask_beside_a_box(read):
+    (loaded,), _ = read(
+        "picture,class,x_min,y_min,x_max,y_max,mask\na.jpg,dog,3,2,7,4,masks/grey.png\n"
+    )
+    (label,) = loaded.labels
+    assert label.boxes == ((3, 2, 7, 4),)
+    assert label.mask[2:4, 3:7].all()
+    assert label.mask.sum() == 8
+
+
+def test_another_list_is_named(read, tmp_path):
+    (tmp_path / "train.tsv").write_text("picture\tclass\na.jpg\tdog\n")
+    (loaded,), _ = read("no list", labels="train.tsv")
+    assert loaded.id == "a.jpg"
+
+
+BAD = {
+    "gone": ("z.jpg,dog,,,,,", "missing picture", "z.jpg is not in"),
+    "no class": ("b.jpg,,,,,,", "bad label", "a line has no class"),
+    "no picture": (",dog,,,,,", "bad label", "a line has no picture"),
+    "outside": ("../a.jpg,dog,,,,,", "bad label", "lies outside"),
+    "words": ("b.jpg,dog,a,b,c,d,", "bad annotation", "four numbers as a box; received a, b, c, d"),
+    "three": ("b.jpg,dog,1,2,3,,", "bad annotation", "four numbers as a box; received 1, 2, 3, "),
+    "far": ("b.jpg,dog,1,2,30,4,", "box outside the picture", "leaves the picture of 9 x 6 pixels"),
+    "empty": ("b.jpg,dog,4,2,4,4,", "box outside the picture", "is empty"),
+    "not finite": ("b.jpg,dog,nan,2,4,4,", "box outside the picture", "box nan, 2, 4, 4"),
+    "no mask": ("b.jpg,dog,,,,,masks/z.png", "missing mask", "masks/z.png is not in"),
+    "many": ("b.jpg,dog,,,,,masks/many.png", "bad mask", "0 and one other value"),
+    "colours": ("b.jpg,dog,,,,,a.jpg", "bad mask", "must be grey"),
+    "size": ("b.jpg,dog,,,,,masks/small.png", "mask of another size", "is 2 x 3 pixels"),
+    "no picture file": ("b.jpg,dog,,,,,labels.csv", "bad mask", "is not a picture"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_line_costs_its_picture(read, tmp_path, kind):
+    Image.fromarray(MASK * 3 + np.eye(HEIGHT, WIDTH, dtype=np.uint8)).save(
+        tmp_path / "masks" / "many.png"
+    )
+    Image.fromarray(np.ones((3, 2), np.uint8)).save(tmp_path / "masks" / "small.png")
+    line, reason, message = BAD[kind]
+    loaded, (entry,) = read(
+        f"picture,class,x_min,y_min,x_max,y_max,mask\na.jpg,dog,1,1,3,3,\n{line}\n"
+    )
+    assert [one.id for one in loaded] == ["a.jpg"]
+    assert entry.reason == reason
+    assert message in entry.message
+
+
+@pytest.mark.parametrize("text", ["picture,index\n", "class\n", "picture,class,x_min,y_min\n"])
+def test_a_list_without_its_columns_is_refused(read, text):
+    with pytest.raises(ValueError, match=r"has the columns .*\nexpected:"):
+        read(f"{text}a.jpg,1\n")
+
+
+def test_a_missing_list_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no list .*labels\.csv"):
+        LabelsConfig(root=tmp_path).open(0)
+
+
+def test_an_empty_list_is_named(read):
+    assert [entry.reason for entry in read("")[1]] == ["empty list"]

@@ -1,0 +1,156 @@
+"""Evaluating networks with classes of their own on data of one's own."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from common import build_toy
+from PIL import Image
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.rows import read_rows
+from guidedcam_tf.evaluation.run import evaluate
+
+WNIDS = ("n02123045", "n02124075", "n02099601")
+NAMES = ("tabby", "Egyptian cat", "golden retriever")
+
+
+@pytest.fixture
+def root(tmp_path, rng):
+    for place in range(6):
+        folder = tmp_path / "pictures" / WNIDS[place % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.kron(rng.integers(0, 256, (3, 4, 3)), np.ones((5, 5, 1)))
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{place}.png")
+    return tmp_path
+
+
+def run(root, name, data, model, names=NAMES, **keys):
+    if names:
+        (root / "names.txt").write_text("\n".join(names))
+        keys["class_names"] = root / "names.txt"
+    config = EvaluationConfig(
+        name=name, data=data, model=str(model), methods=["gradcam", "guided"], **keys
+    )
+    return evaluate(config, root / "runs")
+
+
+def values(folder):
+    rows = read_rows(folder).sort_values(["image", "method", "metric", "area"])
+    return rows[["image", "target", "method", "metric", "area", "value", "note"]]
+
+
+def test_a_folder_a_class_is_measured_as_imagenet(root, toy_file):
+    """Objects' classes and clean predictions alike, on the same pictures."""
+    pictures = root / "pictures"
+    for zone_class in ("top1", "object"):
+        keys = {
+            "metrics": ["saliency_drop", "context_drop"],
+            "protocol": {"zone_class": zone_class},
+        }
+        imagenet = run(
+            root, f"imagenet {zone_class}", {"kind": "imagenet", "root": pictures}, toy_file, **keys
+        )
+        for wnid, name in zip(WNIDS, NAMES, strict=True):
+            (pictures / wnid).rename(pictures / name)
+        folders = run(
+            root, f"own {zone_class}", {"kind": "class_folders", "root": pictures}, toy_file, **keys
+        )
+        for wnid, name in zip(WNIDS, NAMES, strict=True):
+            (pictures / name).rename(pictures / wnid)
+        expected, found = values(imagenet), values(folders)
+        found["image"] = found["image"].replace(
+            {f"{name}/": f"{wnid}/" for wnid, name in zip(WNIDS, NAMES, strict=True)}, regex=True
+        )
+        found = found.sort_values(["image", "method", "metric", "area"])
+        assert len(expected) > 6
+        assert found.to_numpy().tolist() == expected.to_numpy().tolist()
+
+
+def test_names_that_are_no_class_are_written_for_the_user(root, toy_file):
+    data = {"kind": "class_folders", "root": root / "pictures"}
+    keys = {"metrics": ["saliency_drop"], "protocol": {"zone_class": "object"}}
+    with pytest.raises(InputError, match="none of the 3 class names of class_folders") as caught:
+        run(root, "a", data, toy_file, **keys)
+    file = root / "runs" / "a" / "class_map.yaml"
+    assert str(file) in str(caught.value)
+    entries = yaml.safe_load(file.read_text("utf-8"))
+    assert set(entries["class_folders"]) == set(WNIDS)
+    entries["class_folders"][WNIDS[1]] = {"classes": ["1 Egyptian cat"]}
+    file.write_text(yaml.safe_dump(entries), "utf-8")
+    folder = run(root, "a", {**data, "class_map": file}, toy_file, **keys)
+    assert set(values(folder)["target"]) == {1}
+    assert json.loads((folder / "manifest.json").read_text())["data"]["class_map_sha256"]
+
+
+def test_some_names_that_are_no_class_are_said(root, toy_file):
+    (root / "pictures" / WNIDS[0]).rename(root / "pictures" / "tabby")
+    data = {"kind": "class_folders", "root": root / "pictures"}
+    keys = {"metrics": ["saliency_drop"], "protocol": {"zone_class": "object"}}
+    with pytest.warns(UserWarning, match="2 of 3 class names of the data set are no class"):
+        run(root, "a", data, toy_file, **keys)
+
+
+def test_classes_do_not_matter_to_the_clean_prediction(root, toy_file):
+    data = {"kind": "class_folders", "root": root / "pictures"}
+    folder = run(root, "a", data, toy_file, names=None, metrics=["saliency_drop"])
+    assert not (folder / "class_map.yaml").exists()
+    assert len(values(folder)) > 0
+
+
+def test_boxes_and_masks_of_a_list(root, toy_file):
+    pictures = root / "pictures"
+    mask = np.zeros((15, 20), np.uint8)
+    mask[3:12, 4:16] = 255
+    Image.fromarray(mask).save(pictures / "mask.png")
+    lines = [
+        f"{WNIDS[0]}/0.png,tabby,4,3,16,12,",
+        f"{WNIDS[1]}/1.png,Egyptian cat,,,,,mask.png",
+        f"{WNIDS[2]}/2.png,golden retriever,,,,,",
+    ]
+    header = "picture,class,x_min,y_min,x_max,y_max,mask"
+    (pictures / "labels.csv").write_text("\n".join([header, *lines]))
+    data = {"kind": "labels", "root": pictures}
+    folder = run(root, "a", data, toy_file, metrics=["pointing_game", "iou"])
+    rows = values(folder).set_index(["image", "method", "metric"])
+    for place, noted in enumerate([("", "no mask"), ("", ""), ("no box and no mask", "no mask")]):
+        for metric, note in zip(("pointing_game", "iou"), noted, strict=True):
+            row = rows.loc[(f"{WNIDS[place]}/{place}.png", "gradcam", metric)]
+            assert row["note"] == note
+            assert np.isnan(row["value"]) == bool(note)
+            assert row["target"] == place
+
+
+@pytest.mark.parametrize("preprocess", ["unit", "signed", None])
+def test_the_mean_that_covers_pixels_is_not_black(root, preprocess):
+    """Where preprocessing takes black to 0, each picture's mean colour covers the rest."""
+    keras.utils.set_random_seed(3)
+    model = build_toy("flatten")
+    model.save(root / "m.keras")
+    data = {"kind": "folder", "root": root / "pictures"}
+    keys = {"metrics": ["context_drop"], "preprocess": preprocess}
+    folder = run(root, "a", data, root / "m.keras", names=None, **keys)
+    note = "the mean colour is each picture's own"
+    assert (note in (folder / "table.md").read_text()) == (preprocess != "signed")
+
+
+def test_grey_networks_and_networks_of_any_size(root):
+    layers = keras.layers
+    for name, shape in (("grey", (16, 16, 1)), ("any", (None, None, 3))):
+        model = keras.Sequential(
+            [
+                keras.Input(shape),
+                layers.Rescaling(1 / 255),
+                layers.Conv2D(6, 3, activation="relu", padding="same"),
+                layers.GlobalMaxPooling2D(),
+                layers.Dense(3, activation="softmax"),
+            ]
+        )
+        model.save(root / f"{name}.keras")
+        Image.new("RGB", (31, 17), "teal").save(root / "pictures" / "other size.png")
+        data = {"kind": "folder", "root": root / "pictures"}
+        folder = run(root, name, data, root / f"{name}.keras", None, metrics=["saliency_drop"])
+        assert len(set(values(folder)["image"])) == 7
