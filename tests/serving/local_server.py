@@ -14,6 +14,11 @@ from http.server import ThreadingHTTPServer
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf.json_format import MessageToDict
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse
+from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.predict_pb2 import PredictResponse
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceServicer
@@ -27,10 +32,10 @@ HTTP_CODES = {grpc.StatusCode.INVALID_ARGUMENT: 400, grpc.StatusCode.NOT_FOUND: 
 
 
 class Service(PredictionServiceServicer):
-    """Answers `Predict` with the signatures of one SavedModel."""
+    """Answers `Predict` and `GetModelMetadata` with the signatures of one SavedModel."""
 
     def __init__(self, name, folder):
-        self.name = name
+        self.name, self.folder = name, folder
         self.signatures = tf.saved_model.load(str(folder)).signatures
 
     def Predict(self, request, context):  # noqa: N802 - gRPC's name
@@ -45,6 +50,15 @@ class Service(PredictionServiceServicer):
         response = PredictResponse()
         for name in request.output_filter or outputs:
             response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name].numpy()))
+        return response
+
+    def GetModelMetadata(self, request, context):  # noqa: N802 - gRPC's name
+        if request.model_spec.name != self.name:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no model {request.model_spec.name!r}")
+        saved = SavedModel.FromString((self.folder / "saved_model.pb").read_bytes())
+        signatures = SignatureDefMap(signature_def=saved.meta_graphs[0].signature_def)
+        response = GetModelMetadataResponse(model_spec=request.model_spec)
+        response.metadata["signature_def"].Pack(signatures)
         return response
 
     def dtypes(self, signature):
@@ -104,6 +118,19 @@ def _handler(server):
                 self._reply(HTTP_CODES[error.code()], {"error": error.details()})
                 return
             self._reply(200, to_json(response, by_row="instances" in body))
+
+        def do_GET(self):
+            name, _, asked = self.path.removeprefix("/v1/models/").partition("/")
+            request = GetModelMetadataRequest(metadata_field=["signature_def"])
+            request.model_spec.name = name
+            try:
+                response = server.stub.GetModelMetadata(request, 60)
+            except grpc.RpcError as error:
+                self._reply(HTTP_CODES[error.code()], {"error": error.details()})
+                return
+            available = {"model_version_status": [{"version": "1", "state": "AVAILABLE"}]}
+            metadata = MessageToDict(response, preserving_proto_field_name=True)
+            self._reply(200, {"": available, "metadata": metadata}[asked])
 
         def _reply(self, code, content):
             encoded = json.dumps(content).encode()
