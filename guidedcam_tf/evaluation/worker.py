@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
@@ -31,20 +30,24 @@ class Worker:
 
     Args:
         job: The run.
+        threads: How many read pictures at a time; by default one a processor, at most 8.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, threads: int | None = None) -> None:
         self._job = job
+        self._threads = threads
         config = job.config
         self._scorer = Scorer(
             job.explainer, config.protocol, config.chosen_metrics, config.batch_size
         )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="guidedcam-chunk")
-        self._reading: dict[int, Future[Entries]] = {}
-        self._held: tuple[int, Entries, Chunk | None] | None = None
+        self._reading: dict[tuple[int, frozenset[int]], Future[Entries]] = {}
+        self._held: tuple[tuple[int, frozenset[int]], Entries, Chunk | None] | None = None
         self._worked: set[int] = set()
 
-    def compute(self, unit: Unit, then: Unit | None = None) -> Shard:
+    def compute(
+        self, unit: Unit, then: Unit | None = None, without: frozenset[int] = frozenset()
+    ) -> Shard:
         """Compute a unit.
 
         A picture that fails is left out alone: the others of its chunk are computed one by one.
@@ -52,13 +55,15 @@ class Worker:
         Args:
             unit: The unit.
             then: What comes next; its pictures are read meanwhile.
+            without: The places in the chunk of pictures that end the process that reads them; they
+                are left out.
 
         Raises:
             Exception: What a method or metric raised, if it has not worked on any picture yet.
         """
-        entries, chunk = self._chunk(unit.chunk)
+        entries, chunk = self._chunk(unit.chunk, without)
         if then is not None and then.chunk != unit.chunk:
-            self._read(then.chunk)
+            self._read(then.chunk, without)
         group = self._job.groups[unit.group]
         start = time.perf_counter()
         failed: list[LeftOut] = []
@@ -91,19 +96,31 @@ class Worker:
                 failed.append(LeftOut(picture.id, FAILED, line, ", ".join(group.methods)))
         return rows, failed
 
-    def _chunk(self, number: int) -> tuple[Entries, Chunk | None]:
+    def _chunk(self, number: int, without: frozenset[int]) -> tuple[Entries, Chunk | None]:
         """A chunk's pictures, and the network's clean predictions of those that could be read."""
-        if self._held is None or self._held[0] != number:
-            self._read(number)
-            entries = self._reading.pop(number).result()
+        key = (number, without)
+        if self._held is None or self._held[0] != key:
+            self._read(number, without)
+            entries = self._reading.pop(key).result()
             self._reading.clear()
             loaded = [entry for entry in entries if isinstance(entry, Loaded)]
-            self._held = (number, entries, self._scorer.chunk(loaded) if loaded else None)
+            self._held = (key, entries, self._scorer.chunk(loaded) if loaded else None)
         return self._held[1], self._held[2]
 
-    def _read(self, number: int) -> None:
-        if number not in self._reading:
-            size = self._job.chunk
-            samples = self._job.data_set.samples[number * size : (number + 1) * size]
-            read: Callable[[], Entries] = lambda: list(load(samples))  # noqa: E731
-            self._reading[number] = self._reader.submit(read)
+    def _read(self, number: int, without: frozenset[int]) -> None:
+        """Begin to read a chunk's pictures."""
+        if (number, without) not in self._reading:
+            self._reading[number, without] = self._reader.submit(self._entries, number, without)
+
+    def _entries(self, number: int, without: frozenset[int]) -> Entries:
+        size = self._job.chunk
+        samples = self._job.data_set.samples[number * size : (number + 1) * size]
+        kept = [sample for place, sample in enumerate(samples) if place not in without]
+        found: dict[str, Loaded | Skipped] = {
+            entry.id: entry for entry in load(kept, workers=self._threads)
+        }
+        for sample in samples:
+            if sample.id not in found:
+                message = f"{sample.picture}: reading or measuring it ends the process"
+                found[sample.id] = Skipped(sample.id, "unreadable picture", message)
+        return [found[sample.id] for sample in samples]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.units import Failure
 from guidedcam_tf.evaluation.units import Shard
 from guidedcam_tf.evaluation.units import Unit
@@ -37,5 +38,11 @@ def get_executor(name: str) -> Execute:
     Raises:
         InputError: If the package that it needs is missing.
     """
-    execute: Execute = importlib.import_module(f"{__name__}.{name}").execute
+    try:
+        execute: Execute = importlib.import_module(f"{__name__}.{name}").execute
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"executor {name!r} needs the package {error.name!r}; "
+            f"pip install 'guidedcam-tf[{name}]' brings it"
+        ) from error
     return execute

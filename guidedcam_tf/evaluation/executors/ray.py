@@ -1,0 +1,222 @@
+"""A Ray cluster: a pool of processes, each with one open network and a bounded number of threads.
+
+Each process is given one unit at a time, of the chunk that it holds if there is one left. Nothing
+but that unit is lost with a process or a node: it goes to another. A unit that ends its process
+twice has its pictures tried one by one, and is computed without those that do it alone.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import warnings
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import tensorflow as tf
+from ray.exceptions import RayActorError
+from ray.exceptions import RayTaskError
+
+import guidedcam_tf
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.config import ExecutorConfig
+from guidedcam_tf.evaluation.executors import Result
+from guidedcam_tf.evaluation.job import Job
+from guidedcam_tf.evaluation.job import open_job
+from guidedcam_tf.evaluation.queueing import TRIES
+from guidedcam_tf.evaluation.queueing import DiedError
+from guidedcam_tf.evaluation.queueing import Queue
+from guidedcam_tf.evaluation.queueing import Task
+from guidedcam_tf.evaluation.units import Shard
+from guidedcam_tf.evaluation.units import Unit
+from guidedcam_tf.evaluation.worker import Worker
+
+KNOCKING_SECONDS = 10
+
+PATIENCE_SECONDS = 60
+"""After how long without a worker the user is told what the cluster has."""
+
+
+class Computer:
+    """The process that computes units.
+
+    Args:
+        config: The run's configuration, as `model_dump` gives it.
+        limit: Take only this many of the pictures.
+        cpus: How many threads it may use.
+        folder: The driver's working folder, which relative paths are from.
+        version: The driver's version of this package.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], limit: int | None, cpus: int, folder: Path, version: str
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._limit = limit
+        self._cpus = cpus
+        self._version = version
+        self._worker: Worker | None = None
+
+    def open(self) -> None:
+        """Open the network and the data set.
+
+        Raises:
+            InputError: If that is impossible here, or the package has another version.
+        """
+        if self._worker is not None:
+            return
+        if guidedcam_tf.__version__ != self._version:
+            raise InputError(
+                f"{platform.node()} has guidedcam-tf {guidedcam_tf.__version__} and the driver "
+                f"{self._version}; install the same on all nodes"
+            )
+        if self._folder.is_dir():
+            os.chdir(self._folder)
+        tf.config.threading.set_intra_op_parallelism_threads(self._cpus)
+        tf.config.threading.set_inter_op_parallelism_threads(self._cpus)
+        job = open_job(EvaluationConfig.model_validate(self._config), self._limit)
+        self._worker = Worker(job, self._cpus)
+
+    def compute(self, unit: Unit, without: frozenset[int]) -> Shard:
+        """Compute a unit; see `Worker.compute`."""
+        self.open()
+        assert self._worker is not None
+        return self._worker.compute(unit, without=without)
+
+
+class Pool:
+    """The processes, and what each is at.
+
+    Args:
+        job: The run.
+        config: How many processes, with what each.
+        units: How many units there are, which is the most that can be at work.
+    """
+
+    def __init__(self, job: Job, config: ExecutorConfig, units: int) -> None:
+        raw = job.config.model_dump(mode="json")
+        made = ray.remote(Computer).options(
+            num_cpus=config.cpus_per_worker, num_gpus=config.gpus_per_worker, max_restarts=0
+        )
+        self._make = lambda: made.remote(
+            raw, job.limit, config.cpus_per_worker, Path.cwd(), guidedcam_tf.__version__
+        )
+        self._at: dict[Any, tuple[Any, Task | None]] = {}
+        self.idle: list[Any] = []
+        self.held: dict[Any, int] = {}
+        self._deaths = 0
+        for _ in range(min(units, config.workers or _room(config))):
+            self._start()
+
+    def _start(self) -> None:
+        """Start a process; it is idle once its network is open."""
+        actor = self._make()
+        self._at[actor.open.remote()] = (actor, None)
+
+    def give(self, task: Task) -> None:
+        """Have an idle process compute a task."""
+        actor = self.idle.pop()
+        self.held[actor] = task.unit.chunk
+        self._at[actor.compute.remote(task.unit, task.without)] = (actor, task)
+
+    def results(self) -> Iterator[tuple[Task, Shard | Exception]]:
+        """Wait for what is done, and yield each task with its shard or what it ended with.
+
+        Raises:
+            InputError: If the job itself is at fault.
+        """
+        ready, _ = ray.wait(list(self._at), num_returns=1, timeout=PATIENCE_SECONDS)
+        if not ready and not self.idle and all(task is None for _, task in self._at.values()):
+            warnings.warn(
+                f"no worker has started yet; the cluster has free: {ray.available_resources()}",
+                stacklevel=2,
+            )
+        for reference in ready:
+            actor, task = self._at.pop(reference)
+            outcome: Shard | Exception
+            try:
+                outcome = ray.get(reference)
+            except RayActorError as error:
+                outcome = DiedError(" ".join(str(error).split()))
+                self.held.pop(actor, None)
+                self._deaths += task is None
+                if self._deaths > TRIES:
+                    raise InputError(
+                        f"workers end while they open the network: {outcome}"
+                    ) from None
+                self._start()
+            except RayTaskError as error:
+                if isinstance(error.cause, InputError) or task is None:
+                    raise error.cause from None
+                outcome = error.cause
+                self.idle.append(actor)
+            else:
+                self.idle.append(actor)
+                self._deaths = 0
+            if task is not None:
+                yield task, outcome
+
+
+def execute(job: Job, units: Sequence[Unit], config: ExecutorConfig) -> Iterator[Result]:
+    """Have a cluster compute the units.
+
+    Raises:
+        InputError: If the cluster cannot be reached, or the job is at fault.
+    """
+    queue = Queue(units, job.config.chunk, len(job.data_set))
+    with _connected(config.address):
+        pool = Pool(job, config, len(units))
+        while queue:
+            while pool.idle and queue.waiting:
+                busy = set(pool.held.values())
+                pool.give(queue.take(pool.held.get(pool.idle[-1]), busy))
+            for task, outcome in pool.results():
+                yield from queue.settle(task, outcome)
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """Connect to a cluster, or start one here; both end with the block."""
+    _knock(address)
+    try:
+        ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"Ray cluster {address or 'on this machine'}: {reason}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Refuse an address where nothing answers, for which Ray would wait for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCKING_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"Ray cluster {address} does not answer: {reason}") from error
+
+
+def _room(config: ExecutorConfig) -> int:
+    """How many processes the cluster has room for."""
+    there = ray.cluster_resources()
+    room = there.get("CPU", 1) // config.cpus_per_worker
+    if config.gpus_per_worker:
+        room = min(room, there.get("GPU", 0) // config.gpus_per_worker)
+    if room < 1:
+        raise InputError(
+            f"a worker of {config.cpus_per_worker} CPUs and {config.gpus_per_worker:g} GPUs has no "
+            f"room in a cluster of {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs"
+        )
+    return int(room)

@@ -1,0 +1,136 @@
+"""The order in which processes that may die get units, and how often each is tried."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+
+from guidedcam_tf.evaluation.units import Failure
+from guidedcam_tf.evaluation.units import Shard
+from guidedcam_tf.evaluation.units import Unit
+
+TRIES = 3
+DEATHS = 2
+"""After how many a unit's pictures are tried one by one."""
+
+
+class DiedError(Exception):
+    """A process ended while it computed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A unit to compute.
+
+    Attributes:
+        unit: The unit.
+        without: The places in its chunk of the pictures to leave out.
+        tried: How often it failed so far.
+        probe: The one picture's place, where it is tried alone.
+    """
+
+    unit: Unit
+    without: frozenset[int] = frozenset()
+    tried: int = 0
+    probe: int | None = None
+
+
+@dataclass
+class _Probing:
+    """The search for the pictures of a chunk that end a process."""
+
+    left: set[int]
+    waiting: list[Task]
+    found: set[int] = field(default_factory=set)
+
+
+class Queue:
+    """Tasks by chunk, so that a process can go on with the chunk that it holds.
+
+    Args:
+        units: The units.
+        size: How many pictures a chunk has.
+        pictures: How many there are in all.
+    """
+
+    def __init__(self, units: Sequence[Unit], size: int, pictures: int) -> None:
+        self.waiting: dict[int, deque[Task]] = {}
+        self._open = len(units)
+        self._size = size
+        self._pictures = pictures
+        self._probing: dict[int, _Probing] = {}
+        self._deadly: dict[int, frozenset[int]] = {}
+        for unit in units:
+            self._put(Task(unit))
+
+    def __bool__(self) -> bool:
+        """Whether a unit has not been settled."""
+        return self._open > 0
+
+    def _put(self, task: Task) -> None:
+        self.waiting.setdefault(task.unit.chunk, deque()).append(task)
+
+    def take(self, held: int | None, busy: set[int]) -> Task:
+        """Return the next task: of the chunk that is held, or of one that nobody is at."""
+        chunk = held if held in self.waiting else None
+        if chunk is None:
+            chunk = next((each for each in self.waiting if each not in busy), None)
+        if chunk is None:
+            chunk = next(iter(self.waiting))
+        tasks = self.waiting[chunk]
+        task = tasks.popleft()
+        if not tasks:
+            del self.waiting[chunk]
+        without = self._deadly.get(chunk, frozenset())
+        return task if task.probe is not None else replace(task, without=without)
+
+    def settle(
+        self, task: Task, outcome: Shard | Exception
+    ) -> Iterator[tuple[Unit, Shard | Failure]]:
+        """Take note of what came of a task, and yield its unit if that is settled."""
+        if task.probe is not None:
+            self._settle_probe(task, outcome)
+        elif isinstance(outcome, Shard):
+            self._open -= 1
+            yield task.unit, outcome
+        elif task.unit.chunk not in self._deadly and self._died(task, outcome):
+            self._probe(task)
+        elif task.tried + 1 < TRIES:
+            self._put(replace(task, tried=task.tried + 1))
+        else:
+            self._open -= 1
+            line = " ".join(f"{type(outcome).__name__}: {outcome}".split())
+            yield task.unit, Failure(line)
+
+    @staticmethod
+    def _died(task: Task, outcome: Shard | Exception) -> bool:
+        return isinstance(outcome, DiedError) and task.tried + 1 >= DEATHS
+
+    def _probe(self, task: Task) -> None:
+        """Have each picture of a task's chunk tried alone; the task waits for that."""
+        chunk = task.unit.chunk
+        if chunk in self._probing:
+            self._probing[chunk].waiting.append(task)
+            return
+        places = frozenset(range(min(self._size, self._pictures - chunk * self._size)))
+        self._probing[chunk] = _Probing(set(places), [task])
+        for place in sorted(places):
+            self._put(Task(task.unit, places - {place}, 0, place))
+
+    def _settle_probe(self, task: Task, outcome: Shard | Exception) -> None:
+        probing = self._probing[task.unit.chunk]
+        if isinstance(outcome, DiedError):
+            if task.tried == 0:  # A node may have been lost, which is no fault of the picture.
+                self._put(replace(task, tried=1))
+                return
+            probing.found.add(task.probe or 0)
+        probing.left.discard(task.probe or 0)
+        if not probing.left:
+            self._deadly[task.unit.chunk] = frozenset(probing.found)
+            for waiting in probing.waiting:
+                self._put(replace(waiting, tried=0))
+            del self._probing[task.unit.chunk]
