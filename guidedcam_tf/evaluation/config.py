@@ -150,7 +150,12 @@ class EvaluationConfig(NetworkConfig):
         default=32, ge=1, description="Masked pictures that go through together."
     )
     executor: ExecutorConfig = ExecutorConfig()
-    bootstrap: int = Field(default=1000, ge=0, description="Resamples of the 95 % interval.")
+    bootstrap: int = Field(
+        default=1000, ge=0, description="Resamples of the 95 % intervals and of the tests."
+    )
+    compare_to: str | None = Field(
+        default=None, description="The method that all are compared with, beside the best."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -178,6 +183,16 @@ class EvaluationConfig(NetworkConfig):
         for entry in entries:
             _metric(entry)
         return entries
+
+    @model_validator(mode="after")
+    def _compares_to_a_method(self) -> EvaluationConfig:
+        labels = [each if isinstance(each, str) else each.label for each in self.methods]
+        if self.compare_to is not None and self.compare_to not in labels:
+            raise InputError(
+                f"compare_to must be one of the methods, {', '.join(labels)}; "
+                f"received {self.compare_to!r}"
+            )
+        return self
 
     @property
     def chosen_metrics(self) -> tuple[Metric, ...]:

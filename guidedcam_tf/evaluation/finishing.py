@@ -10,6 +10,7 @@ import pandas as pd
 
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.comparing import compare
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.evidence import zero_is_black
@@ -18,10 +19,12 @@ from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.evaluation.paper import paper_values
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
+from guidedcam_tf.evaluation.tables import by_class
 from guidedcam_tf.evaluation.tables import summarise
-from guidedcam_tf.evaluation.tables import write_tables
 from guidedcam_tf.evaluation.units import Unit
 from guidedcam_tf.evaluation.units import gather
+from guidedcam_tf.evaluation.writing import write_csv
+from guidedcam_tf.evaluation.writing import write_tables
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import MaskedPredictions
@@ -67,8 +70,23 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
         *_part_notes(config, len(job.data_set)),
         *_gap_notes(left_out, failed),
     ]
-    write_tables(summary, folder, title=title, notes=notes)
+    against_best = _compare(folder, config, rows, summary)
+    write_tables(summary, folder, title=title, notes=notes, comparison=against_best)
+    write_csv(by_class(rows, summary), folder / "classes.csv")
     _write_manifest(folder, job, rows, reasons, seconds)
+
+
+def _compare(
+    folder: Path, config: EvaluationConfig, rows: pd.DataFrame, summary: pd.DataFrame
+) -> pd.DataFrame:
+    """Write `comparison.csv`, and return the part that compares with the best method."""
+    best, chosen = (
+        compare(rows, summary, reference=reference, resamples=config.bootstrap, seed=config.seed)
+        for reference in (None, config.compare_to)
+    )
+    both = best if config.compare_to is None else pd.concat([best, chosen]).drop_duplicates()
+    write_csv(both, folder / "comparison.csv")
+    return best
 
 
 def _write_manifest(

@@ -1,4 +1,4 @@
-"""From a run's rows to its tables: CSV, Markdown and LaTeX, with the paper's values beside ours.
+"""From a run's rows to its summary: means, intervals and ranks, with the paper's values beside.
 
 Everything here is a function of `rows.csv` and the configuration alone, so that a run that was
 interrupted ends with the same tables, byte for byte, as one that was not.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +16,6 @@ from scipy.stats import spearmanr
 
 from guidedcam_tf.evaluation.paper import PaperValues
 from guidedcam_tf.evaluation.rows import EMPTY_MAP
-from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import Aggregate
 from guidedcam_tf.metrics import metric_of
@@ -79,6 +76,14 @@ def summarise(
     ).reset_index(drop=True)
 
 
+def by_class(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """Average the rows of each class: columns metric, area, method, class_name, mean, pairs."""
+    keys = ["metric", "area", "method", "class_name"]
+    means = rows[rows["value"].notna()].groupby(keys)["value"].agg(mean="mean", pairs="count")
+    order = summary[["metric", "area", "method"]]
+    return order.merge(means.reset_index(), on=["metric", "area", "method"], sort=False)
+
+
 def _average(metric: str, rows: pd.DataFrame) -> dict[str, float]:
     aggregate = Aggregate(metric_of(metric))
     for value, name, note in zip(rows["value"], rows["class_name"], rows["note"], strict=True):
@@ -126,59 +131,3 @@ def correlations(summary: pd.DataFrame) -> dict[str, float]:
         if len(group) >= 3 and group["ours"].nunique() > 1 and group["paper"].nunique() > 1:
             found[str(metric)] = float(spearmanr(group["ours"], group["paper"]).statistic)
     return found
-
-
-def write_tables(summary: pd.DataFrame, folder: Path, *, title: str, notes: Sequence[str]) -> None:
-    """Write `table.csv`, `table.md` and `table.tex`, each whole or not at all."""
-    with writing(folder / "table.csv") as temporary:
-        summary.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-    with writing(folder / "table.md") as temporary:
-        temporary.write_text(_markdown(summary, title, notes), "utf-8")
-    with writing(folder / "table.tex") as temporary:
-        temporary.write_text(_latex(summary, title), "utf-8")
-
-
-def _markdown(summary: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
-    grid = _grid(summary, bold="**{}**", underline="<u>{}</u>", paper="{ours}<br>*{paper}*")
-    parts = [f"# {title}", grid.to_markdown(disable_numparse=True)]
-    legend = "Best bold, second underlined"
-    legend += "; in italics the paper's value." if summary["paper"].notna().any() else "."
-    rho = correlations(summary)
-    if rho:
-        listed = ", ".join(f"{metric_of(name).title} {value:+.2f}" for name, value in rho.items())
-        parts.append(f"Spearman's correlation of the ranking with the paper's: {listed}.")
-    parts += [legend, *(f"- {note}" for note in notes)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _latex(summary: pd.DataFrame, title: str) -> str:
-    grid = _grid(
-        summary,
-        bold=r"\textbf{{{}}}",
-        underline=r"\underline{{{}}}",
-        paper=r"{ours} \emph{{({paper})}}",
-    )
-    grid = grid.rename(
-        index=lambda text: (
-            text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$").replace("%", r"\%")
-        ),
-        columns=lambda text: text.replace("_", r"\_"),
-    )
-    return grid.style.to_latex(hrules=True, caption=title)
-
-
-def _grid(summary: pd.DataFrame, *, bold: str, underline: str, paper: str) -> pd.DataFrame:
-    """Metrics down, methods across, each cell as text."""
-    cells: dict[str, dict[str, str]] = {}
-    lines: list[dict[Any, Any]] = summary.to_dict("records")
-    for line in lines:
-        area = f", {float(line['area']):.0%} of the area" if line["area"] else ""
-        row = f"{metric_of(line['metric']).title}{area} {line['arrow']}"
-        text = "-" if math.isnan(line["ours"]) else f"{line['ours']:.{DIGITS}f}"
-        style = {1: bold, 2: underline}.get(line["rank_ours"], "{}")
-        text = style.format(text)
-        if not math.isnan(line["paper"]):
-            text = paper.format(ours=text, paper=f"{line['paper']:.{DIGITS}f}")
-        cells.setdefault(row, {})[line["method"]] = text
-    methods = list(dict.fromkeys(summary["method"]))
-    return pd.DataFrame.from_dict(cells, orient="index").reindex(columns=methods).fillna("-")

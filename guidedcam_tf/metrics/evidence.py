@@ -65,7 +65,7 @@ class PictureMap:
         clean: Y, the class's probability for the picture.
         probabilities: From preprocessed pictures `[B, H, W, C]` to the class's probabilities `[B]`.
         maps: From pictures `[B, H, W, C]` in 0..255 to the class's maps `[B, H, W]` in `[0, 1]`.
-        cover: The colour, in 0..255, that covers masked pixels, `[C]`.
+        cover: The mean colour, `[C]` in 0..255, which is 0 in `inputs`.
     """
 
     saliency: np.ndarray

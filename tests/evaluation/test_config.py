@@ -233,3 +233,9 @@ def test_metrics_take_options(tmp_path):
         read(tmp_path, {"metrics": [{"name": "insertion", "options": {"strat": "mean"}}]})
     with pytest.raises(InputError, match=r"key metrics: .*'dize' is not known; nearest: dice"):
         read(tmp_path, {"metrics": ["dize"]})
+
+
+def test_a_comparison_is_with_one_of_the_methods(tmp_path):
+    assert read(tmp_path, {"compare_to": "guided"}).compare_to == "guided"
+    with pytest.raises(InputError, match="compare_to must be one of the methods, guided, fullgrad"):
+        read(tmp_path, {"compare_to": "gradcam"})

@@ -5,9 +5,10 @@ import math
 import pandas as pd
 import pytest
 
+from guidedcam_tf.evaluation.tables import by_class
 from guidedcam_tf.evaluation.tables import correlations
 from guidedcam_tf.evaluation.tables import summarise
-from guidedcam_tf.evaluation.tables import write_tables
+from guidedcam_tf.evaluation.writing import write_tables
 
 VALUES = {"guided": [0.5, 1.0, 0.0], "gradcam": [0.25, 0.25, 0.25], "layercam": [0.5, 0.5, 0.5]}
 PAPER = {"saliency_drop": {"guided": 0.3, "gradcam": 0.2, "layercam": 0.1}}
@@ -80,17 +81,51 @@ def test_correlation_with_the_paper_s_ranking():
     assert correlations(summarise(rows(), methods=list(VALUES))) == {}
 
 
-def test_written_tables_mark_best_and_second(tmp_path):
+def test_written_tables_mark_best_second_and_ties(tmp_path):
     both = pd.concat([rows(), rows("saliency_increase", "0.1")])
     table = summarise(both, methods=list(VALUES), paper=PAPER)
     write_tables(table, tmp_path, title="Try", notes=["A note."])
     markdown = (tmp_path / "table.md").read_text()
     assert "Drop for saliency zone ↓" in markdown
     assert "**0.2500**<br>*0.2000*" in markdown
-    assert "<u>0.5000</u><br>*0.3000*" in markdown
+    assert "| 0.5000 =<br>*0.3000*" in markdown
     assert "Increase for saliency zone, 10% of the area ↑" in markdown
+    # guided and layercam share the first rank there, and gradcam is third.
+    (line,) = [line for line in markdown.splitlines() if "10% of the area" in line]
+    assert [cell.strip() for cell in line.split("|")[2:-1]] == ["0.5000 =", "0.2500", "0.5000 ="]
     assert "- A note." in markdown
     latex = (tmp_path / "table.tex").read_text()
     assert r"\textbf{0.2500}" in latex
     assert r"$\uparrow$" in latex
+    assert "0.5000 $=$" in latex
     assert pd.read_csv(tmp_path / "table.csv")["ours"].tolist() == table["ours"].tolist()
+
+
+def test_the_second_is_underlined(tmp_path):
+    values = {"guided": [0.1], "gradcam": [0.2], "layercam": [0.3]}
+    write_tables(summarise(rows(values=values), methods=list(values)), tmp_path, title="", notes=[])
+    assert "| **0.1000** | <u>0.2000</u> | 0.3000" in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize(("pictures", "few"), [(9, True), (10, False)])
+def test_a_correlation_over_little_says_so(tmp_path, pictures, few):
+    names = ["guided", "gradcam", "layercam", "xgradcam", "cameras"]
+    values = {name: [0.1 * at + 0.1] * pictures for at, name in enumerate(names)}
+    paper = {"saliency_drop": {name: 0.1 * at for at, name in enumerate(names)}}
+    table = summarise(rows(values=values), methods=names, paper=paper)
+    write_tables(table, tmp_path, title="", notes=[])
+    warned = (
+        f"It is of 5 methods on {pictures} pictures only" in (tmp_path / "table.md").read_text()
+    )
+    assert warned == few
+    four = summarise(rows(values=values), methods=names, unranked=["cameras"], paper=paper)
+    write_tables(four, tmp_path, title="", notes=[])
+    assert "It is of 4 methods on" in (tmp_path / "table.md").read_text()
+
+
+def test_classes_have_their_own_means():
+    lines = by_class(rows(), summarise(rows(), methods=list(VALUES)))
+    found = lines.set_index(["method", "class_name"])
+    assert found.loc[("guided", "dog"), ["mean", "pairs"]].tolist() == [0.5, 1]
+    assert found.loc[("guided", "cat"), ["mean", "pairs"]].tolist() == [0.5, 2]
+    assert list(lines["method"].unique()) == list(VALUES)

@@ -30,10 +30,9 @@ def test_the_papers_metrics_come_first_with_its_arrows():
     assert [(metric.title, metric.arrow) for metric in METRICS.values()][:7] == PAPER
 
 
-def test_of_the_others_only_deletion_is_better_when_lower():
-    assert [name for name in list(METRICS)[7:] if not METRICS[name].higher_is_better] == [
-        "deletion"
-    ]
+def test_of_the_others_these_are_better_when_lower():
+    lower = {name for name in list(METRICS)[7:] if not METRICS[name].higher_is_better}
+    assert lower == {"complexity", "deletion", "max_sensitivity"}
 
 
 @pytest.mark.parametrize(

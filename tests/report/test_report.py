@@ -20,7 +20,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.tables import summarise
-from guidedcam_tf.evaluation.tables import write_tables
+from guidedcam_tf.evaluation.writing import write_tables
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.overlay import overlay
 from guidedcam_tf.report.painting import Painter

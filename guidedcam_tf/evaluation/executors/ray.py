@@ -187,7 +187,7 @@ def _connected(address: str | None) -> Iterator[None]:
     _knock(address)
     try:
         ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones where a node does not start in time.
         reason = " ".join(str(error).split())
         raise InputError(f"Ray cluster {address or 'on this machine'}: {reason}") from error
     try:

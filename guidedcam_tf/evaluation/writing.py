@@ -1,0 +1,148 @@
+"""Tables as CSV, Markdown and LaTeX, each a function of a run's summary and comparison alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from guidedcam_tf.evaluation.comparing import indistinguishable
+from guidedcam_tf.evaluation.tables import DIGITS
+from guidedcam_tf.evaluation.tables import correlations
+from guidedcam_tf.files import writing
+from guidedcam_tf.metrics import metric_of
+
+FEW_PICTURES = 10
+FEW_METHODS = 5
+"""Under how many a correlation of rankings says little."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a cell shows what it is: patterns for the text, and signs after it."""
+
+    best: str
+    second: str
+    paper: str
+    tied: str
+    like_best: str
+
+
+MARKDOWN = Style("**{}**", "<u>{}</u>", "{ours}<br>*{paper}*", " =", " ≈")
+LATEX = Style(
+    r"\textbf{{{}}}", r"\underline{{{}}}", r"{ours} \emph{{({paper})}}", " $=$", r" $\approx$"
+)
+
+
+def write_tables(
+    summary: pd.DataFrame,
+    folder: Path,
+    *,
+    title: str,
+    notes: Sequence[str],
+    comparison: pd.DataFrame | None = None,
+) -> None:
+    """Write `table.csv`, `table.md` and `table.tex`, each whole or not at all.
+
+    Args:
+        summary: What `tables.summarise` returned.
+        folder: The run's folder.
+        title: The tables' title.
+        notes: What is said below the Markdown.
+        comparison: What `comparing.compare` said of the methods and the best of them.
+    """
+    alike = set() if comparison is None else indistinguishable(comparison)
+    write_csv(summary, folder / "table.csv")
+    with writing(folder / "table.md") as temporary:
+        temporary.write_text(_markdown(summary, title, notes, alike), "utf-8")
+    with writing(folder / "table.tex") as temporary:
+        temporary.write_text(_latex(summary, title, alike), "utf-8")
+
+
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """Write a table with six digits."""
+    with writing(file) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def _markdown(
+    summary: pd.DataFrame,
+    title: str,
+    notes: Sequence[str],
+    alike: Collection[tuple[str, str, str]],
+) -> str:
+    grid = _grid(summary, MARKDOWN, alike)
+    parts = [f"# {title}", grid.to_markdown(disable_numparse=True)]
+    said = _correlations(summary)
+    if said:
+        parts.append(said)
+    legend = "Best bold, second underlined; = shares its rank with another, and is neither"
+    if alike:
+        legend += (
+            "; ≈ is not distinguishable from the best (sign-flip test over pictures, Holm's "
+            "correction, 5 %)"
+        )
+    legend += "; in italics the paper's value." if summary["paper"].notna().any() else "."
+    parts += [legend, *(f"- {note}" for note in notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _correlations(summary: pd.DataFrame) -> str:
+    """The correlations of our ranking with the paper's, and whether they are of too little."""
+    rho = correlations(summary)
+    if not rho:
+        return ""
+    listed = ", ".join(f"{metric_of(name).title} {value:+.2f}" for name, value in rho.items())
+    said = f"Spearman's correlation of the ranking with the paper's: {listed}."
+    used = summary[summary["metric"].isin(list(rho)) & summary["paper"].notna()]
+    used = used[used["rank_ours"].notna()]
+    pictures, methods = int(used["pictures"].min()), used["method"].nunique()
+    if pictures < FEW_PICTURES or methods < FEW_METHODS:
+        said += f" It is of {methods} methods on {pictures} pictures only, too few to rely on."
+    return said
+
+
+def _latex(summary: pd.DataFrame, title: str, alike: Collection[tuple[str, str, str]]) -> str:
+    grid = _grid(summary, LATEX, alike).rename(
+        index=lambda text: (
+            text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$").replace("%", r"\%")
+        ),
+        columns=lambda text: text.replace("_", r"\_"),
+    )
+    return grid.style.to_latex(hrules=True, caption=title)
+
+
+def _grid(
+    summary: pd.DataFrame, style: Style, alike: Collection[tuple[str, str, str]]
+) -> pd.DataFrame:
+    """Metrics down, methods across, each cell as text."""
+    cells: dict[str, dict[str, str]] = {}
+    lines: list[dict[Any, Any]] = summary.to_dict("records")
+    shared = summary.groupby(["metric", "area", "rank_ours"])["method"].transform("size") > 1
+    for line, tied in zip(lines, shared, strict=True):
+        area = f", {float(line['area']):.0%} of the area" if line["area"] else ""
+        row = f"{metric_of(line['metric']).title}{area} {line['arrow']}"
+        cells.setdefault(row, {})[line["method"]] = _cell(line, style, tied, alike)
+    methods = list(dict.fromkeys(summary["method"]))
+    return pd.DataFrame.from_dict(cells, orient="index").reindex(columns=methods).fillna("-")
+
+
+def _cell(
+    line: dict[Any, Any], style: Style, tied: bool, alike: Collection[tuple[str, str, str]]
+) -> str:
+    text = "-" if math.isnan(line["ours"]) else f"{line['ours']:.{DIGITS}f}"
+    rank = line["rank_ours"]
+    if tied and rank in (1, 2):
+        text += style.tied
+    else:
+        text = {1: style.best, 2: style.second}.get(rank, "{}").format(text)
+    if rank != 1 and (line["metric"], line["area"], line["method"]) in alike:
+        text += style.like_best
+    if not math.isnan(line["paper"]):
+        text = style.paper.format(ours=text, paper=f"{line['paper']:.{DIGITS}f}")
+    return text
