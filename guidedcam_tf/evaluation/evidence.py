@@ -95,6 +95,9 @@ def picture_map(
         probabilities,
         maps,
         cover,
+        pipeline.network.preprocess(tf.constant(cover, tf.float32)[None, None, None]).numpy()[
+            0, 0, 0
+        ],
     )
 
 

@@ -70,10 +70,9 @@ class Scorer:
         self._batch_size = batch_size
         self._rule = MaskRule(protocol.mask.kind, protocol.mask.value)
         network = explainer.network
-        blackened = protocol.fill == "black"
-        self._own_mean = not blackened and zero_is_black(network)
-        self._fill = black(network) if blackened else 0.0
-        self._cover = np.zeros(network.channels or 3) if blackened else mean_colour(network)
+        self._own_mean = zero_is_black(network)
+        self._fill = black(network) if protocol.fill == "black" else 0.0
+        self._cover = mean_colour(network)
 
     def chunk(self, pictures: Sequence[Loaded]) -> Chunk:
         """Predict the clean pictures."""
@@ -138,6 +137,7 @@ class Scorer:
     ) -> MaskedPredictions:
         places = [pair.place for _, pair in keys]
         targets = [pair.class_id for _, pair in keys]
+        own_mean = self._own_mean and self._protocol.fill == "mean"
         return masked_predictions(
             self._pipeline,
             chunk.inputs,
@@ -145,7 +145,7 @@ class Scorer:
             targets,
             masks,
             clean=chunk.probabilities[places, targets],
-            fill=chunk.mean_inputs if self._own_mean else self._fill,
+            fill=chunk.mean_inputs if own_mean else self._fill,
             batch_size=self._batch_size,
         )
 

@@ -24,13 +24,14 @@ def adcc(evidence: PictureMap) -> float:
     max(0, Y - O) / Y of the class. 0 where one of the three is 0, or where a map is flat.
     """
     weights = evidence.saliency[..., None]
+    inputs = weights * evidence.inputs + (1 - weights) * evidence.cover_inputs
     masked = weights * evidence.picture + (1 - weights) * evidence.cover
     again = evidence.maps(masked[None].astype(np.float32))[0]
     parts = np.array(
         [
             coherency(evidence.saliency, again),
             1 - evidence.saliency.mean(dtype=float),
-            1 - drop(evidence.clean, evidence.probabilities(evidence.inputs[None] * weights)[0]),
+            1 - drop(evidence.clean, evidence.probabilities(inputs[None])[0]),
         ]
     )
     return float(3 / (1 / parts).sum()) if (parts > 0).all() else 0.0

@@ -240,4 +240,4 @@ def _deletion(evidence: PictureMap, *, end: Substrate = "mean", step: Step = 8 *
 
 
 def _substrate(evidence: PictureMap, kind: Substrate) -> ArrayLike:
-    return blurred(evidence.inputs) if kind == "blur" else 0.0
+    return blurred(evidence.inputs) if kind == "blur" else evidence.cover_inputs

@@ -65,7 +65,9 @@ class PictureMap:
         clean: Y, the class's probability for the picture.
         probabilities: From preprocessed pictures `[B, H, W, C]` to the class's probabilities `[B]`.
         maps: From pictures `[B, H, W, C]` in 0..255 to the class's maps `[B, H, W]` in `[0, 1]`.
-        cover: The mean colour, `[C]` in 0..255, which is 0 in `inputs`.
+        cover: The mean colour that covers what is removed, `[C]` in 0..255: the one which
+            preprocessing takes to 0 or, where that is black, the picture's own.
+        cover_inputs: The same preprocessed.
     """
 
     saliency: np.ndarray
@@ -75,3 +77,4 @@ class PictureMap:
     probabilities: Callable[[np.ndarray], np.ndarray]
     maps: Callable[[np.ndarray], np.ndarray]
     cover: np.ndarray
+    cover_inputs: np.ndarray

@@ -25,7 +25,9 @@ def evidence(saliency, picture=None, probabilities=brightness, maps=channel_mean
     if picture is None:
         picture = np.full((*saliency.shape, 3), 128, np.float32)
     clean = float(probabilities(picture[None])[0])
-    return PictureMap(saliency, picture, picture, clean, probabilities, maps, np.zeros(3))
+    return PictureMap(
+        saliency, picture, picture, clean, probabilities, maps, np.zeros(3), np.zeros(3)
+    )
 
 
 def measure(name, *arguments, **options):

@@ -170,7 +170,7 @@ def execute(job: Job, units: Sequence[Unit], config: ExecutorConfig) -> Iterator
     Raises:
         InputError: If the cluster cannot be reached, or the job is at fault.
     """
-    queue = Queue(units, job.config.chunk, len(job.data_set))
+    queue = Queue(units, job.chunk, len(job.data_set))
     with _connected(config.address):
         pool = Pool(job, config, len(units))
         while queue:
