@@ -14,8 +14,11 @@ from guidedcam_tf.methods.cam import CAM
 from guidedcam_tf.methods.cameras import CAMERAS
 from guidedcam_tf.methods.completeness import Completeness
 from guidedcam_tf.methods.completeness import fullgrad_completeness
+from guidedcam_tf.methods.deeplift import DeepLIFT
 from guidedcam_tf.methods.eigencam import EigenCAM
 from guidedcam_tf.methods.eigengradcam import EigenGradCAM
+from guidedcam_tf.methods.excitation_backprop import ContrastiveExcitationBackprop
+from guidedcam_tf.methods.excitation_backprop import ExcitationBackprop
 from guidedcam_tf.methods.faster_scorecam import FasterScoreCAM
 from guidedcam_tf.methods.fem import FEM
 from guidedcam_tf.methods.finercam import FinerCAM
@@ -31,12 +34,14 @@ from guidedcam_tf.methods.hirescam import HiResCAM
 from guidedcam_tf.methods.integrated_gradcam import IntegratedGradCAM
 from guidedcam_tf.methods.integrated_gradients import IntegratedGradients
 from guidedcam_tf.methods.layercam import LayerCAM
+from guidedcam_tf.methods.lrp import LRP
 from guidedcam_tf.methods.normgrad import NormGrad
 from guidedcam_tf.methods.occlusion import Occlusion
 from guidedcam_tf.methods.options import options_from_text
 from guidedcam_tf.methods.relevance_cam import RelevanceCAM
 from guidedcam_tf.methods.rise import RISE
 from guidedcam_tf.methods.scorecam import ScoreCAM
+from guidedcam_tf.methods.shapleycam import ShapleyCAM
 from guidedcam_tf.methods.smooth_fullgrad import SmoothFullGrad
 from guidedcam_tf.methods.smoothgrad import SmoothGrad
 from guidedcam_tf.methods.smoothgradcam_plus_plus import SmoothGradCAMPlusPlus
@@ -74,6 +79,11 @@ METHODS: dict[str, type[Method]] = {
         IntegratedGradients,
         Occlusion,
         RISE,
+        ExcitationBackprop,
+        ContrastiveExcitationBackprop,
+        LRP,
+        DeepLIFT,
+        ShapleyCAM,
     )
 }
 """Every method by its name, the proposed one first."""
@@ -137,12 +147,16 @@ __all__ = [
     "CAM",
     "CAMERAS",
     "FEM",
+    "LRP",
     "METHODS",
     "RISE",
     "AblationCAM",
     "Completeness",
+    "ContrastiveExcitationBackprop",
+    "DeepLIFT",
     "EigenCAM",
     "EigenGradCAM",
+    "ExcitationBackprop",
     "FasterScoreCAM",
     "FinerCAM",
     "FullGrad",
@@ -162,6 +176,7 @@ __all__ = [
     "Occlusion",
     "RelevanceCAM",
     "ScoreCAM",
+    "ShapleyCAM",
     "SmoothFullGrad",
     "SmoothGrad",
     "SmoothGradCAMPlusPlus",

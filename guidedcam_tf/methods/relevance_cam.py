@@ -14,13 +14,10 @@ from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
-from guidedcam_tf.methods.relevance_rules import Call
-from guidedcam_tf.methods.relevance_rules import PassBack
+from guidedcam_tf.methods.propagation import propagate
+from guidedcam_tf.methods.propagation import recorder
 from guidedcam_tf.methods.relevance_rules import rule_of
 from guidedcam_tf.networks import LayerView
-from guidedcam_tf.networks.graph import Graph
-from guidedcam_tf.networks.graph import Slot
-from guidedcam_tf.networks.graph import Step
 
 
 @method
@@ -57,29 +54,19 @@ class RelevanceCAM(Method):
         Raises:
             InputError: If a layer between the explained one and the logits has no rule.
         """
-        graph = view.network.graph
-        steps = graph.downstream(view.step)
-        rules = {step: rule_of(step) for step in steps}
-        nonnegative = {step: _takes_nonnegative(graph, step) for step in steps}
-        explained = view.step.outputs[0]
-        slots = [explained, graph.logits, *dict.fromkeys(s for step in steps for s in step.inputs)]
+        explained, logits_slot = view.step.outputs[0], view.network.graph.logits
+        steps = view.network.graph.downstream(view.step)
+        record = recorder(view.network.graph, {s: rule_of(s) for s in steps}, self.conv_bias)
 
         @tf.function(input_signature=kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
-            tensors = graph.run({graph.input: view.network.preprocess(images)}, slots)
-            known = {s: tf.cast(t, tf.float32) for s, t in zip(slots, tensors, strict=True)}
-            activations, logits = known[explained], known[graph.logits]
+            known, passes = record(view.network.preprocess(images), [explained])
+            activations, logits = known[explained], known[logits_slot]
             class_ids = resolve_ranks(class_ids, logits)
-            passes = {
-                step: rule(
-                    Call(step, [known[s] for s in step.inputs], nonnegative[step], self.conv_bias)
-                )
-                for step, rule in rules.items()
-            }
 
             def of_target(target: tf.Tensor) -> Maps:
                 start = initial_relevance(self.init, target, logits)
-                relevance = propagate(passes, {graph.logits: start})[explained]
+                relevance = propagate(passes, {logits_slot: start})[explained]
                 weights = tf.reduce_mean(relevance, axis=[1, 2])
                 return {
                     "saliency": tf.einsum("nk,nhwk->nhw", weights, activations),
@@ -90,11 +77,6 @@ class RelevanceCAM(Method):
             return {**maps, "class_ids": class_ids, "logits": logits}
 
         return kernel
-
-
-def _takes_nonnegative(graph: Graph, step: Step) -> bool:
-    sources = [graph.source(slot) for slot in step.inputs]
-    return all(source is not None and graph.is_nonnegative(source) for source in sources)
 
 
 def initial_relevance(init: str, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -119,18 +101,3 @@ def initial_relevance(init: str, targets: tf.Tensor, logits: tf.Tensor) -> tf.Te
     if init == "sglrp":
         return target - others * tf.nn.softmax(tf.where(others > 0, logits, tf.float32.min))
     return target
-
-
-def propagate(
-    passes: dict[Step, PassBack], relevance: dict[Slot, tf.Tensor]
-) -> dict[Slot, tf.Tensor]:
-    """Pass relevance back through steps, the last one first.
-
-    A tensor that several steps read gets the sum of what they pass back.
-    """
-    found = dict(relevance)
-    for step, pass_back in reversed(passes.items()):
-        shares = pass_back(found[step.outputs[0]])
-        for slot, share in zip(step.inputs, shares, strict=True):
-            found[slot] = found[slot] + share if slot in found else share
-    return found

@@ -42,12 +42,14 @@ class Call:
         inputs: What it is called with, float32.
         nonnegative: Whether no input is ever negative, whatever the picture.
         conv_bias: Whether a convolution's bias is in both halves of z+, or in neither.
+        sign: 1, or -1 for z+ of the negated weights.
     """
 
     step: Step
     inputs: list[tf.Tensor]
     nonnegative: bool = False
     conv_bias: Literal["twice", "none"] = "twice"
+    sign: float = 1.0
 
     @property
     def layer(self) -> Any:
@@ -90,47 +92,64 @@ def shares(function: Callable[..., tf.Tensor], terms: list[tf.Tensor]) -> PassBa
     return pass_back
 
 
-def positive_terms(
-    call: Call, linear: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], bias: tf.Tensor | float
-) -> PassBack:
+def positive_terms(call: Call, bias: tf.Tensor | float) -> PassBack:
     """The z+ rule: shares in f(x+, w+) + f(x-, w-) + bias, f being linear in x and in w."""
     (inputs,) = call.inputs
-    kernel = tf.cast(call.layer.kernel, tf.float32)
+    linear, kernel = WEIGHTED[type(call.layer)], call.sign * kernel_of(call)
     positive, negative = tf.maximum(kernel, 0.0), tf.minimum(kernel, 0.0)
     if call.nonnegative:
-        return shares(lambda x: linear(x, positive) + bias, [inputs])
+        return shares(lambda x: linear(call, x, positive) + bias, [inputs])
     halves = shares(
-        lambda above, below: linear(above, positive) + linear(below, negative) + bias,
+        lambda above, below: linear(call, above, positive) + linear(call, below, negative) + bias,
         [tf.maximum(inputs, 0.0), tf.minimum(inputs, 0.0)],
     )
     return lambda relevance: [tf.add_n(halves(relevance))]
 
 
+def kernel_of(call: Call) -> tf.Tensor:
+    """The weights of a layer in `WEIGHTED`, float32."""
+    return tf.cast(call.layer.kernel, tf.float32)
+
+
+def _matmul(call: Call, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return keras.ops.matmul(inputs, kernel)
+
+
+def _convolve(call: Call, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return call.layer.convolution_op(inputs, kernel)
+
+
+def _convolve_each_channel(call: Call, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    layer = call.layer
+    return keras.ops.depthwise_conv(
+        inputs,
+        kernel,
+        strides=layer.strides,
+        padding=layer.padding,
+        data_format=layer.data_format,
+        dilation_rate=layer.dilation_rate,
+    )
+
+
+WEIGHTED: dict[type, Callable[[Call, tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    keras.layers.Dense: _matmul,
+    keras.layers.Conv2D: _convolve,
+    keras.layers.DepthwiseConv2D: _convolve_each_channel,
+}
+"""The layers with weights, and what each computes of its input and its weights, linear in both."""
+
+
 def dense(call: Call) -> PassBack:
     """z+ without the bias: all relevance goes to the inputs."""
-    return positive_terms(call, keras.ops.matmul, bias=0.0)
+    return positive_terms(call, bias=0.0)
 
 
 def convolution(call: Call) -> PassBack:
-    """z+ with the bias in both halves, so that 2 b takes a share of the relevance and keeps it."""
-    return positive_terms(call, call.layer.convolution_op, _bias_of_both_halves(call))
+    """z+ with the bias in both halves, so that 2 b takes a share of the relevance and keeps it.
 
-
-def depthwise_convolution(call: Call) -> PassBack:
-    """As `convolution`, each channel by itself."""
-    layer = call.layer
-
-    def linear(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        return keras.ops.depthwise_conv(
-            inputs,
-            kernel,
-            strides=layer.strides,
-            padding=layer.padding,
-            data_format=layer.data_format,
-            dilation_rate=layer.dilation_rate,
-        )
-
-    return positive_terms(call, linear, _bias_of_both_halves(call))
+    Depthwise as well, each channel by itself.
+    """
+    return positive_terms(call, _bias_of_both_halves(call))
 
 
 def _bias_of_both_halves(call: Call) -> tf.Tensor | float:
@@ -186,7 +205,7 @@ def added(call: Call) -> PassBack:
 RULES: dict[type, Rule] = {
     keras.layers.Dense: dense,
     keras.layers.Conv2D: convolution,
-    keras.layers.DepthwiseConv2D: depthwise_convolution,
+    keras.layers.DepthwiseConv2D: convolution,
     keras.layers.BatchNormalization: batch_normalization,
     keras.layers.Dropout: unchanged,
     keras.layers.SpatialDropout2D: unchanged,
@@ -211,8 +230,8 @@ A subclass does not inherit its base's rule: what its `call` computes is not kno
 """
 
 
-def rule_of(step: Step) -> Rule:
-    """Return the rule of one step of a network.
+def rule_of(step: Step, method: str = "relevance_cam") -> Rule:
+    """Return the rule of one step of a network; an error says that `method` has none.
 
     Raises:
         InputError: If there is none for this class of layer, or for its activation function.
@@ -223,7 +242,7 @@ def rule_of(step: Step) -> Rule:
             return unchanged
         name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
         raise InputError(
-            f"relevance_cam has no rule for activation {name!r} of layer {step.name!r} "
+            f"{method} has no rule for activation {name!r} of layer {step.name!r} "
             f"({type(layer).__name__}); it has rules for {', '.join(RECTIFIERS)} and linear"
         )
     if _is_rectifier(layer):
@@ -237,7 +256,7 @@ def rule_of(step: Step) -> Rule:
             {each.__name__ for each in RULES if each is not ClassPair} | {"Activation", "ReLU"}
         )
         raise InputError(
-            f"relevance_cam has no rule for layer {step.name!r} of type {type(layer).__name__}; "
+            f"{method} has no rule for layer {step.name!r} of type {type(layer).__name__}; "
             f"it has rules for {', '.join(known)}"
         )
     return RULES[type(layer)]

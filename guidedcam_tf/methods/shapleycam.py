@@ -1,0 +1,57 @@
+"""ShapleyCAM: Grad-CAM with the curvature of the score in its weights."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import tensorflow as tf
+
+from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.base import OnePass
+from guidedcam_tf.methods.base import by_target
+from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.gradcam import GradCAM
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
+from guidedcam_tf.networks import LayerView
+
+
+@method
+class ShapleyCAM(OnePass):
+    """S = ReLU(sum_k w^k M^k), w^k = (1 / Z) sum_ij (grad - H M / 2)^k_ij.
+
+    grad and H are the gradient and the Hessian of a utility u at the layer. To second order, the
+    parts (grad - H M / 2) * M add up to u(M) - u(0), and are the Shapley values of the positions.
+    u is the target's logit plus the logarithm of its probability (ReST). With `utility="logit"` and
+    a network that is linear between its ReLUs, H is 0 and S is Grad-CAM's map.
+    """
+
+    name = "shapleycam"
+    reference = "Cai 2025, arXiv 2501.06261"
+
+    utility: Literal["rest", "logit"] = option(
+        "rest", "u: the logit plus the log-softmax of the target (rest), or the logit"
+    )
+
+    def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+        """Run the network once for the classes, and once with two tapes for each target."""
+        logits = view.network.logits_of(inputs)
+        class_ids = resolve_ranks(class_ids, logits)
+
+        def of_target(target: tf.Tensor) -> Maps:
+            with tf.GradientTape() as outer:
+                outer.watch(inputs)
+                with tf.GradientTape() as inner:
+                    inner.watch(inputs)
+                    activations, logits = view.forward(inputs)
+                    scores = tf.gather(self.utilities(logits), target, batch_dims=1)
+                gradients = inner.gradient(scores, activations)
+                slope = tf.reduce_sum(gradients * tf.stop_gradient(activations))
+            curvature = outer.gradient(slope, activations, unconnected_gradients="zero")
+            return GradCAM().maps(activations, gradients - curvature / 2)
+
+        return {**by_target(of_target, class_ids), "class_ids": class_ids, "logits": logits}
+
+    def utilities(self, logits: tf.Tensor) -> tf.Tensor:
+        """U of each class, float32 `[N, classes]`."""
+        return logits + tf.nn.log_softmax(logits) if self.utility == "rest" else logits
