@@ -20,7 +20,16 @@ OPTIONS = {
 BY_CLASS = {
     "finercam": "finercam needs two classes; 'toy_gap' has 1",
     "cam": "'cam' needs exactly global average pooling and one linear layer.*'target function'",
-    "relevance_cam": "no rule for layer 'target function'",
+    **dict.fromkeys(
+        (
+            "contrastive_excitation_backprop",
+            "deeplift",
+            "excitation_backprop",
+            "lrp",
+            "relevance_cam",
+        ),
+        "no rule for layer 'target function'",
+    ),
 }
 
 

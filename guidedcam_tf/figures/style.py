@@ -33,6 +33,7 @@ METHOD_TITLES = {
     "eigengradcam": "EigenGrad-CAM",
     "fem": "FEM",
     "finercam": "Finer-CAM",
+    "shapleycam": "ShapleyCAM",
     "gradient": "Gradient",
     "input_x_gradient": "Input x gradient",
     "guided_backprop": "Guided backprop.",

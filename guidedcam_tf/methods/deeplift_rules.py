@@ -102,23 +102,18 @@ def rule_of(step: Step) -> Callable[[Step], Edit] | None:
 def rescaled_logits(graph: Graph, inputs: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The logits of pictures, float32 `[N, classes]`, with multipliers as gradients at `inputs`."""
     seen: dict[Slot, tf.Tensor] = {graph.input: tf.concat([inputs, start], axis=0)}
-    edits: dict[Slot, Callable[[tf.Tensor], tf.Tensor]] = {}
 
-    def keep(slot: Slot, edit: Callable[[tf.Tensor], tf.Tensor]) -> None:
-        def kept(tensor: tf.Tensor) -> tf.Tensor:
-            seen[slot] = edit(tensor)
+    def seen_and_edited(step: Step) -> Callable[[tf.Tensor], tf.Tensor]:
+        rule, slot = rule_of(step), step.outputs[0]
+
+        def edit(out: tf.Tensor) -> tf.Tensor:
+            seen[slot] = out if rule is None else rule(step)(seen[step.inputs[0]], out)
             return seen[slot]
 
-        edits[slot] = kept
+        return edit
 
-    for step in graph.picture_steps:
-        rule, slot = rule_of(step), step.outputs[0]
-        if rule is None:
-            keep(slot, tf.identity)
-        else:
-            edit, source = rule(step), step.inputs[0]
-            keep(slot, lambda out, edit=edit, source=source: edit(seen[source], out))
-    (logits,) = graph.run(seen, [graph.logits], edits)
+    edits = {step.outputs[0]: seen_and_edited(step) for step in graph.picture_steps}
+    (logits,) = graph.run(dict(seen), [graph.logits], edits)
     return tf.cast(logits, tf.float32)[: tf.shape(inputs)[0]]
 
 

@@ -17,11 +17,11 @@ from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.propagation import propagate
 from guidedcam_tf.methods.propagation import recorder
-from guidedcam_tf.methods.relevance_rules import WEIGHTED
 from guidedcam_tf.methods.relevance_rules import Call
 from guidedcam_tf.methods.relevance_rules import PassBack
 from guidedcam_tf.methods.relevance_rules import Rule
 from guidedcam_tf.methods.relevance_rules import averaged
+from guidedcam_tf.methods.relevance_rules import is_weighted
 from guidedcam_tf.methods.relevance_rules import rule_of
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks.graph import Step
@@ -46,7 +46,7 @@ class ExcitationBackprop(OnePass):
         steps = view.network.graph.downstream(view.step)
         for step in steps:
             _rule_of(step, self.name)
-        if self.contrastive and not any(_is_weighted(step) for step in steps):
+        if self.contrastive and not any(is_weighted(step) for step in steps):
             raise InputError(
                 f"{self.name} negates the weights of the last layer, but no dense layer or "
                 f"convolution follows {view.layer!r}; choose an earlier layer"
@@ -56,7 +56,7 @@ class ExcitationBackprop(OnePass):
         """Run the network once, and walk back from each target's logit to the layer."""
         graph = view.network.graph
         rules = {step: _rule_of(step, self.name) for step in graph.downstream(view.step)}
-        for last in [step for step in rules if _is_weighted(step)][-1:]:
+        for last in [step for step in rules if is_weighted(step)][-1:]:
             rules[last] = _by_sign(rules[last], self.contrastive)
         known, passes = recorder(graph, rules)(inputs, [])
         logits = known[graph.logits]
@@ -87,10 +87,6 @@ class ContrastiveExcitationBackprop(ExcitationBackprop):
 def _rule_of(step: Step, method: str) -> Rule:
     is_sum = isinstance(step.layer, (keras.layers.Add, Add))
     return averaged if is_sum else rule_of(step, method)
-
-
-def _is_weighted(step: Step) -> bool:
-    return type(step.layer) in WEIGHTED and not step.is_activation
 
 
 def _by_sign(rule: Rule, contrastive: bool) -> Rule:

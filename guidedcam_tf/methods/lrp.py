@@ -13,11 +13,12 @@ from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.propagation import propagate
 from guidedcam_tf.methods.propagation import recorder
-from guidedcam_tf.methods.relevance_rules import WEIGHTED
 from guidedcam_tf.methods.relevance_rules import Call
 from guidedcam_tf.methods.relevance_rules import PassBack
 from guidedcam_tf.methods.relevance_rules import Rule
+from guidedcam_tf.methods.relevance_rules import is_weighted
 from guidedcam_tf.methods.relevance_rules import kernel_of
+from guidedcam_tf.methods.relevance_rules import linear_of
 from guidedcam_tf.methods.relevance_rules import rule_of
 from guidedcam_tf.methods.relevance_rules import shares
 from guidedcam_tf.methods.relevance_rules import unchanged
@@ -88,7 +89,7 @@ def seeing_the_picture(graph: Graph) -> list[Step]:
     found = []
     for step in graph.picture_steps:
         if raw.intersection(step.inputs):
-            if type(step.layer) in WEIGHTED and not step.is_activation:
+            if is_weighted(step):
                 found.append(step)
             else:
                 raw.update(step.outputs)
@@ -112,7 +113,7 @@ def z_box(low: tf.Tensor, high: tf.Tensor) -> Rule:
         (x,) = call.inputs
         lowest = tf.minimum(x, tf.minimum(low, high))
         highest = tf.maximum(x, tf.maximum(low, high))
-        linear, kernel = WEIGHTED[type(call.layer)], kernel_of(call)
+        linear, kernel = linear_of(call.layer), kernel_of(call)
 
         def terms(x: tf.Tensor, lowest: tf.Tensor, highest: tf.Tensor) -> tf.Tensor:
             below = linear(call, lowest, tf.maximum(kernel, 0.0))

@@ -95,7 +95,7 @@ def shares(function: Callable[..., tf.Tensor], terms: list[tf.Tensor]) -> PassBa
 def positive_terms(call: Call, bias: tf.Tensor | float) -> PassBack:
     """The z+ rule: shares in f(x+, w+) + f(x-, w-) + bias, f being linear in x and in w."""
     (inputs,) = call.inputs
-    linear, kernel = WEIGHTED[type(call.layer)], call.sign * kernel_of(call)
+    linear, kernel = linear_of(call.layer), call.sign * kernel_of(call)
     positive, negative = tf.maximum(kernel, 0.0), tf.minimum(kernel, 0.0)
     if call.nonnegative:
         return shares(lambda x: linear(call, x, positive) + bias, [inputs])
@@ -137,6 +137,16 @@ WEIGHTED: dict[type, Callable[[Call, tf.Tensor, tf.Tensor], tf.Tensor]] = {
     keras.layers.DepthwiseConv2D: _convolve_each_channel,
 }
 """The layers with weights, and what each computes of its input and its weights, linear in both."""
+
+
+def linear_of(layer: Any) -> Callable[[Call, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Return the entry of `WEIGHTED` for a layer, or a subclass that has a rule of its own."""
+    return next(linear for kind, linear in WEIGHTED.items() if isinstance(layer, kind))
+
+
+def is_weighted(step: Step) -> bool:
+    """Whether a step is a layer of `WEIGHTED`, without its activation."""
+    return isinstance(step.layer, tuple(WEIGHTED)) and not step.is_activation
 
 
 def dense(call: Call) -> PassBack:

@@ -1,4 +1,4 @@
-"""NormGrad, EigenGrad-CAM, FEM and Finer-CAM."""
+"""NormGrad, EigenGrad-CAM, FEM, Finer-CAM and ShapleyCAM."""
 
 import numpy as np
 import pytest
@@ -120,3 +120,38 @@ def test_finercam_needs_two_classes(toy_images):
     explainer = gcam.Explainer(build_toy(classes=1, activation=None), scores="regression")
     with pytest.raises(gcam.InputError, match="finercam needs two classes; 'toy_gap' has 1"):
         explainer.maps(toy_images, [0, 0, 0], "finercam")
+
+
+def rest(logits):
+    """Each logit plus its log-softmax."""
+    return 2 * logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_shapleycam_matches_differences(head, toy_images):
+    explainer = toy_explainer(head)
+    slow = ToyNumpy(explainer.network.model)
+    raw = explainer.maps(toy_images, [[0, 1, 2]] * 3, "shapleycam", raw=True)
+    plain = explainer.maps(toy_images, [[0, 1, 2]] * 3, "gradcam", raw=True)
+    activations = slow.activations(toy_images)
+    utility = ToyNumpy(explainer.network.model)
+    utility.logits = lambda a: rest(slow.logits(a))
+    for target in range(3):
+        ids, step = [target] * 3, 1e-3
+        gradients = utility.gradients(activations, ids)
+        above, below = (utility.gradients(activations * (1 + s), ids) for s in (step, -step))
+        curvature = (above - below) / (2 * step)
+        weights = (gradients - curvature / 2).mean(axis=(1, 2), keepdims=True)
+        expected = np.maximum((weights * activations).sum(axis=-1), 0)
+        np.testing.assert_allclose(raw[:, target], expected, rtol=1e-2, atol=2e-4)
+    assert np.abs(raw - plain).max() > 0.01 * plain.max()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_shapleycam_of_a_logit_is_gradcam(head, toy_images):
+    explainer = toy_explainer(head)
+    ids = [[0, 1], [2, 0], [1, 2]]
+    raw = explainer.maps(toy_images, ids, "shapleycam", raw=True, utility="logit")
+    plain = explainer.maps(toy_images, ids, "gradcam", raw=True)
+    assert plain.max() > 0
+    np.testing.assert_allclose(raw, plain, rtol=1e-4, atol=1e-6)

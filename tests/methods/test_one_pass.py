@@ -12,7 +12,7 @@ from methods.toy_numpy import ToyNumpy
 import guidedcam_tf as gcam
 from guidedcam_tf.methods import get_method
 
-METHODS_OF_ONE_PASS = (*FORMULAS, "eigencam", "cam", "fem", "finercam")
+METHODS_OF_ONE_PASS = (*FORMULAS, "eigencam", "cam", "fem", "finercam", "shapleycam")
 CASES = [
     (method, head)
     for method in METHODS_OF_ONE_PASS
@@ -59,7 +59,7 @@ def test_flat_pictures(method, head):
         assert (maps >= 0).all()
 
 
-UNSIGNED = ("eigencam", "normgrad", "fem", "finercam")
+UNSIGNED = ("eigencam", "normgrad", "fem", "finercam", "shapleycam")
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS_OF_ONE_PASS if name not in UNSIGNED])
