@@ -14,6 +14,7 @@ OPTIONS = {
     "integrated_gradcam": {"steps": 3},
     "cameras": {"sizes": (8, 10)},
     "smooth_fullgrad": {"samples": 2},
+    "shapleycam": {"utility": "logit"},
     "rise": {"samples": 20, "score": "logit"},
     "occlusion": {"score": "logit"},
 }

@@ -113,7 +113,7 @@ def rescaled_logits(graph: Graph, inputs: tf.Tensor, start: tf.Tensor) -> tf.Ten
         return edit
 
     edits = {step.outputs[0]: seen_and_edited(step) for step in graph.picture_steps}
-    (logits,) = graph.run(dict(seen), [graph.logits], edits)
+    (logits,) = graph.run(seen, [graph.logits], edits)
     return tf.cast(logits, tf.float32)[: tf.shape(inputs)[0]]
 
 

@@ -22,15 +22,16 @@ class ShapleyCAM(OnePass):
 
     grad and H are the gradient and the Hessian of a utility u at the layer. To second order, the
     parts (grad - H M / 2) * M add up to u(M) - u(0), and are the Shapley values of the positions.
-    u is the target's logit plus the logarithm of its probability (ReST). With `utility="logit"` and
-    a network that is linear between its ReLUs, H is 0 and S is Grad-CAM's map.
+    u is the target's logit plus the logarithm of its probability (ReST), or the logit alone where
+    the network gives no probabilities. With `utility="logit"` and a network that is linear between
+    its ReLUs, H is 0 and S is Grad-CAM's map.
     """
 
     name = "shapleycam"
     reference = "Cai 2025, arXiv 2501.06261"
 
     utility: Literal["rest", "logit"] = option(
-        "rest", "u: the logit plus the log-softmax of the target (rest), or the logit"
+        "rest", "u: the logit plus the logarithm of the probability (rest), or the logit"
     )
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
@@ -44,7 +45,7 @@ class ShapleyCAM(OnePass):
                 with tf.GradientTape() as inner:
                     inner.watch(inputs)
                     activations, logits = view.forward(inputs)
-                    scores = tf.gather(self.utilities(logits), target, batch_dims=1)
+                    scores = tf.gather(self.utilities(view, logits), target, batch_dims=1)
                 gradients = inner.gradient(scores, activations)
                 slope = tf.reduce_sum(gradients * tf.stop_gradient(activations))
             curvature = outer.gradient(slope, activations, unconnected_gradients="zero")
@@ -52,6 +53,8 @@ class ShapleyCAM(OnePass):
 
         return {**by_target(of_target, class_ids), "class_ids": class_ids, "logits": logits}
 
-    def utilities(self, logits: tf.Tensor) -> tf.Tensor:
-        """U of each class, float32 `[N, classes]`."""
-        return logits + tf.nn.log_softmax(logits) if self.utility == "rest" else logits
+    def utilities(self, view: LayerView, logits: tf.Tensor) -> tf.Tensor:
+        """The utility of each class, float32 `[N, classes]`."""
+        log_probabilities = {"softmax": tf.nn.log_softmax, "sigmoid": tf.math.log_sigmoid}
+        log = log_probabilities.get(view.network.meaning.kind)
+        return logits if self.utility == "logit" or log is None else logits + log(logits)
