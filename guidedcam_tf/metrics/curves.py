@@ -12,6 +12,7 @@ Source: Petsiuk et al., "RISE", BMVC 2018, with the choices of its `evaluation.p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,11 +30,14 @@ from guidedcam_tf.metrics.evidence import PictureMap
 from guidedcam_tf.metrics.registry import metric
 
 STEP = 224
-"""RISE's pixels a step for single pictures, one row of 224; for data sets it takes 8 rows."""
+"""RISE's pixels a step for single pictures, one row of 224."""
+
+STEPS = 28
+"""How many steps RISE makes for data sets: 8 rows of 224 at a time."""
 
 _RISE = "Petsiuk et al. 2018, arXiv 1806.07421"
 
-Step = Annotated[int, Field(ge=1)]
+Step = Annotated[int, Field(ge=1)] | None
 Substrate = Literal["blur", "mean"]
 
 Score = Callable[[np.ndarray], np.ndarray]
@@ -212,13 +216,13 @@ def _curve(blocks: Iterator[np.ndarray], score: Score, saliency: np.ndarray, ste
     evidence=PictureMap,
     reference=_RISE,
 )
-def _insertion(evidence: PictureMap, *, start: Substrate = "blur", step: Step = 8 * STEP) -> float:
+def _insertion(evidence: PictureMap, *, start: Substrate = "blur", step: Step = None) -> float:
     return insertion(
         evidence.inputs,
         evidence.saliency,
         evidence.probabilities,
         substrate=_substrate(evidence, start),
-        step=step,
+        step=step or math.ceil(evidence.saliency.size / STEPS),
     ).auc
 
 
@@ -229,13 +233,13 @@ def _insertion(evidence: PictureMap, *, start: Substrate = "blur", step: Step = 
     evidence=PictureMap,
     reference=_RISE,
 )
-def _deletion(evidence: PictureMap, *, end: Substrate = "mean", step: Step = 8 * STEP) -> float:
+def _deletion(evidence: PictureMap, *, end: Substrate = "mean", step: Step = None) -> float:
     return deletion(
         evidence.inputs,
         evidence.saliency,
         evidence.probabilities,
         substrate=_substrate(evidence, end),
-        step=step,
+        step=step or math.ceil(evidence.saliency.size / STEPS),
     ).auc
 
 

@@ -29,6 +29,9 @@ def test_the_five_commands_run(tmp_path, monkeypatch, capsys):
     assert len(list((tmp_path / "out").glob("*.json"))) == 60 * 2
     table = pd.read_csv(tmp_path / "runs" / "mine" / "table.csv")
     assert set(table["method"]) >= {"guided", "gradcam", "layercam"}
+    overall = table[table["area"].isna()]
+    areas = overall.set_index(["method", "metric"])["ours"].unstack("metric")["deletion"]
+    assert areas["layercam"] != areas["gradcam"]
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert (tmp_path / "served" / "mine" / "1" / "saved_model.pb").is_file()
     pictures, model = np.stack(names["pictures"]), names["model"]
