@@ -17,6 +17,8 @@ OPTIONS = {
     "shapleycam": {"utility": "logit"},
     "rise": {"samples": 20, "score": "logit"},
     "occlusion": {"score": "logit"},
+    "sise": {"score": "logit"},
+    "ada_sise": {"score": "logit"},
 }
 BY_CLASS = {
     "finercam": "finercam needs two classes; 'toy_gap' has 1",

@@ -42,6 +42,8 @@ from guidedcam_tf.methods.relevance_cam import RelevanceCAM
 from guidedcam_tf.methods.rise import RISE
 from guidedcam_tf.methods.scorecam import ScoreCAM
 from guidedcam_tf.methods.shapleycam import ShapleyCAM
+from guidedcam_tf.methods.sise import SISE
+from guidedcam_tf.methods.sise import AdaSISE
 from guidedcam_tf.methods.smooth_fullgrad import SmoothFullGrad
 from guidedcam_tf.methods.smoothgrad import SmoothGrad
 from guidedcam_tf.methods.smoothgradcam_plus_plus import SmoothGradCAMPlusPlus
@@ -84,6 +86,8 @@ METHODS: dict[str, type[Method]] = {
         LRP,
         DeepLIFT,
         ShapleyCAM,
+        SISE,
+        AdaSISE,
     )
 }
 """Every method by its name, the proposed one first."""
@@ -150,7 +154,9 @@ __all__ = [
     "LRP",
     "METHODS",
     "RISE",
+    "SISE",
     "AblationCAM",
+    "AdaSISE",
     "Completeness",
     "ContrastiveExcitationBackprop",
     "DeepLIFT",

@@ -73,9 +73,7 @@ class MaskedMethod(Method):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over blocks of masked pictures."""
         network, masks_for = view.network, lru_cache(KEPT)(self.masks)
-        picture = tf.TensorSpec([None, *network.graph.input_shape[1:]], tf.float32)
-        targets = tf.TensorSpec([None, None], tf.int32)
-        places = tf.TensorSpec([None], tf.int64)
+        masked_scores = compiled_masked_scores(view, self.score)
 
         @tf.function(input_signature=kernel_signature(view))
         def first_pass(images: tf.Tensor, class_ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -83,20 +81,7 @@ class MaskedMethod(Method):
             logits = network.logits_of(inputs)
             class_ids = resolve_ranks(class_ids, logits)
             cover = baseline_inputs(network, images, self.cover)
-            return inputs, cover, class_ids, logits, self._scores(view, logits, class_ids)
-
-        @tf.function(input_signature=[picture, picture, targets, places, tf.TensorSpec([None] * 3)])
-        def masked_scores(
-            inputs: tf.Tensor,
-            cover: tf.Tensor,
-            class_ids: tf.Tensor,
-            pictures: tf.Tensor,
-            masks: tf.Tensor,
-        ) -> tf.Tensor:
-            inputs, cover = tf.gather(inputs, pictures), tf.gather(cover, pictures)
-            masks = masks[..., None]
-            logits = network.logits_of(masks * inputs + (1.0 - masks) * cover)
-            return self._scores(view, logits, tf.gather(class_ids, pictures))
+            return inputs, cover, class_ids, logits, scores_of(view, self.score, logits, class_ids)
 
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             inputs, cover, class_ids, logits, own = first_pass(images, class_ids)
@@ -115,9 +100,38 @@ class MaskedMethod(Method):
 
         return kernel
 
-    def _scores(self, view: LayerView, logits: tf.Tensor, class_ids: tf.Tensor) -> tf.Tensor:
-        scores = view.network.probabilities(logits) if self.score == "prob" else logits
-        return tf.gather(scores, class_ids, batch_dims=1)
+
+def scores_of(view: LayerView, score: Score, logits: tf.Tensor, class_ids: tf.Tensor) -> tf.Tensor:
+    """f_c for logits `[N, classes]` and targets `[N, T]`, float32 `[N, T]`."""
+    scores = view.network.probabilities(logits) if score == "prob" else logits
+    return tf.gather(scores, class_ids, batch_dims=1)
+
+
+def compiled_masked_scores(view: LayerView, score: Score) -> Callable[..., tf.Tensor]:
+    """What computes f_c of masked pictures, float32 `[B, T]`.
+
+    It takes the pictures and their covers, preprocessed, `[N, H, W, C]`, the targets `[N, T]`, and
+    for each of B masks the place of its picture, int64 `[B]`, and the mask, `[B, H, W]`.
+    """
+    network = view.network
+    picture = tf.TensorSpec([None, *network.graph.input_shape[1:]], tf.float32)
+    targets = tf.TensorSpec([None, None], tf.int32)
+    places = tf.TensorSpec([None], tf.int64)
+
+    @tf.function(input_signature=[picture, picture, targets, places, tf.TensorSpec([None] * 3)])
+    def masked_scores(
+        inputs: tf.Tensor,
+        cover: tf.Tensor,
+        class_ids: tf.Tensor,
+        pictures: tf.Tensor,
+        masks: tf.Tensor,
+    ) -> tf.Tensor:
+        inputs, cover = tf.gather(inputs, pictures), tf.gather(cover, pictures)
+        masks = masks[..., None]
+        logits = network.logits_of(masks * inputs + (1.0 - masks) * cover)
+        return scores_of(view, score, logits, tf.gather(class_ids, pictures))
+
+    return masked_scores
 
 
 def weighted_masks(mask_of: MaskOf, weights: tf.Tensor) -> tf.Tensor:
