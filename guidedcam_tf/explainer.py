@@ -198,6 +198,7 @@ class Explainer:
             method=chosen.name,
             weights=network.weights.source,
             stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
+            quantity=network.quantity,
             origin=origin_of(picture, pixels, self.said, pipeline, chosen, asked),
         )
 

@@ -47,12 +47,13 @@ class Explanation:
         names: The classes' names.
         wnids: The classes' WordNet identifiers, empty where they are not ImageNet's.
         probabilities: The classes' probabilities, float32 `[T]`: softmax's, or sigmoid's where the
-            network ends in one. For a target that is a function, its value.
+            network ends in one. Of a regression, and for a target that is a function, its value.
         model: The network's name.
         layer: The layer that was explained.
         method: The method's name.
         weights: Where the network's weights came from.
         stem: What the files that `save` writes begin with.
+        quantity: What `probabilities` are: `"probability"`, or `"value"`.
         origin: What the maps were made of and with, in JSON's types: the picture, the network, the
             layer, the method with its options, the targets and the finishing.
     """
@@ -70,13 +71,11 @@ class Explanation:
     method: str
     weights: str
     stem: str
+    quantity: str = "probability"
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        classes = ", ".join(
-            f"{name} {probability:.2g}"
-            for name, probability in zip(self.names, self.probabilities, strict=True)
-        )
+        classes = ", ".join(f"{name} {self.number(i)}" for i, name in enumerate(self.names))
         where = f"{self.method} at {self.layer} of {self.model}"
         return f"<Explanation of {self.stem!r} by {where}: {classes}>"
 
@@ -97,6 +96,10 @@ class Explanation:
     def width(self) -> int:
         """The picture's width in pixels."""
         return self.picture.shape[1]
+
+    def number(self, index: int) -> str:
+        """The probability or value of the target at that place, as it is shown."""
+        return f"{self.probabilities[index]:{'.4g' if self.quantity == 'value' else '.2g'}}"
 
     @property
     def guidance(self) -> np.ndarray | None:
@@ -125,7 +128,7 @@ class Explanation:
         shown = [(self.picture, f"{self.stem}, {self.width} x {self.height}")]
         for i, name in enumerate(self.names):
             note = " (empty map)" if self.empty[i] else ""
-            shown.append((self.overlay(i), f"{name}: {self.probabilities[i]:.2g}{note}"))
+            shown.append((self.overlay(i), f"{name}: {self.number(i)}{note}"))
         figures = "".join(
             f'<figure style="margin:0"><img src="{_data_uri(pixels)}" alt="{escape(words)}" '
             f'style="width:{SHOWN_WIDTH}px"><figcaption>{escape(words)}</figcaption></figure>'
@@ -191,7 +194,7 @@ class Explanation:
                 "index": int(self.targets[i]),
                 "name": self.names[i],
                 "wnid": self.wnids[i] if self.wnids else None,
-                "probability": _number(self.probabilities[i]),
+                self.quantity: _number(self.probabilities[i]),
                 "peak_xy": None if self.empty[i] else [int(peaks[i][1]), int(peaks[i][0])],
                 "empty": bool(self.empty[i]),
                 "overlay": overlays[i].name,

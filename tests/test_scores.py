@@ -31,7 +31,7 @@ BY_CLASS = {
             "lrp",
             "relevance_cam",
         ),
-        "no rule for layer 'target function'",
+        "has no rule for a target that is a function",
     ),
 }
 

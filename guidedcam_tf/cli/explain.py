@@ -32,7 +32,8 @@ class Look(NamedTuple):
     figure: bool
 
 
-HEADER = ("picture", "target", "probability", "method", "layer", "file")
+HEADER = ("picture", "target", "{}", "method", "layer", "file")
+"""The table's head; `{}` is what a target has, a probability or a value."""
 
 
 @options.of_network()
@@ -101,7 +102,7 @@ def explain(
             continue
         rows += _save(image, explanations, folder, Look(colour_map, opacity, figure))
     if rows:
-        print_table(HEADER, rows)
+        print_table(_header(explainer.network.quantity), rows)
     if failures and not rows:
         raise InputError("\n".join(failures))
     if failures:
@@ -116,7 +117,11 @@ def _explain_again(record: Path, folder: Path, look: Look) -> None:
 
     explanation = explain_again(record)
     picture = Path(explanation.origin["picture"]["path"])
-    print_table(HEADER, _save(picture, [explanation], folder, look))
+    print_table(_header(explanation.quantity), _save(picture, [explanation], folder, look))
+
+
+def _header(quantity: str) -> tuple[str, ...]:
+    return tuple(word.format(quantity) for word in HEADER)
 
 
 def _check_paths(given: list[Path]) -> None:
@@ -149,8 +154,7 @@ def _save(
             (
                 image.name,
                 f"{explanation.names[i]} ({explanation.targets[i]})",
-                f"{explanation.probabilities[i]:.2g}"
-                + (" (empty map)" if explanation.empty[i] else ""),
+                explanation.number(i) + (" (empty map)" if explanation.empty[i] else ""),
                 explanation.method,
                 explanation.layer,
                 files[i],

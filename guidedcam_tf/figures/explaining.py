@@ -137,6 +137,7 @@ def explain(
                 method=name,
                 weights=explainer.network.weights.source,
                 stem=loaded.name,
+                quantity=explainer.network.quantity,
             )
     return [found[name] for name in methods]
 

@@ -48,6 +48,6 @@ def _rows(explanation: Explanation) -> list[GridRow]:
             saliency = resize(raw, picture.shape[:2]).numpy()[0]
             panels.append(Panel(picture, saliency, over=intermediate != "guidance"))
         panels.append(Panel(picture, explanation.maps[at]))
-        probability = style.shown_probability(float(explanation.probabilities[at]))
+        probability = style.shown_probability(explanation.probabilities[at], explanation.quantity)
         rows.append(GridRow(f"{name}\n{probability}", tuple(panels)))
     return rows

@@ -137,7 +137,9 @@ def _captioned(explanations: Sequence[Explanation]) -> Iterator[tuple[Panel | No
     for at in range(len(explanations[0].targets)):
         panels = [_picture(explanations[0], at)]
         for explanation in explanations:
-            probability = style.shown_probability(float(explanation.probabilities[at]))
+            probability = style.shown_probability(
+                explanation.probabilities[at], explanation.quantity
+            )
             panels.append(_panel(explanation, at, probability if several else ""))
         yield tuple(panels)
 
@@ -183,5 +185,5 @@ def _panel(explanation: Explanation, at: int, caption: str = "") -> Panel:
 def _label(explanation: Explanation, at: int, *, probability: bool = True) -> str:
     if not probability:
         return explanation.names[at]
-    shown = style.shown_probability(float(explanation.probabilities[at]))
+    shown = style.shown_probability(explanation.probabilities[at], explanation.quantity)
     return f"{explanation.names[at]}\n{shown}"

@@ -45,7 +45,7 @@ class MapNumbers:
                     "method": explanation.method,
                     "class": int(target),
                     "class_name": explanation.names[at],
-                    "probability": float(explanation.probabilities[at]),
+                    explanation.quantity: float(explanation.probabilities[at]),
                     "peak_x": int(column),
                     "peak_y": int(row),
                     "mean": float(saliency.mean(dtype=np.float64)),

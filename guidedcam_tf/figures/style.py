@@ -117,8 +117,10 @@ def text_width(text: str, points: float = TEXT_POINTS) -> float:
     return max((line.get_extents().width / 72 for line in lines), default=0.0)
 
 
-def shown_probability(probability: float) -> str:
-    """A probability as labels show it."""
+def shown_probability(probability: float, quantity: str = "probability") -> str:
+    """A probability, or a value that is none, as labels show it."""
+    if quantity == "value":
+        return f"{probability:.4g}"
     if probability >= 0.01:
         return f"p = {probability:.2f}"
     return f"p = {probability:.1g}" if probability >= 1e-4 else f"p = {probability:.0e}"

@@ -93,6 +93,10 @@ def rule_of(step: Step) -> Callable[[Step], Edit] | None:
         return None
     kind = type(layer).__name__ if layer is not None else "a function"
     function = getattr(getattr(layer, "activation", None), "__name__", "")
+    if step.layer is None:
+        raise InputError(
+            "deeplift explains classes: it has no rule for a target that is a function"
+        )
     raise InputError(
         f"deeplift has no rule for layer {step.name!r} ({function or kind}); it has rules for "
         "linear layers, max pooling, and activation functions of single numbers"

@@ -259,7 +259,7 @@ def rule_of(step: Step, method: str = "relevance_cam") -> Rule:
         return unchanged
     if layer is None:
         raise InputError(
-            "relevance_cam explains classes: it has no rule for a target that is a function"
+            f"{method} explains classes: it has no rule for a target that is a function"
         )
     if type(layer) not in RULES:
         known = sorted(

@@ -146,9 +146,9 @@ class Network:
         return self.model.name
 
     @property
-    def gives_values(self) -> bool:
-        """Whether the outputs are numbers of a regression or of functions, no probabilities."""
-        return self.meaning.kind == "values"
+    def quantity(self) -> str:
+        """What a target has: a `"probability"`, or a `"value"` of a regression or a function."""
+        return "value" if self.meaning.kind == "values" else "probability"
 
     @property
     def output_reason(self) -> str:

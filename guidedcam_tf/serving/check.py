@@ -28,6 +28,7 @@ from guidedcam_tf.methods import get_method
 from guidedcam_tf.overlay import overlay
 from guidedcam_tf.serving import fresh_process
 from guidedcam_tf.serving import openvino
+from guidedcam_tf.serving.endpoints import PLURALS
 from guidedcam_tf.serving.endpoints import TOP
 from guidedcam_tf.serving.saved_model import describe
 from guidedcam_tf.serving.saved_model import read_manifest
@@ -151,14 +152,15 @@ def _cases(
     logits = explainer.pipeline.logits(fitted)
     probabilities = network.probabilities(logits).numpy()
     ranking = np.argsort(-logits.numpy()[0], kind="stable")
+    plural = PLURALS[network.quantity]
     targets = ranking[[0, min(1, len(ranking) - 1)]].astype(np.int32)
     maps = explainer.maps(fitted, targets, method)
     explained = {
         "saliency": maps,
         "target": targets,
-        "probability": probabilities[0, targets],
+        network.quantity: probabilities[0, targets],
         "top5_indices": np.stack([ranking[:TOP]] * 2),
-        "top5_probabilities": probabilities[:, ranking[:TOP]],
+        f"top5_{plural}": probabilities[:, ranking[:TOP]],
     }
     shown = np.round(np.clip(fitted[0], 0, 255)).astype(np.uint8)
     overlays = {"overlay_png_bytes": np.stack([overlay(shown, one, colour_map) for one in maps])}
@@ -168,7 +170,7 @@ def _cases(
     yield ("explain", of_floats), explained
     yield ("serving_default", of_floats), explained
     yield ("explain_uint8", {"images": images, "class_ids": ids}), explained
-    yield ("predict", {"images": of_floats["images"]}), {"probabilities": probabilities}
+    yield ("predict", {"images": of_floats["images"]}), {plural: probabilities}
     if network.channels in (1, 3):
         of_bytes = {"image_bytes": [_png(pixels)] * 2, "class_ids": ids}
         yield ("explain_bytes", of_bytes), {**explained, **overlays}

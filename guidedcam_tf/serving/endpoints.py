@@ -21,6 +21,8 @@ from guidedcam_tf.serving.requests import check_images
 from guidedcam_tf.serving.requests import check_targets
 
 TOP = 5
+PLURALS = {"probability": "probabilities", "value": "values"}
+"""What a network's targets have, one and all."""
 
 Outputs = dict[str, tf.Tensor]
 Signatures = dict[str, tf.types.experimental.ConcreteFunction]
@@ -92,7 +94,8 @@ class Endpoints:
         fitted = network.fit(check_images(images, self.max_pixels, network.takes_pixels))
         logits = network.logits(fitted)
         probabilities = network.probabilities(logits)
-        return {"probabilities": probabilities, **self._top(logits, probabilities)}
+        plural = PLURALS[network.quantity]
+        return {plural: probabilities, **self._top(logits, probabilities)}
 
     @property
     def _classes(self) -> int:
@@ -107,7 +110,7 @@ class Endpoints:
         outputs = {
             "saliency": self.explainer.pipeline.postprocessing(result["saliency"][:, 0], size),
             "target": target,
-            "probability": tf.gather(probabilities, target, batch_dims=1),
+            self.explainer.network.quantity: tf.gather(probabilities, target, batch_dims=1),
             **self._top(result["logits"], probabilities),
         }
         if "guidance" in self.method.outputs:
@@ -121,7 +124,9 @@ class Endpoints:
         return {
             "top5_indices": indices,
             "top5_names": tf.gather(names, indices),
-            "top5_probabilities": tf.gather(probabilities, indices, batch_dims=1),
+            f"top5_{PLURALS[self.explainer.network.quantity]}": tf.gather(
+                probabilities, indices, batch_dims=1
+            ),
         }
 
     def _decoded(self, image_bytes: tf.Tensor) -> tf.Tensor:

@@ -205,7 +205,8 @@ def test_what_an_output_means_is_found_by_value(kind, pictures):
     explainer = gcam.Explainer(model)
     expected = model.predict(pictures, verbose=0)
     np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
-    assert explainer.network.gives_values == (kind in ("ages", "counts", "one number"))
+    is_value = kind in ("ages", "counts", "one number")
+    assert explainer.network.quantity == ("value" if is_value else "probability")
 
 
 @pytest.mark.parametrize("kind", ["mean of two softmaxes", "one number", "hard sigmoid"])
@@ -215,7 +216,7 @@ def test_a_doubt_is_said_and_settled(kind):
         gcam.Explainer(model)
     told = open_network(model, scores="regression")
     assert told.meaning.sure
-    assert told.gives_values
+    assert told.quantity == "value"
 
 
 def test_scores_that_are_none_of_the_four():
