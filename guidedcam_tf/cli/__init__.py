@@ -21,6 +21,7 @@ from guidedcam_tf.cli.figure import figure
 from guidedcam_tf.cli.listings import layers
 from guidedcam_tf.cli.listings import methods
 from guidedcam_tf.cli.report import report
+from guidedcam_tf.cli.sanity import sanity
 from guidedcam_tf.cli.status import status
 from guidedcam_tf.cli.weights import weights
 from guidedcam_tf.errors import InputError
@@ -56,6 +57,7 @@ app.add_typer(weights, name="weights")
 app.command()(methods)
 app.command()(layers)
 app.command()(bench)
+app.command()(sanity)
 
 
 def main() -> None:
