@@ -8,26 +8,43 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.data import to_grey
+from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import Network
+
+LUMINANCE = np.array([[0.299], [0.587], [0.114]], np.float32)
+"""How bright red, green and blue are (ITU-R 601-2), `[3, 1]`."""
 
 ROUNDING = 0.5
 """How far resampling may leave 0..255."""
 
 
-def as_input(pixels: np.ndarray, network: Network) -> np.ndarray:
-    """Give a picture, uint8 RGB `[H, W, 3]`, as many channels as the network takes.
+def as_input(picture: Decoded, network: Network) -> np.ndarray:
+    """Give a picture as many channels as the network takes, `[H, W, C]`.
+
+    An array keeps its values. Grey of 16 bits keeps its range for a grey network that does its own
+    preprocessing, as Keras's loader gives it; otherwise files are 8-bit RGB.
 
     Raises:
-        InputError: If it takes neither one nor three.
+        InputError: If it has neither as many channels nor one or three to make them of; or if an
+            array is not in 0..255 where the network's preprocessing expects that.
     """
-    if network.channels in (None, 3):
-        return pixels
-    if network.channels == 1:
-        return to_grey(pixels)
+    channels, values = network.channels, picture.values
+    keeps = picture.is_array or (channels == 1 and not network.takes_pixels)
+    if values is None or not keeps:
+        values = picture.shown
+    elif network.takes_pixels and values.dtype != np.uint8:
+        _check_pixels(values)
+    has = values.shape[-1]
+    if channels in (None, has):
+        return values
+    if has == 1 and channels == 3:
+        return np.repeat(values, 3, axis=-1)
+    if has == 3 and channels == 1:
+        return to_grey(values) if values.dtype == np.uint8 else values @ LUMINANCE
     raise InputError(
-        f"{network.name} takes {network.channels} channels, a picture has 3; "
-        "use maps(images) with arrays of that form"
+        f"{network.name} takes {channels} channels, the picture has {has}; give an array "
+        f"[H, W, {channels}], or an NPY file of one"
     )
 
 

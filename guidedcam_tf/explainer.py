@@ -19,7 +19,7 @@ from guidedcam_tf.arrays import as_input
 from guidedcam_tf.arrays import batches
 from guidedcam_tf.arrays import check_images
 from guidedcam_tf.data import Picture
-from guidedcam_tf.data import read_picture
+from guidedcam_tf.data.pictures import read
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
@@ -160,7 +160,10 @@ class Explainer:
         """Explain one picture for one or several targets, with one pass through the trunk.
 
         Args:
-            picture: A path, a PIL picture, or RGB `[H, W, 3]`, uint8 or float in 0..255.
+            picture: A path, a PIL picture, or RGB `[H, W, 3]`, uint8 or float in 0..255. Or, for a
+                network of other channels or without preprocessing, an array `[H, W]` or
+                `[H, W, C]` of any range, or an NPY file of one: it gets the values as they are,
+                and `guidedcam_tf.data.shown_as_picture` makes what is shown.
             targets: Class indices, class names, wnids, `"top1"` or `"topK"` for the K best classes;
                 or functions of the output, each giving one number a picture: what they get is
                 float32 `[N, ...]`, before a final softmax or sigmoid, and they return `[N]`, in
@@ -177,9 +180,10 @@ class Explainer:
         resolved, chosen = resolve(targets, self.network), get_method(method, **options)
         if not resolved.functions:
             self._warn_of_doubt()
-        pixels, pipeline = read_picture(picture), self._for(resolved)
+        content, pipeline = read(picture), self._for(resolved)
+        pixels = content.shown
         network, classes = pipeline.network, pipeline.network.classes
-        fitted = pipeline.fitted(as_input(pixels, self.network)[None])
+        fitted = pipeline.fitted(as_input(content, self.network)[None])
         maps = pipeline.explain(chosen, fitted, tf.constant(resolved.class_ids))
         arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
         class_ids = arrays["class_ids"].astype(int)
@@ -199,7 +203,7 @@ class Explainer:
             weights=network.weights.source,
             stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
             quantity=network.quantity,
-            origin=origin_of(picture, pixels, self.said, pipeline, chosen, asked),
+            origin=origin_of(picture, content, self.said, pipeline, chosen, asked),
         )
 
     def maps(

@@ -11,16 +11,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from guidedcam_tf.data import Picture
+from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.methods import Method
 from guidedcam_tf.pipeline import Pipeline
 
 
 def origin_of(
     picture: Picture,
-    pixels: np.ndarray,
+    content: Decoded,
     network: Mapping[str, Any] | None,
     pipeline: Pipeline,
     method: Method,
@@ -30,18 +29,19 @@ def origin_of(
 
     Args:
         picture: The picture as it was given.
-        pixels: What was read of it, uint8 RGB `[H, W, 3]`.
+        content: What was read of it.
         network: What opened the network, as `in_words` returns it.
         pipeline: What made the maps.
         method: The method.
         targets: The class indices; `None` for functions.
     """
     file = Path(picture).absolute() if isinstance(picture, (str, os.PathLike)) else None
-    content = pixels.tobytes() if file is None else file.read_bytes()
+    values = content.shown if content.values is None else content.values
+    encoded = values.tobytes() if file is None else file.read_bytes()
     return {
         "picture": {
             "path": None if file is None else str(file),
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": hashlib.sha256(encoded).hexdigest(),
         },
         "network": network,
         "weights_sha256": pipeline.network.weights.sha256,

@@ -17,6 +17,7 @@ from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.pictures import Picture
 from guidedcam_tf.data.pictures import read_picture
+from guidedcam_tf.data.pictures import shown_as_picture
 from guidedcam_tf.data.pictures import to_grey
 from guidedcam_tf.data.registry import DataSetConfig
 from guidedcam_tf.data.samples import Annotation
@@ -63,6 +64,7 @@ __all__ = [
     "read_list",
     "read_picture",
     "select",
+    "shown_as_picture",
     "to_grey",
     "union",
     "write_list",

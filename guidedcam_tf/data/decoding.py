@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     Raises:
         InputError: If the file is missing, no file, no picture, or damaged.
     """
-    _check_file(path)
+    check_file(path)
     with decoding(str(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with Image.open(path) as image:
@@ -58,8 +59,26 @@ def decoding(name: str) -> Iterator[None]:
         raise InputError(f"{name} is damaged or cannot be read: {reason:.200}") from error
 
 
-def decode(image: Image.Image, name: str) -> tuple[np.ndarray, Frame]:
-    """Return an open picture as a person sees it, uint8 RGB `[H, W, 3]`, and how it is stored.
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What was read of a picture.
+
+    Attributes:
+        shown: The picture as a person sees it, uint8 RGB `[H, W, 3]`.
+        frame: Its size, and how its file stores it.
+        values: An array's own values `[H, W, C]`, or grey of 16 bits, `[H, W, 1]`; `None` where
+            `shown` is all there is.
+        is_array: Whether it is an array, whose values are what the network takes.
+    """
+
+    shown: np.ndarray
+    frame: Frame
+    values: np.ndarray | None = None
+    is_array: bool = False
+
+
+def decode(image: Image.Image, name: str) -> Decoded:
+    """Decode an open picture and turn it upright.
 
     Raises:
         InputError: If it has too few or too many pixels, or values whose range cannot be told.
@@ -71,12 +90,14 @@ def decode(image: Image.Image, name: str) -> tuple[np.ndarray, Frame]:
     image.load()
     # A TIFF is turned by Pillow while it is loaded, and says so no more.
     remaining = _orientation(image)
+    values = None
     if image.mode.startswith("I") or image.mode == "F":
-        pixels = _from_deep_grey(image, name, bits)
+        pixels, values = _from_deep_grey(image, name, bits)
+        values = np.ascontiguousarray(turned(values, remaining))
     else:
         pixels = _to_rgb(image, name, packing)
     pixels = np.ascontiguousarray(turned(pixels, remaining))
-    return pixels, Frame((pixels.shape[0], pixels.shape[1]), written)
+    return Decoded(pixels, Frame((pixels.shape[0], pixels.shape[1]), written), values)
 
 
 def check_size(height: int, width: int, name: str) -> None:
@@ -91,7 +112,8 @@ def check_size(height: int, width: int, name: str) -> None:
         )
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise `InputError` if there is no such file, or nothing in it."""
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, expected a picture")
@@ -119,8 +141,8 @@ def _tiff_bits(image: Image.Image) -> int:
     return int(bits[0]) if len(set(bits)) == 1 and 8 < bits[0] < 16 else 16
 
 
-def _from_deep_grey(image: Image.Image, name: str, bits: int) -> np.ndarray:
-    """Scale grey of up to 16 bits, which Pillow would clip, to 8 bits."""
+def _from_deep_grey(image: Image.Image, name: str, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scale grey of up to 16 bits, which Pillow would clip, to 8 bits; return it as it is, too."""
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
         raise InputError(
@@ -133,7 +155,7 @@ def _from_deep_grey(image: Image.Image, name: str, bits: int) -> np.ndarray:
     key = image.info.get("transparency")
     if isinstance(key, int):
         grey[values == key] = 255
-    return np.stack([grey] * 3, axis=-1)
+    return np.stack([grey] * 3, axis=-1), values[..., None].astype(np.uint16)
 
 
 def _to_rgb(image: Image.Image, name: str, packing: str) -> np.ndarray:

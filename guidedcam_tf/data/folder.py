@@ -19,11 +19,11 @@ PICTURE_SUFFIXES = frozenset(
     f".{kind}"
     for kinds in (
         "apng avif bmp dds dib gif heic heif icns ico j2c j2k jfif jp2 jpc jpe jpeg jpf jpg jpx",
-        "jxl mpo pbm pcx pgm png pnm ppm psd qoi ras sgi tga tif tiff webp xbm",
+        "jxl mpo npy pbm pcx pgm png pnm ppm psd qoi ras sgi tga tif tiff webp xbm",
     )
     for kind in kinds.split()
 )
-"""How pictures' files end. Those that Pillow cannot read here are counted as unreadable."""
+"""How pictures' files end. Those that cannot be read here are counted as unreadable."""
 
 _EXPECTED = """
 ROOT/any name.jpg     pictures, also in folders below

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.data.orientation import Frame
-from guidedcam_tf.data.pictures import read_framed
+from guidedcam_tf.data.pictures import read
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import SampleError
@@ -39,12 +40,20 @@ class Loaded:
         picture: uint8 RGB `[H, W, 3]`, at its own size.
         labels: One for each class in it.
         void: Pixels that are left out of Dice and IoU, bool `[H, W]`, or `None`.
+        decoded: What a network may take of the picture, where that is more than `picture`.
     """
 
     id: str
     picture: np.ndarray
     labels: tuple[Label, ...] = ()
     void: np.ndarray | None = None
+    decoded: Decoded | None = None
+
+    @property
+    def content(self) -> Decoded:
+        """What a network may take of the picture."""
+        size = self.picture.shape[0], self.picture.shape[1]
+        return self.decoded or Decoded(self.picture, Frame(size))
 
 
 def load(
@@ -73,20 +82,21 @@ def load(
 def load_one(sample: Sample) -> Loaded | Skipped:
     """Read one sample."""
     try:
-        picture, frame = _read(sample)
-        annotation = sample.annotate(frame)
+        decoded = _read(sample)
+        annotation = sample.annotate(decoded.frame)
     except SampleError as error:
         return Skipped(sample.id, error.reason, str(error))
     # A decoder may raise anything on damaged bytes, and no file may end a run of thousands.
     except Exception as error:
         message = f"{sample.picture}: {type(error).__name__}: {error}"
         return Skipped(sample.id, "bad annotation", message)
-    return Loaded(sample.id, picture, annotation.labels, annotation.void)
+    more = None if decoded.values is None else decoded
+    return Loaded(sample.id, decoded.shown, annotation.labels, annotation.void, more)
 
 
-def _read(sample: Sample) -> tuple[np.ndarray, Frame]:
+def _read(sample: Sample) -> Decoded:
     try:
-        return read_framed(sample.picture)
+        return read(sample.picture)
     except Exception as error:
         if not sample.picture.exists():
             raise SampleError("missing picture", f"{sample.picture} does not exist") from error

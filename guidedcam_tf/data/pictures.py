@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from guidedcam_tf.data.decoding import Decoded
+from guidedcam_tf.data.decoding import check_file
 from guidedcam_tf.data.decoding import check_size
 from guidedcam_tf.data.decoding import decode
 from guidedcam_tf.data.decoding import decoding
@@ -35,22 +37,75 @@ def read_picture(picture: Picture) -> np.ndarray:
             `MIN_SIDE` or the whole over `MAX_PIXELS`; if its values are floats, or 12 bits in 16;
             if an array has another form or its values are in 0..1.
     """
+    return _from_array(picture) if isinstance(picture, np.ndarray) else read(picture).shown
+
+
+def read(picture: Picture) -> Decoded:
+    """Read a picture with the values that a network may take of it.
+
+    Args:
+        picture: As `read_picture` takes it; or an array `[H, W]` or `[H, W, C]` of any numbers, or
+            one in an NPY file. Arrays are shown by `shown_as_picture`.
+
+    Raises:
+        InputError: As `read_picture`; but an array may have any channels and any finite range.
+    """
     if isinstance(picture, np.ndarray):
-        return _from_array(picture)
+        return _of_values(picture, "picture")
     if isinstance(picture, Image.Image):
         with decoding("picture"):
-            return decode(picture, "picture")[0]
+            return decode(picture, "picture")
     if not isinstance(picture, (str, os.PathLike)):
         raise InputError(
-            f"picture must be a path, a PIL picture or an array [H, W, 3]; received {picture!r}"
+            f"picture must be a path, a PIL picture or an array [H, W, C]; received {picture!r}"
         )
-    return read_framed(Path(picture))[0]
-
-
-def read_framed(path: Path) -> tuple[np.ndarray, Frame]:
-    """Read a picture file as `read_picture` does; return also how its pixels are stored."""
+    path = Path(picture)
+    if path.suffix.lower() == ".npy":
+        return _of_values(_load(path), str(path))
     with opened(path) as image:
         return decode(image, str(path))
+
+
+def shown_as_picture(values: np.ndarray) -> np.ndarray:
+    """Show values `[H, W, C]` as uint8 RGB `[H, W, 3]`.
+
+    One channel is grey, three are red, green and blue; of others their mean is shown as grey.
+    Values that are 0..255 already stay; others are scaled, their lowest being black and their
+    highest white.
+    """
+    if values.dtype == np.uint8 and values.shape[-1] == 3:
+        return values
+    seen = values if values.shape[-1] in (1, 3) else values.mean(axis=-1, keepdims=True)
+    seen = np.asarray(seen, np.float64)
+    low, high = seen.min(), seen.max()
+    if values.dtype != np.uint8 and (low < 0 or high > 255 or high <= 1):
+        seen = 255 * (seen - low) / (high - low or 1)
+    rounded = np.round(seen).astype(np.uint8)
+    return np.broadcast_to(rounded, (*rounded.shape[:2], 3)).copy()
+
+
+def _of_values(array: np.ndarray, name: str) -> Decoded:
+    values = array[..., None] if array.ndim == 2 else array
+    if values.ndim != 3 or not values.shape[-1]:
+        raise InputError(f"{name} must have shape [H, W] or [H, W, C]; received {array.shape}")
+    check_size(values.shape[0], values.shape[1], name)
+    is_real = np.issubdtype(values.dtype, np.number) and not np.iscomplexobj(values)
+    if not is_real or not np.isfinite(values).all():
+        raise InputError(f"{name} must hold finite numbers; its dtype is {values.dtype}")
+    frame = Frame((values.shape[0], values.shape[1]))
+    return Decoded(shown_as_picture(values), frame, values, is_array=True)
+
+
+def _load(path: Path) -> np.ndarray:
+    check_file(path)
+    try:
+        found = np.load(path, allow_pickle=False)
+    # NumPy raises kinds of its own on damaged bytes.
+    except Exception as error:
+        raise InputError(f"{path} is no NPY file that can be read: {error!s:.200}") from error
+    if not isinstance(found, np.ndarray):
+        raise InputError(f"{path} holds several arrays, expected one")
+    return found
 
 
 def to_grey(picture: np.ndarray) -> np.ndarray:

@@ -59,7 +59,7 @@ class Chunk:
         self.pipeline = pipeline
         self.pictures = pictures
         network = pipeline.network
-        inputs = [as_input(picture.picture, network)[None] for picture in pictures]
+        inputs = [as_input(picture.content, network)[None] for picture in pictures]
         self.images = tf.concat([pipeline.fitted(image) for image in inputs], axis=0)
         self.inputs = pipeline.network.preprocess(self.images)
         logits = pipeline.logits(self.images)

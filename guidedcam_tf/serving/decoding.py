@@ -29,6 +29,7 @@ def decode(
     finish: Callable[[tf.Tensor], tf.Tensor],
     finished: tf.TensorSpec,
     max_pixels: int,
+    deep_grey: bool = True,
 ) -> tf.Tensor:
     """Decode JPEG and PNG pictures of any sizes, each by itself.
 
@@ -39,19 +40,22 @@ def decode(
         finish: What brings a picture, uint8 RGB `[H, W, 3]`, to one size for all.
         finished: What `finish` returns.
         max_pixels: Pictures with more pixels are refused.
+        deep_grey: Whether grey of 16 bits is scaled to 8, or refused.
 
     Returns:
         What `finish` returned for each, `[N, ...]`.
     """
 
     def one(row: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        return finish(_decode_one(*row, max_pixels))
+        return finish(_decode_one(*row, max_pixels, deep_grey))
 
     rows = (check_not_empty(image_bytes), tf.range(tf.size(image_bytes)))
     return tf.map_fn(one, rows, fn_output_signature=finished, parallel_iterations=DECODED_TOGETHER)
 
 
-def _decode_one(encoded: tf.Tensor, index: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def _decode_one(
+    encoded: tf.Tensor, index: tf.Tensor, max_pixels: int, deep_grey: bool
+) -> tf.Tensor:
     length = tf.strings.length(encoded)
     is_jpeg = _starts_with(encoded, JPEG_START)
     is_png = _starts_with(encoded, PNG_START) & (length >= PNG_HEADER_BYTES)
@@ -70,7 +74,9 @@ def _decode_one(encoded: tf.Tensor, index: tf.Tensor, max_pixels: int) -> tf.Ten
     with tf.control_dependencies(checks):
         contents = tf.identity(header)
     picture = tf.cond(
-        is_jpeg, lambda: _decode_jpeg(contents, index), lambda: _decode_png(contents, index)
+        is_jpeg,
+        lambda: _decode_jpeg(contents, index),
+        lambda: _decode_png(contents, index, deep_grey),
     )
     return tf.ensure_shape(picture, [None, None, 3])
 
@@ -99,7 +105,7 @@ def _decode_jpeg(encoded: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     return _upright(pixels, found, index)
 
 
-def _decode_png(encoded: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+def _decode_png(encoded: tf.Tensor, index: tf.Tensor, deep_grey: bool) -> tf.Tensor:
     """TensorFlow fills an alpha channel of its own wrongly under 8 bits, so none is asked for."""
     found = orientation.in_png(encoded)
     header = tf.io.decode_raw(tf.strings.substr(encoded, DEPTH, 2), tf.uint8)
@@ -111,7 +117,13 @@ def _decode_png(encoded: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         "cannot be read; send an alpha channel or 8 bits",
         index,
     )
-    with tf.control_dependencies([readable]):
+    known_range = check(
+        (depth < 16) | (kind != GREY) | deep_grey,
+        "image_bytes: the PNG in row {} is grey of 16 bits, which this grey network may take in "
+        "another range; send its values as images",
+        index,
+    )
+    with tf.control_dependencies([readable, known_range]):
         contents = tf.identity(encoded)
     pixels = tf.cond(
         (depth == 16) & (kind == GREY),

@@ -138,7 +138,8 @@ class Endpoints:
             return network.fit(picture[None])[0]
 
         finished = tf.TensorSpec([*network.input_size, network.channels], tf.float32)
-        return decode(image_bytes, finish, finished, self.max_pixels)
+        deep_grey = network.channels != 1 or network.takes_pixels
+        return decode(image_bytes, finish, finished, self.max_pixels, deep_grey)
 
     @cached_property
     def _explained_together(self) -> Callable[[tf.Tensor, tf.Tensor], Outputs]:

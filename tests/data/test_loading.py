@@ -160,7 +160,7 @@ def test_a_decoder_that_fails_oddly_is_named(file, monkeypatch):
     def explode(path):
         raise MemoryError("too large")
 
-    monkeypatch.setattr("guidedcam_tf.data.loading.read_framed", explode)
+    monkeypatch.setattr("guidedcam_tf.data.loading.read", explode)
     skipped = load_one(Sample("a", file, lambda shape: Annotation()))
     assert (skipped.reason, skipped.message) == (
         "unreadable picture",

@@ -174,3 +174,18 @@ def test_damaged_parts_end_the_walk(kind):
             served(tf.constant([bytes(changed)]))
         except tf.errors.InvalidArgumentError as error:
             assert str(error)
+
+
+def test_grey_of_16_bits_is_refused_for_a_network_that_takes_its_range():
+    """`Explainer.explain` gives such a network 0..65535; a server decodes to 8 bits."""
+    spec = tf.TensorSpec([None, None, 3], tf.uint8)
+    for encoded, refused in ((png(DEEP[..., 0], 16), True), (png(BYTES[..., 0]), False)):
+        call = tf.function(
+            lambda row: decode(row, lambda picture: picture, spec, 10**6, deep_grey=False),
+            autograph=False,
+        )
+        if not refused:
+            assert call(tf.constant([encoded])).shape == (1, 7, 12, 3)
+            continue
+        with pytest.raises(tf.errors.InvalidArgumentError, match="row 0 is grey of 16 bits"):
+            call(tf.constant([encoded]))
