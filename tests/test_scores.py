@@ -21,6 +21,7 @@ OPTIONS = {
     "ada_sise": {"score": "logit"},
 }
 BY_CLASS = {
+    "prediction_difference": "prediction_difference needs probabilities.*use occlusion",
     "finercam": "finercam needs two classes; 'toy_gap' has 1",
     "cam": "'cam' needs exactly global average pooling and one linear layer.*'target function'",
     **dict.fromkeys(

@@ -38,6 +38,7 @@ from guidedcam_tf.methods.lrp import LRP
 from guidedcam_tf.methods.normgrad import NormGrad
 from guidedcam_tf.methods.occlusion import Occlusion
 from guidedcam_tf.methods.options import options_from_text
+from guidedcam_tf.methods.prediction_difference import PredictionDifference
 from guidedcam_tf.methods.relevance_cam import RelevanceCAM
 from guidedcam_tf.methods.rise import RISE
 from guidedcam_tf.methods.scorecam import ScoreCAM
@@ -88,6 +89,7 @@ METHODS: dict[str, type[Method]] = {
         ShapleyCAM,
         SISE,
         AdaSISE,
+        PredictionDifference,
     )
 }
 """Every method by its name, the proposed one first."""
@@ -180,6 +182,7 @@ __all__ = [
     "Method",
     "NormGrad",
     "Occlusion",
+    "PredictionDifference",
     "RelevanceCAM",
     "ScoreCAM",
     "ShapleyCAM",

@@ -50,8 +50,12 @@ class MaskedMethod(Method):
 
     @property
     def cover(self) -> Baseline:
-        """What the network sees where a mask is 0."""
+        """The picture that covers."""
         return "mean"
+
+    def covers(self, inputs: tf.Tensor, cover: tf.Tensor) -> list[tf.Tensor]:
+        """What the network sees where a mask is 0, one after another, `[N, H, W, C]` each."""
+        return [cover]
 
     def masks(self, height: int, width: int) -> tuple[int, MaskOf]:
         """How many masks a picture of that size has, and what makes them."""
@@ -62,7 +66,7 @@ class MaskedMethod(Method):
 
         Args:
             mask_of: What `masks` returned.
-            scores: f_c of the masked pictures, float32 `[N, T, masks]`.
+            scores: f_c of the masked pictures, float32 `[N, T, masks]`, their mean over `covers`.
             own: f_c of the pictures themselves, float32 `[N, T]`.
 
         Returns:
@@ -72,6 +76,7 @@ class MaskedMethod(Method):
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over blocks of masked pictures."""
+        self.check(view)
         network, masks_for = view.network, lru_cache(KEPT)(self.masks)
         masked_scores = compiled_masked_scores(view, self.score)
 
@@ -86,15 +91,20 @@ class MaskedMethod(Method):
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             inputs, cover, class_ids, logits, own = first_pass(images, class_ids)
             count, mask_of = masks_for(*inputs.shape[1:3])
-            scores = scores_by_channel(
-                lambda pairs: masked_scores(
-                    inputs, cover, class_ids, pairs[:, 0], mask_of(pairs[:, 1])
-                ),
-                live=tf.ones([inputs.shape[0], count], tf.bool),
-                targets=class_ids.shape[1],
-                block_size=self.block_size,
-                description=self.name,
-            )
+
+            def scores_under(cover: tf.Tensor) -> tf.Tensor:
+                return scores_by_channel(
+                    lambda pairs: masked_scores(
+                        inputs, cover, class_ids, pairs[:, 0], mask_of(pairs[:, 1])
+                    ),
+                    live=tf.ones([inputs.shape[0], count], tf.bool),
+                    targets=class_ids.shape[1],
+                    block_size=self.block_size,
+                    description=self.name,
+                )
+
+            found = [scores_under(each) for each in self.covers(inputs, cover)]
+            scores = tf.add_n(found) / len(found)
             maps = self.maps(mask_of, scores, own)
             return {**maps, "class_ids": class_ids, "logits": logits}
 

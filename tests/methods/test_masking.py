@@ -11,8 +11,13 @@ import guidedcam_tf as gcam
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.methods.baselines import baseline_inputs
 
+METHOD = "prediction_difference"
 IDS = [[0, 1], [2, 0], [1, 2]]
-FEW = {"rise": {"samples": 50, "cells": 3}, "occlusion": {"size": 3, "stride": 2}}
+FEW = {
+    "rise": {"samples": 50, "cells": 3},
+    "occlusion": {"size": 3, "stride": 2},
+    "prediction_difference": {"samples": 2},
+}
 
 
 def linear_explainer(weights, bias=0.0):
@@ -109,6 +114,55 @@ def test_patches_that_do_not_fit(options, message, toy_images):
         toy_explainer("gap").maps(toy_images, [0, 1, 2], "occlusion", **options)
 
 
+def test_prediction_difference_by_hand():
+    """p = sigmoid(w . x), so that one content changes the log odds by what it changes of w . x."""
+    weights = np.array([[1.0, 2, 0, 0], [0, -1, 0, 0]])
+    explainer, _ = linear_explainer(weights)
+    picture = np.array([[3.0, 1, 0, 2], [0, 1, 4, 0]])
+    options = {"size": 1, "stride": 1, "samples": 1, "count": 10**12}
+    found = signed(explainer, picture[None, ..., None].astype(np.float32), METHOD, [0], **options)
+    (top, left) = np.random.default_rng(0).integers(0, (2, 4), (1, 2))[0]
+    shifted = np.roll(picture, (top, left), axis=(0, 1))
+    expected = weights * (picture - shifted) / np.log(2)
+    assert expected.any()
+    np.testing.assert_allclose(found[0], expected, atol=1e-3)
+
+
+def test_prediction_difference_matches_a_loop(toy_images):
+    explainer, samples, size = toy_explainer("flatten"), 4, 4
+    options = {"samples": samples, "size": size, "stride": 2, "seed": 5, "count": 1000}
+    found = signed(explainer, toy_images, METHOD, [0, 1, 2], **options)
+    shifts = np.random.default_rng(5).integers(0, (8, 8), (samples, 2))
+    places = [(slice(t, t + size), slice(s, s + size)) for t in (0, 2, 4) for s in (0, 2, 4)]
+
+    def log_odds(p):
+        return np.log2((1000 * p + 1) / (1000 * (1 - p) + 1))
+
+    for n, image in enumerate(toy_images):
+        total, count = np.zeros((8, 8)), np.zeros((8, 8))
+        own = explainer.network.model(image[None]).numpy()[0, n]
+        for place in places:
+            pictures = np.stack([image] * samples)
+            for picture, shift in zip(pictures, shifts, strict=True):
+                picture[place] = np.roll(image, shift, axis=(0, 1))[place]
+            without = explainer.network.model(pictures).numpy()[:, n].mean()
+            total[place] += log_odds(own) - log_odds(without)
+            count[place] += 1
+        np.testing.assert_allclose(found[n], total / count, rtol=1e-3, atol=1e-5)
+
+
+def test_prediction_difference_is_finite_where_the_network_is_sure():
+    explainer, _ = linear_explainer(np.full((7, 7), 1000.0))
+    picture = np.arange(49.0).reshape(1, 7, 7, 1)
+    for sign in (1, -1):
+        assert np.isfinite(explainer.maps(sign * picture, [0], METHOD, raw=True)).all()
+
+
+def test_prediction_difference_needs_probabilities(toy_images):
+    with pytest.raises(gcam.InputError, match=r"needs probabilities.*functions.*use occlusion"):
+        toy_explainer("gap").maps(toy_images, lambda logits: logits[:, 0], METHOD)
+
+
 def rise_masks(samples, cells, keep, size, seed=0):
     """The masks that RISE makes, `[samples, *size]`."""
     method = get_method("rise", samples=samples, cells=cells, keep=keep, seed=seed)
@@ -198,7 +252,7 @@ def test_ranks_logits_and_flat_pictures(method, toy_images):
     np.testing.assert_array_equal(result["class_ids"], np.argsort(-logits)[:, :2])
     empty = explainer.maps(np.zeros((1, 8, 8, 3)), [0], method, **FEW[method])
     assert np.isfinite(empty).all()
-    if method == "occlusion":  # Covering the mean colour with itself changes nothing.
+    if method != "rise":  # Covering the mean colour with itself changes nothing.
         np.testing.assert_array_equal(empty, 0)
 
 
