@@ -62,7 +62,7 @@ class PredictionDifference(MaskedMethod):
 
     def check(self, view: LayerView) -> None:
         """Refuse outputs that are no probabilities."""
-        if view.network.gives_values:
+        if view.network.quantity == "value":
             raise InputError(
                 f"prediction_difference needs probabilities; {view.network.output_reason}, whose "
                 "odds mean nothing: use occlusion"
