@@ -26,6 +26,8 @@ from guidedcam_tf.cli.status import status
 from guidedcam_tf.cli.weights import weights
 from guidedcam_tf.errors import InputError
 
+OF_EVALUATION = ("jinja2", "pandas", "scipy", "tabulate")
+
 app = typer.Typer(
     name="guidedcam",
     help="Saliency maps for Keras networks.",
@@ -67,6 +69,11 @@ def main() -> None:
         app()
     except InputError as error:
         _complain(str(error))
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name not in OF_EVALUATION:
+            raise
+        _complain(f"{error.name} is missing; pip install 'guidedcam-tf[evaluation]' brings it")
         sys.exit(2)
     except OSError as error:
         _complain(str(error))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ LEFT_OUT_HEADER = tuple(field.name for field in fields(LeftOut))
 
 def read_rows(folder: Path) -> pd.DataFrame:
     """Read a run's rows, texts as texts."""
+    import pandas as pd
+
     texts = dict.fromkeys(("image", "class_name", "method", "metric", "area", "note"), "str")
     return pd.read_csv(
         folder / "rows.csv",
@@ -71,4 +75,6 @@ def read_rows(folder: Path) -> pd.DataFrame:
 
 def read_left_out(folder: Path) -> pd.DataFrame:
     """Read which pictures of a run gave no rows."""
+    import pandas as pd
+
     return pd.read_csv(folder / "skipped.csv", dtype="str", keep_default_na=False)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from guidedcam_tf.explanation import Explanation
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass
@@ -55,4 +58,6 @@ class MapNumbers:
 
     def result(self, figure: Figure) -> Result:
         """Put what was noted beside the drawing."""
+        import pandas as pd
+
         return Result(figure, pd.DataFrame(self.lines), self.arrays)

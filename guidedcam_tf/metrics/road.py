@@ -7,8 +7,6 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import splu
 
 from guidedcam_tf.metrics.curves import pixel_order
 from guidedcam_tf.metrics.evidence import PictureMap
@@ -115,6 +113,9 @@ def _solved(
     total: np.ndarray,
 ) -> np.ndarray:
     """Solve total_i x_i - sum of weights x_j over removed neighbours = known_i."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.linalg import splu
+
     count = len(total)
     rows, columns, weights = (np.concatenate(part) for part in entries)
     diagonal = np.arange(count)
