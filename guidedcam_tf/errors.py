@@ -20,6 +20,25 @@ class WeightsError(InputError):
     """Raised where no source has a network's ImageNet weights."""
 
 
+class MissingOperationError(InputError):
+    """Raised where a runtime lacks an operation of what it is to run.
+
+    Args:
+        runtime: What lacks it.
+        reason: The operations, or what the runtime says.
+    """
+
+    def __init__(self, runtime: str, reason: str) -> None:
+        super().__init__(f"{runtime} lacks {reason}")
+
+    def of(self, method: str, layer: str, network: str) -> InputError:
+        """The same, with what it was that could not be run."""
+        return InputError(
+            f"method {method!r} at layer {layer!r} of {network!r} cannot be run: {self}; give "
+            "another method or layer, or runtime='tensorflow'"
+        )
+
+
 def input_error_behind(error: BaseException) -> InputError | None:
     """Return the `InputError` that TensorFlow wrapped while it compiled a function, if any."""
     behind: BaseException | None = error

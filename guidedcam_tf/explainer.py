@@ -33,6 +33,7 @@ from guidedcam_tf.origin import in_words
 from guidedcam_tf.origin import origin_of
 from guidedcam_tf.pipeline import Fit
 from guidedcam_tf.pipeline import Pipeline
+from guidedcam_tf.runtimes import open_runtime
 from guidedcam_tf.targets import Resolved
 from guidedcam_tf.targets import Targets
 from guidedcam_tf.targets import resolve
@@ -69,6 +70,11 @@ class Explainer:
             a doubt.
         custom_objects: Your own classes and functions by name, for a model file.
         unsafe_lambda: Load `Lambda` layers of a model file, which run Python code that it holds.
+        runtime: What runs the network: `"tensorflow"`, or `"openvino"` (the extra of that name),
+            which is faster on a processor, and keeps a copy of the weights: once the model's own
+            have changed, it refuses to answer.
+        precision: `"float32"`, or `"bfloat16"` with `"openvino"`: faster where the processor has
+            such numbers, at three digits.
 
     Attributes:
         network: The network.
@@ -100,7 +106,10 @@ class Explainer:
         scores: Scores | None = None,
         custom_objects: Mapping[str, Any] | None = None,
         unsafe_lambda: bool = False,
+        runtime: str = "tensorflow",
+        precision: str = "float32",
     ) -> None:
+        runs = open_runtime(runtime, precision)
         network = open_network(
             model,
             weights=weights,
@@ -113,7 +122,7 @@ class Explainer:
             custom_objects=custom_objects,
             unsafe_lambda=unsafe_lambda,
         )
-        self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing))
+        self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing), runs)
         self._warned = False
         if layer is None and network.default_layer_doubt:
             warn(network.default_layer_doubt, stacklevel=2)
@@ -128,6 +137,8 @@ class Explainer:
             fixed_inputs=fixed_inputs,
             custom_objects=custom_objects,
             unsafe_lambda=unsafe_lambda,
+            runtime=None if runtime == "tensorflow" else runtime,
+            precision=None if precision == "float32" else precision,
         )
 
     @property

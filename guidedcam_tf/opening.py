@@ -61,6 +61,10 @@ class NetworkConfig(Strict):
     )
     postprocessing: Literal["default", "paper", "smooth"] = "default"
     fit: Literal["squash", "crop"] = "squash"
+    runtime: str = Field(default="tensorflow", description="`tensorflow`, or `openvino`.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="What it computes in; bfloat16 with `openvino` only."
+    )
 
     def open(self, **changes: Any) -> Explainer:
         """Open the network.

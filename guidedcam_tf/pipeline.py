@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from functools import lru_cache
 from typing import Literal
@@ -16,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import MissingOperationError
 from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.errors import reason_of
 from guidedcam_tf.methods import Method
@@ -26,6 +28,8 @@ from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.target_functions import TargetFunction
 from guidedcam_tf.networks.target_functions import function_name
 from guidedcam_tf.ops import Postprocessing
+from guidedcam_tf.runtimes import Runtime
+from guidedcam_tf.runtimes import open_runtime
 
 Fit = Literal["squash", "crop"]
 
@@ -44,9 +48,11 @@ class Pipeline:
         fit: How a picture gets the network's shape: `"squash"`, or `"crop"` for the largest centred
             part of that shape; outside of it the map is zero.
         postprocessing: What makes the shown map of the raw one.
+        runtime: What runs the network's passes; by default TensorFlow, with live weights.
 
     Raises:
-        InputError: If `fit` is neither, or the network has no such layer.
+        InputError: If `fit` is neither, or the network has no such layer; from what runs the
+            network, if the runtime keeps a copy of the weights and they have changed since.
 
     Example:
         >>> from guidedcam_tf.methods import get_method
@@ -66,16 +72,19 @@ class Pipeline:
         layer: str | None = None,
         fit: Fit = "squash",
         postprocessing: Postprocessing | None = None,
+        runtime: Runtime | None = None,
     ) -> None:
         if fit not in get_args(Fit):
             raise InputError(f"fit must be 'squash' or 'crop'; received {fit!r}")
         self.network = network
-        self.view = network.view(layer)
+        self.runtime = runtime or open_runtime()
+        self.view = replace(network.view(layer), compiler=self.runtime.compile)
         self.fit = fit
         self.postprocessing = postprocessing or Postprocessing()
         self.at = lru_cache(KEPT)(self._at)
         self.scored_by = lru_cache(KEPT)(self._scored_by)
         self._kernels: dict[Method, Kernel] = {}
+        self._check_weights = self.runtime.watch(network.model)
         self._warned = False
 
     @property
@@ -85,12 +94,12 @@ class Pipeline:
 
     def _at(self, layer: str) -> Pipeline:
         """Return the same network with the same choices at another layer."""
-        return Pipeline(self.network, layer, self.fit, self.postprocessing)
+        return Pipeline(self.network, layer, self.fit, self.postprocessing, self.runtime)
 
     def _scored_by(self, functions: Sequence[TargetFunction]) -> Pipeline:
         """Return the same for functions of the output; `class_ids` then count the functions."""
         network = self.network.scored_by(functions)
-        return Pipeline(network, self.layer, self.fit, self.postprocessing)
+        return Pipeline(network, self.layer, self.fit, self.postprocessing, self.runtime)
 
     def fitted(self, images: tf.Tensor) -> tf.Tensor:
         """Bring pictures `[N, H, W, C]` of any dtype to the network's size.
@@ -112,19 +121,22 @@ class Pipeline:
         inner_width = max(1, min(width, round(columns * scale)))
         return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
 
-    @cached_property
-    def logits(self) -> Callable[[tf.Tensor], tf.Tensor]:
+    def logits(self, fitted: tf.Tensor) -> tf.Tensor:
         """The plain compiled forward pass: fitted pictures to scores, float32 `[N, classes]`."""
+        self._check_weights()
+        return self._logits(fitted)
+
+    @cached_property
+    def _logits(self) -> Callable[[tf.Tensor], tf.Tensor]:
         self.network.verify()
-        return tf.function(self.network.logits, input_signature=[self._pictures])
+        return self.runtime.compile(self.network.logits, [self._pictures])
 
     @cached_property
     def _probabilities(self) -> Callable[[tf.Tensor], tf.Tensor]:
         network = self.network
         network.verify()
-        return tf.function(
-            lambda inputs: network.probabilities(network.logits_of(inputs)),
-            input_signature=[self._pictures],
+        return self.runtime.compile(
+            lambda inputs: network.probabilities(network.logits_of(inputs)), [self._pictures]
         )
 
     @property
@@ -141,6 +153,7 @@ class Pipeline:
         Returns:
             Float32 `[N, classes]`.
         """
+        self._check_weights()
         starts = range(0, inputs.shape[0], batch_size)
         return tf.concat(
             [self._probabilities(inputs[start : start + batch_size]) for start in starts], axis=0
@@ -167,6 +180,7 @@ class Pipeline:
         Returns:
             Float32 `[M, classes]`.
         """
+        self._check_weights()
         inputs, fill = tf.convert_to_tensor(inputs), tf.cast(fill, tf.float32)
         found = []
         for start in range(0, masks.shape[0], batch_size):
@@ -191,11 +205,16 @@ class Pipeline:
 
         Raises:
             InputError: If the method cannot explain this layer; if the layer has one position only
-                for pictures of that size; or if scores or maps are not finite numbers.
+                for pictures of that size; if the runtime lacks an operation; or if scores or maps
+                are not finite numbers.
         """
+        self._check_weights()
         self._warn_of_coincidence(method)
-        with self.said_clearly(fitted):
-            maps = self.kernel(method)(fitted, class_ids)
+        try:
+            with self.said_clearly(fitted):
+                maps = self.kernel(method)(fitted, class_ids)
+        except MissingOperationError as missing:
+            raise missing.of(method.name, self.layer, self.network.name) from missing
         if maps[method.outputs[0]].shape[2:] == (1, 1):
             raise InputError(
                 f"layer {self.layer!r} has one position only for pictures of "

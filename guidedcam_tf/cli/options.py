@@ -75,6 +75,16 @@ NETWORK: dict[str, Any] = {
         Literal["squash", "crop"],
         "squash the picture to the network's shape, or crop its centre. [default: squash]",
     ),
+    "runtime": _option(
+        str,
+        "What runs the network: tensorflow; or openvino, faster on a processor, from the extra of "
+        "that name. [default: tensorflow]",
+    ),
+    "precision": _option(
+        Literal["float32", "bfloat16"],
+        "What openvino computes in; bfloat16 is faster where the processor has it. "
+        "[default: float32]",
+    ),
 }
 """What can be said of a network: the keys of `opening.NetworkConfig`, which is not imported here
 because `--help` would wait for pydantic."""

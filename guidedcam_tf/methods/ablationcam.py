@@ -42,7 +42,7 @@ class AblationCAM(Method):
         graph, layer = view.network.graph, view.step.outputs[0]
         frontier = graph.frontier(view.step)
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def first_pass(images: tf.Tensor, class_ids: tf.Tensor) -> dict[str, tf.Tensor]:
             inputs = view.network.preprocess(images)
             activations, logits, *crossing = graph.run(
@@ -60,8 +60,8 @@ class AblationCAM(Method):
             for tensor in first_pass.get_concrete_function().structured_outputs["known"]
         ]
 
-        @tf.function(
-            input_signature=[
+        @view.compiled(
+            [
                 known_signature,
                 tf.TensorSpec([None, None], tf.int32),
                 tf.TensorSpec([None, 2], tf.int64),

@@ -62,7 +62,7 @@ class OnePass(Method):
         """Return a kernel that is traced once, whatever the number of pictures and targets."""
         self.check(view)
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             return self.of_inputs(view, view.network.preprocess(images), class_ids)
 

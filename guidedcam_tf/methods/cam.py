@@ -44,7 +44,7 @@ class CAM(Method):
         """
         classifier = _classifier(view)
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             activations, logits = view.forward(view.network.preprocess(images))
             class_ids = resolve_ranks(class_ids, logits)

@@ -62,7 +62,8 @@ class CAMERAS(Method):
 
     One forward pass a picture and size, one backward pass a target more. Features and gradients are
     kept at their own, low, resolution; no tensor holds all channels at full resolution. A network
-    with a `Flatten` runs at other sizes as `networks.graph` says there.
+    with a `Flatten` runs at other sizes as `networks.graph` says there. TensorFlow runs the passes
+    whatever the runtime: OpenVINO does not end for some networks at sizes other than their own.
 
     Raises:
         InputError: If an option has another form; from the kernel, if the network cannot run at one

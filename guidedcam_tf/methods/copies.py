@@ -55,7 +55,7 @@ def mean_over_copies(
     """
     network = view.network
 
-    @tf.function(input_signature=kernel_signature(view))
+    @view.compiled(kernel_signature(view))
     def clean_pass(images: tf.Tensor, class_ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
         inputs = network.preprocess(images)
         logits = network.logits_of(inputs)
@@ -63,31 +63,18 @@ def mean_over_copies(
         return inputs, starts, resolve_ranks(class_ids, logits), logits
 
     picture = tf.TensorSpec(network.graph.input_shape[1:], tf.float32)
+    number, share = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
 
-    @tf.function(
-        input_signature=[
-            picture,
-            picture,
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([2], tf.int64),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None], tf.float32),
-        ]
-    )
-    def block_sum(
-        x: tf.Tensor,
-        start: tf.Tensor,
-        targets: tf.Tensor,
-        key: tf.Tensor,
-        numbers: tf.Tensor,
-        shares: tf.Tensor,
-    ) -> Maps:
-        copies = tf.map_fn(
-            lambda number: copy_of(x, start, key, number),
-            numbers,
-            fn_output_signature=tf.float32,
+    @tf.function(input_signature=[picture, picture, tf.TensorSpec([2], tf.int64), number])
+    def copied(x: tf.Tensor, start: tf.Tensor, key: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(
+            lambda each: copy_of(x, start, key, each), numbers, fn_output_signature=tf.float32
         )
-        copies = tf.ensure_shape(copies, [None, *picture.shape])
+
+    @view.compiled([tf.TensorSpec([None, *picture.shape]), picture, picture, number, share])
+    def block_sum(
+        copies: tf.Tensor, x: tf.Tensor, start: tf.Tensor, targets: tf.Tensor, shares: tf.Tensor
+    ) -> Maps:
         maps = of_copies(copies, tf.repeat(targets[None], tf.shape(copies)[0], axis=0), x, start)
         return {name: tf.tensordot(shares, maps[name], axes=1) for name in outputs}
 
@@ -103,12 +90,11 @@ def mean_over_copies(
                 next(jobs)
                 numbers = range(first, min(first + block_size, len(weights)))
                 part = block_sum(
+                    copied(x, start, key, tf.constant(list(numbers))),
                     x,
                     start,
                     targets,
-                    key,
-                    tf.constant(list(numbers)),
-                    tf.constant([weights[i] for i in numbers], tf.float32),
+                    tf.constant([weights[place] for place in numbers], tf.float32),
                 )
                 sums = {name: sums.get(name, 0.0) + part[name] for name in outputs}
             found.append(sums)

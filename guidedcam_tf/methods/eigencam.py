@@ -38,7 +38,7 @@ class EigenCAM(Method):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that runs the network forwards only."""
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             activations, logits = view.forward(view.network.preprocess(images))
             saliency = self.principal_map(activations)[:, None]

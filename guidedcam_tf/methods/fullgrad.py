@@ -56,6 +56,7 @@ class FullGrad(Method):
         network, steps = view.network, spatial_steps(view.network)
         warn_of_hidden_biases(network, self.name)
 
+        @view.compiled(kernel_signature(view))
         def of_block(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             logits, terms_of = full_gradients(network, network.preprocess(images), steps)
             class_ids = resolve_ranks(class_ids, logits)
@@ -67,22 +68,16 @@ class FullGrad(Method):
             maps = by_target(of_target, class_ids)
             return {**maps, "class_ids": class_ids, "logits": logits}
 
-        # The last block may be smaller, hence the ragged rows, whose `values` are all pictures'.
-        rows = {
-            "saliency": tf.RaggedTensorSpec([None] * 4, tf.float32, ragged_rank=0),
-            "class_ids": tf.RaggedTensorSpec([None] * 2, tf.int32, ragged_rank=0),
-            "logits": tf.RaggedTensorSpec([None] * 2, tf.float32, ragged_rank=0),
-        }
-
-        @tf.function(input_signature=kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
-            def block(start: tf.Tensor) -> Maps:
-                stop = start + self.block_size
-                return of_block(images[start:stop], class_ids[start:stop])
-
-            starts = tf.range(0, tf.shape(images)[0], self.block_size)
-            blocks = tf.map_fn(block, starts, fn_output_signature=rows)
-            return {name: maps.values for name, maps in blocks.items()}
+            starts = range(0, len(images), self.block_size)
+            blocks = [
+                of_block(
+                    images[start : start + self.block_size],
+                    class_ids[start : start + self.block_size],
+                )
+                for start in starts
+            ]
+            return {name: tf.concat([b[name] for b in blocks], axis=0) for name in blocks[0]}
 
         return kernel
 

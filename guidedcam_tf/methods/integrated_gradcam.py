@@ -75,7 +75,7 @@ class IntegratedGradCAM(Method):
         network = view.network
         points, weights = self.path()
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def ends_of_path(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             inputs = network.preprocess(images)
             start = baseline_inputs(network, images, self.baseline)
@@ -91,8 +91,8 @@ class IntegratedGradCAM(Method):
             for name, tensor in ends_of_path.get_concrete_function().structured_outputs.items()
         }
 
-        @tf.function(
-            input_signature=[
+        @view.compiled(
+            [
                 ends_signature,
                 tf.TensorSpec([None], tf.int32),
                 tf.TensorSpec([None], tf.float32),

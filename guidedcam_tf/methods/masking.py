@@ -80,7 +80,7 @@ class MaskedMethod(Method):
         network, masks_for = view.network, lru_cache(KEPT)(self.masks)
         masked_scores = compiled_masked_scores(view, self.score)
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def first_pass(images: tf.Tensor, class_ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
             inputs = network.preprocess(images)
             logits = network.logits_of(inputs)
@@ -128,7 +128,7 @@ def compiled_masked_scores(view: LayerView, score: Score) -> Callable[..., tf.Te
     targets = tf.TensorSpec([None, None], tf.int32)
     places = tf.TensorSpec([None], tf.int64)
 
-    @tf.function(input_signature=[picture, picture, targets, places, tf.TensorSpec([None] * 3)])
+    @view.compiled([picture, picture, targets, places, tf.TensorSpec([None] * 3)])
     def masked_scores(
         inputs: tf.Tensor,
         cover: tf.Tensor,

@@ -58,7 +58,7 @@ class RelevanceCAM(Method):
         steps = view.network.graph.downstream(view.step)
         record = recorder(view.network.graph, {s: rule_of(s) for s in steps}, self.conv_bias)
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             known, passes = record(view.network.preprocess(images), [explained])
             activations, logits = known[explained], known[logits_slot]

@@ -54,7 +54,7 @@ class ScoreCAM(Method):
         network = view.network
         _, height, width, channel_count = view.step.shape
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def first_pass(images: tf.Tensor, class_ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
             inputs = network.preprocess(images)
             activations, logits = view.forward(inputs)
@@ -63,8 +63,8 @@ class ScoreCAM(Method):
             baseline = self._baseline_scores(view, images, class_ids)
             return inputs, channels, class_ids, logits, baseline
 
-        @tf.function(
-            input_signature=[
+        @view.compiled(
+            [
                 tf.TensorSpec([None, *network.graph.input_shape[1:]], tf.float32),
                 tf.TensorSpec([None, channel_count, height, width], tf.float32),
                 tf.TensorSpec([None, None], tf.int32),

@@ -88,7 +88,7 @@ def _compiled_first_pass(view: LayerView, steps: list[Step]) -> Callable[..., tu
     slots = [step.outputs[0] for step in steps]
     edits = dict.fromkeys(slots, lambda tensor: tf.cast(tensor, tf.float32))
 
-    @tf.function(input_signature=kernel_signature(view))
+    @view.compiled(kernel_signature(view))
     def first_pass(images: tf.Tensor, class_ids: tf.Tensor) -> tuple[Any, ...]:
         inputs = network.preprocess(images)
         with tf.GradientTape(persistent=True) as tape:

@@ -67,23 +67,22 @@ class SmoothFullGrad(Method):
         warn_of_hidden_biases(network, self.name)
         terms_signature = [tf.TensorSpec([None] * 4, tf.float32)] * (1 + len(steps))
 
-        @tf.function(input_signature=kernel_signature(view))
+        @view.compiled(kernel_signature(view))
         def clean_pass(images: tf.Tensor, class_ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
             logits = network.logits(images)
             return network.preprocess(images), resolve_ranks(class_ids, logits), logits
 
+        picture_spec = tf.TensorSpec(network.graph.input_shape[1:], tf.float32)
+
         @tf.function(
             input_signature=[
-                tf.TensorSpec(network.graph.input_shape[1:], tf.float32),
-                tf.TensorSpec([], tf.int32),
+                picture_spec,
                 tf.TensorSpec([2], tf.int64),
                 tf.TensorSpec([None], tf.int32),
             ]
         )
-        def signed_sums(
-            picture: tf.Tensor, target: tf.Tensor, key: tf.Tensor, copies: tf.Tensor
-        ) -> list[tf.Tensor]:
-            """Sum each term, `[1, h, w, c]`, over the copies with the given numbers."""
+        def noisy_copies(picture: tf.Tensor, key: tf.Tensor, copies: tf.Tensor) -> tf.Tensor:
+            """The copies with the given numbers, `[copies, H, W, C]`."""
             deviation = self.noise * (tf.reduce_max(picture) - tf.reduce_min(picture))
 
             def noisy(copy: tf.Tensor) -> tf.Tensor:
@@ -91,9 +90,18 @@ class SmoothFullGrad(Method):
                 noise = tf.random.stateless_normal(tf.shape(picture), seed, alg="philox")
                 return picture + deviation * noise
 
-            inputs = tf.map_fn(noisy, copies, fn_output_signature=tf.float32)
+            return tf.map_fn(noisy, copies, fn_output_signature=picture_spec)
+
+        @view.compiled(
+            [
+                tf.TensorSpec([None, *network.graph.input_shape[1:]], tf.float32),
+                tf.TensorSpec([], tf.int32),
+            ]
+        )
+        def signed_sums(inputs: tf.Tensor, target: tf.Tensor) -> list[tf.Tensor]:
+            """Sum each term, `[1, h, w, c]`, over copies."""
             _, terms_of = full_gradients(network, inputs, steps)
-            input_term, *bias_terms = terms_of(tf.fill(tf.shape(copies), target))
+            input_term, *bias_terms = terms_of(tf.fill(tf.shape(inputs)[:1], target))
             terms = [tf.reduce_sum(input_term, axis=3, keepdims=True), *bias_terms]
             return [tf.reduce_sum(term, axis=0, keepdims=True) for term in terms]
 
@@ -112,7 +120,10 @@ class SmoothFullGrad(Method):
             starts = range(0, self.samples, self.block_size)
             blocks = [tf.range(s, min(s + self.block_size, self.samples)) for s in starts]
             jobs = progress(product(cases, blocks), self.name, total=len(cases) * len(blocks))
-            parts = (signed_sums(*case, copies) for case, copies in jobs)
+            parts = (
+                signed_sums(noisy_copies(picture, key, copies), target)
+                for (picture, target, key), copies in jobs
+            )
             maps = [saliency_of(reduce(_add, islice(parts, len(blocks)))) for _ in cases]
             saliency = tf.reshape(tf.concat(maps, axis=0), [*class_ids.shape, *inputs.shape[1:3]])
             return {"saliency": saliency, "class_ids": class_ids, "logits": logits}

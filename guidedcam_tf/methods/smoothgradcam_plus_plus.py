@@ -8,6 +8,7 @@ from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.base import by_target
+from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import target_gradients
 from guidedcam_tf.methods.copies import mean_over_copies
 from guidedcam_tf.methods.copies import noisy_copy
@@ -67,7 +68,7 @@ class SmoothGradCAMPlusPlus(Method):
             description=self.name,
             seed=self.seed,
         )
-        activations_of = tf.function(
+        activations_of = view.compiled(kernel_signature(view)[:1])(
             lambda images: view.forward(view.network.preprocess(images))[0]
         )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,6 +20,15 @@ if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
 
 
+Compiler = Callable[[Callable[..., Any], Sequence[Any]], Callable[..., Any]]
+"""What compiles a function of tensors for its signature."""
+
+
+def traced(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:
+    """Compile a function with TensorFlow."""
+    return tf.function(function, input_signature=signature)
+
+
 @dataclass(frozen=True)
 class LayerView:
     """A network that exposes one layer.
@@ -24,10 +36,20 @@ class LayerView:
     Attributes:
         network: The network.
         step: The layer's place in the network's graph.
+        compiler: What compiles functions that run the network.
     """
 
     network: Network
     step: Step
+    compiler: Compiler = traced
+
+    def compiled(self, signature: Sequence[Any]) -> Callable[[Callable[..., Any]], Any]:
+        """Decorate a function that runs the network: it is compiled once, for a signature.
+
+        Args:
+            signature: As `input_signature` of `tf.function`.
+        """
+        return lambda function: self.compiler(function, signature)
 
     @property
     def layer(self) -> str:

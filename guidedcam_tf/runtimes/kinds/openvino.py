@@ -1,0 +1,148 @@
+"""OpenVINO: another runtime, with other kernels, for the processor; extra `openvino`."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from guidedcam_tf.errors import MissingOperationError
+from guidedcam_tf.runtimes.broadcasts import fix_axes
+from guidedcam_tf.runtimes.compiled import Compiled
+from guidedcam_tf.runtimes.compiled import named_flat
+from guidedcam_tf.runtimes.openvino_model import OpenVINOModel
+from guidedcam_tf.runtimes.openvino_model import check_installed
+from guidedcam_tf.runtimes.openvino_model import compile_model
+from guidedcam_tf.runtimes.openvino_model import usable_precision
+from guidedcam_tf.runtimes.openvino_operations import teach
+from guidedcam_tf.runtimes.runtime import Function
+from guidedcam_tf.runtimes.runtime import Runtime
+
+SAME, TINY = 0.05, 1e-20
+"""How far results may be from TensorFlow's, as a part of their size. Rounding may flip a ReLU."""
+NO_RULE = "No conversion rule found for operations:"
+
+
+class OpenVINO(Runtime):
+    """Converts functions to OpenVINO with the weights in them.
+
+    Args:
+        precision: `"float32"`, or `"bfloat16"` to compute in 16 bits.
+    """
+
+    name = "openvino"
+    frozen = True
+
+    def __init__(self, precision: str) -> None:
+        self.precision = precision
+
+    def compile(self, function: Function, signature: Sequence[Any]) -> Function:
+        """Return the function converted at its first call."""
+        return _Converted(tf.function(function, input_signature=signature), self.precision)
+
+
+class _Converted(Compiled):
+    """A function that is converted, and compared with itself in TensorFlow, at its first call."""
+
+    def __init__(self, live: Any, precision: str) -> None:
+        super().__init__(live)
+        self._precision = precision
+        self._model: OpenVINOModel | None = None
+        self._lock = threading.Lock()
+
+    def run(self, arguments: Sequence[np.ndarray]) -> list[tf.Tensor]:
+        with self._lock:
+            if self._model is None:
+                self._model = self._opened(arguments)
+        return [tf.convert_to_tensor(array) for array in self._model(arguments)]
+
+    def _opened(self, arguments: Sequence[np.ndarray]) -> OpenVINOModel:
+        model = convert(self.live)
+        opened = compile_model(model, "float32")
+        signature = self.live.input_signature
+        expected = self.live(
+            *tf.nest.pack_sequence_as(signature, list(map(tf.constant, arguments)))
+        )
+        _compare(opened(arguments), [each.numpy() for each in tf.nest.flatten(expected)])
+        return opened if self._precision == "float32" else compile_model(model, self._precision)
+
+
+def _compare(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
+    """Refuse a conversion whose results are not TensorFlow's.
+
+    Rounding may choose another class where two are as good, and then everything differs.
+    """
+    pairs = list(zip(found, expected, strict=True))
+    if any((ours != right).any() for ours, right in pairs if right.dtype.kind == "i"):
+        return
+    for ours, right in pairs:
+        error, size = np.linalg.norm(ours.astype(np.float64) - right), np.linalg.norm(right)
+        if np.isfinite(size) and not error <= SAME * size + TINY:
+            raise MissingOperationError(
+                "OpenVINO", f"an operation that computes as TensorFlow's: it differs by {error:.2g}"
+            )
+
+
+def convert(function: Any) -> Any:
+    """Return a `tf.function` of one signature as an `openvino.Model` with its weights.
+
+    Returns:
+        The model, its inputs named `in0`, `in1`, ..., its outputs `out0`, `out1`, ..., in the order
+        of the function's flat arguments and results.
+
+    Raises:
+        MissingOperationError: If OpenVINO lacks an operation and is not taught it.
+    """
+    import openvino
+
+    concrete = named_flat(function)
+    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    graph = frozen.graph.as_graph_def()
+    fix_axes(concrete.graph, graph)
+    core = openvino.Core()
+    teach(core)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "graph.pb"
+        file.write_bytes(graph.SerializeToString())
+        try:
+            model = core.read_model(file)
+        except RuntimeError as error:
+            raise MissingOperationError("OpenVINO", _reason(error)) from error
+    _name_ports(model, frozen)
+    return model
+
+
+def _name_ports(model: Any, frozen: Any) -> None:
+    """Name inputs and outputs by their places.
+
+    A result that is an argument as it came in is no output; that input gets both names.
+    """
+    inputs = {name: port for port in model.inputs for name in port.get_names()}
+    for place, tensor in enumerate(frozen.inputs):
+        if tensor.name in inputs:
+            inputs[tensor.name].add_names({f"in{place}"})
+    results = {result.get_friendly_name(): result for result in model.get_results()}
+    for place, tensor in enumerate(frozen.outputs):
+        result = results[tensor.name]
+        result.input_value(0).add_names({f"out{place}"})
+        if result.input_value(0).get_node().get_type_name() == "Parameter":
+            model.remove_result(result)
+
+
+def _reason(error: RuntimeError) -> str:
+    """The operations without a rule, or what else is said."""
+    lines = [line.strip("- ") for line in str(error).splitlines() if line.strip()]
+    rules = [line.split(NO_RULE)[1].strip() for line in lines if NO_RULE in line]
+    return ", ".join(rules) or lines[-1]
+
+
+def open_runtime(precision: str) -> Runtime:
+    """Return the runtime, in float32 where the processor has no bfloat16."""
+    check_installed()
+    return OpenVINO(usable_precision(precision))

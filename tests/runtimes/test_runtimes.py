@@ -1,0 +1,244 @@
+"""Every runtime explains as TensorFlow does, and does not answer with old maps."""
+
+import threading
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from common import build_toy
+
+import guidedcam_tf as gcam
+from guidedcam_tf.methods import METHODS
+from guidedcam_tf.methods import get_method
+from guidedcam_tf.runtimes import list_runtimes
+from guidedcam_tf.runtimes import open_runtime
+from guidedcam_tf.runtimes import openvino_model
+from guidedcam_tf.runtimes.fingerprint import Fingerprint
+
+SAME = 1e-4
+LACKS = {"eigencam": "SelfAdjointEigV2", "eigengradcam": "SelfAdjointEigV2"}
+EARLY = ("guided", "fullgrad", "scorecam")
+"""Methods to try at a layer behind which everything that needs teaching comes."""
+FEWER = {
+    "cameras": {"sizes": (16, 20)},
+    "integrated_gradcam": {"steps": 5},
+    "integrated_gradients": {"steps": 5},
+    "rise": {"samples": 40},
+    "smooth_fullgrad": {"samples": 3},
+    "smoothgrad": {"samples": 3},
+    "smoothgradcam++": {"samples": 3},
+}
+
+
+def every_operation():
+    """A network with what needs teaching: all kinds of pooling, depthwise, squeeze-and-excite."""
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3, padding="same")(inputs)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU(name="early")(x)
+    x = layers.MaxPooling2D(3, 1, padding="same")(x)
+    x = layers.Add()([x, layers.Conv2D(8, 3, padding="same", activation="relu")(x)])
+    x = layers.AveragePooling2D(3, 2, padding="same")(x)
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)))(x)
+    x = layers.DepthwiseConv2D(3, strides=2, activation="swish")(x)
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    squeezed = layers.Conv2D(8, 1, activation="sigmoid")(squeezed)
+    x = layers.Multiply(name="middle")([x, squeezed])
+    x = layers.Conv2D(6, 1, use_bias=False)(x)
+    x = layers.ReLU(6.0, name="late")(layers.BatchNormalization()(x))
+    x = layers.AveragePooling2D(2)(x)
+    return keras.Model(inputs, layers.Dense(4)(layers.Flatten()(x)), name="everything")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return every_operation()
+
+
+@pytest.fixture(scope="module")
+def explainers(model):
+    return {
+        (runtime, layer): gcam.Explainer(
+            model, layer=layer, preprocess="none", scores="logits", runtime=runtime
+        )
+        for runtime in list_runtimes()
+        for layer in ("early", "late")
+    }
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).normal(size=(3, 20, 14, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("runtime", [name for name in list_runtimes() if name != "tensorflow"])
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [(name, "early" if name in EARLY else "late") for name in METHODS if name != "cam"],
+)
+def test_maps_are_tensorflows(explainers, images, name, layer, runtime):
+    """All methods, several pictures and targets, and one picture of another size by itself."""
+    options, targets = FEWER.get(name, {}), np.array([[1, 2], [0, 3], [3, 2]])
+    ours, theirs = explainers["tensorflow", layer], explainers[runtime, layer]
+    if name in LACKS:
+        with pytest.raises(gcam.InputError, match=f"{name!r} at layer {layer!r}.*{LACKS[name]}"):
+            theirs.maps(images, targets, name, raw=True)
+        return
+    expected = ours.maps(images, targets, name, raw=True, **options)
+    found = theirs.maps(images, targets, name, raw=True, **options)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=SAME * np.abs(expected).max())
+    alone = theirs.maps(images[1:2, :13], targets[1:2, :1], name, raw=True, **options)
+    expected = ours.maps(images[1:2, :13], targets[1:2, :1], name, raw=True, **options)
+    np.testing.assert_allclose(alone, expected, rtol=0, atol=SAME * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "name", ["scorecam", "ablationcam", "integrated_gradcam", "smoothgrad", "smooth_fullgrad"]
+)
+def test_all_passes_go_through_the_runtime(name, images, monkeypatch):
+    """Once they are compiled, none sees the live network: its weights may be anything."""
+    toy = build_toy()
+    explainer = gcam.Explainer(toy, preprocess="none", runtime="openvino")
+    fitted, ids = explainer.pipeline.fitted(images), tf.constant([[0], [1], [2]])
+    method, masks = get_method(name, **FEWER.get(name, {})), np.eye(8, dtype=bool)[None]
+
+    def ask():
+        maps = explainer.pipeline.explain(method, fitted, ids)["saliency"]
+        return maps, explainer.pipeline.masked_probabilities(fitted, [0], masks, 0.0)
+
+    before = ask()
+    toy.set_weights([np.full_like(weight, np.nan) for weight in toy.get_weights()])
+    monkeypatch.setattr(Fingerprint, "changed", lambda _: False)
+    for then, now in zip(before, ask(), strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("runtime", list_runtimes())
+def test_predictions(explainers, model, images, runtime):
+    same_size = images[:, :16, :12]
+    fitted = explainers[runtime, "late"].network.fit(same_size)
+    expected = keras.ops.softmax(model(fitted))
+    np.testing.assert_allclose(
+        explainers[runtime, "late"].predict(same_size), expected, rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("runtime", list_runtimes())
+def test_eight_threads_give_what_one_gives(explainers, images, runtime):
+    explainer = explainers[runtime, "late"]
+    pictures = [np.roll(images[:1], shift, axis=1) for shift in range(8)]
+    expected = [explainer.maps(picture, "top2") for picture in pictures]
+    found = [None] * 8
+
+    def work(place):
+        for _ in range(5):
+            found[place] = explainer.maps(pictures[place], "top2")
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_ranks_are_tensorflows(explainers, images):
+    """Also where scores tie."""
+    ours, theirs = (explainers[name, "late"] for name in ("tensorflow", "openvino"))
+    expected, found = (each.maps(images, "top4", raw=True) for each in (ours, theirs))
+    np.testing.assert_allclose(found, expected, atol=SAME * expected.max())
+    flat = build_toy()
+    for weight in flat.get_layer("scores").weights:
+        weight.assign(tf.zeros_like(weight))
+    for runtime in ("tensorflow", "openvino"):
+        explainer = gcam.Explainer(flat, preprocess="none", runtime=runtime)
+        maps = explainer.pipeline.explain(
+            get_method("guided"), tf.zeros([1, 8, 8, 3]), tf.constant([[-1, -2, -3]])
+        )
+        np.testing.assert_array_equal(maps["class_ids"], [[0, 1, 2]])
+
+
+def test_bfloat16_differs_and_resembles(explainers, model, images):
+    if open_runtime("openvino", "bfloat16").precision == "float32":
+        pytest.skip("this processor has no bfloat16")
+    explainer = gcam.Explainer(
+        model,
+        layer="late",
+        preprocess="none",
+        scores="logits",
+        runtime="openvino",
+        precision="bfloat16",
+    )
+    expected = explainers["tensorflow", "late"].maps(images, [0, 1, 2])
+    found = explainer.maps(images, [0, 1, 2])
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98
+    assert np.abs(found - expected).max() > 1e-5
+
+
+def change(model, how):
+    if how == "training":
+        model.compile("sgd", "mse")
+        model.fit(np.ones((2, 8, 8, 3)), np.ones((2, 3)), verbose=0)
+    elif how == "loading":
+        model.set_weights([weight + 1 for weight in model.get_weights()])
+    else:
+        kernel = model.get_layer("conv2").kernel
+        kernel.assign(np.where(np.arange(5) == 2, 0, kernel.numpy()))
+
+
+@pytest.mark.parametrize("how", ["training", "loading", "a filter set to zero"])
+def test_a_copy_of_old_weights_does_not_answer(how, images):
+    toy = build_toy()
+    frozen = gcam.Explainer(toy, preprocess="none", runtime="openvino")
+    frozen.maps(images)
+    change(toy, how)
+    for ask in (frozen.maps, frozen.predict, lambda x: frozen.maps(x, method="scorecam")):
+        with pytest.raises(
+            gcam.InputError, match=r"weights of 'toy_gap' have changed.*keeps a copy"
+        ):
+            ask(images)
+    live = gcam.Explainer(toy, preprocess="none").maps(images)
+    again = gcam.Explainer(toy, preprocess="none", runtime="openvino").maps(images)
+    np.testing.assert_allclose(again, live, atol=1e-4)
+
+
+def test_what_is_refused():
+    for given, message in (
+        ({"runtime": "onnx"}, "runtime 'onnx' is not known; expected one of tensorflow, openvino"),
+        ({"precision": "float16"}, "precision 'float16' is not known"),
+        ({"precision": "bfloat16"}, "'bfloat16' needs runtime='openvino'"),
+    ):
+        with pytest.raises(gcam.InputError, match=message):
+            gcam.Explainer(build_toy(), preprocess="none", **given)
+
+
+def test_without_the_extra(monkeypatch):
+    monkeypatch.setattr(openvino_model, "find_spec", lambda name: None)
+    with pytest.raises(gcam.InputError, match=r"^OpenVINO is missing; pip install .*\[openvino\]"):
+        open_runtime("openvino")
+
+
+def test_without_bfloat16(monkeypatch):
+    import openvino
+
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32"])
+    with pytest.warns(UserWarning, match="does not compute in bfloat16; precision is float32"):
+        assert open_runtime("openvino", "bfloat16").precision == "float32"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert open_runtime("openvino").precision == "float32"
+
+
+def test_an_export_of_it_is_tensorflows(tmp_path, images):
+    """A SavedModel is traced of the live network, whatever runs the explainer."""
+    toy = build_toy()
+    explainer = gcam.Explainer(toy, preprocess="none", runtime="openvino")
+    folder = gcam.export(explainer, tmp_path / "toy")
+    explain = tf.saved_model.load(str(folder)).signatures["explain"]
+    found = explain(images=tf.constant(images), class_ids=tf.constant([0, 1, 2]))["saliency"]
+    fitted = explainer.network.fit(images)
+    np.testing.assert_allclose(found, explainer.maps(fitted, [0, 1, 2]), atol=1e-4)
