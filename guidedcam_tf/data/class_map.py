@@ -114,7 +114,7 @@ def class_map_for(
     if file is not None:
         return read_class_map(data_set, file, classes)
     names = tuple(names)
-    if shipped and classes.names == imagenet_classes().names:
+    if shipped and are_imagenet(classes):
         of_imagenet = read_class_map(shipped)
         if set(names) <= set(of_imagenet.class_ids):
             return of_imagenet
@@ -122,6 +122,12 @@ def class_map_for(
     unmapped = {name: UNMATCHED for name, ids in class_ids.items() if not ids}
     made = ClassMap(data_set, class_ids, unmapped, {}, "", by_name=True)
     return replace(made, sha256=hashlib.sha256(made.template(classes).encode()).hexdigest())
+
+
+def are_imagenet(classes: ClassNames) -> bool:
+    """Whether classes are ImageNet's, in Keras's order, with spaces or underscores."""
+    names = [name.replace("_", " ") for name in classes.names]
+    return names == list(imagenet_classes().names)
 
 
 def _named(name: str, classes: ClassNames) -> tuple[int, ...]:

@@ -191,7 +191,7 @@ def _annotate(
                     class_ids=class_map.find(name),
                     boxes=_boxes(found, seen, where),
                     difficult=(False,) * len(found),
-                    crowd=tuple(bool(entry.get("iscrowd")) for entry in found),
+                    crowd=tuple(_is_crowd(entry, where) for entry in found),
                     mask=_union(found, seen, where) if masks else None,
                 )
             )
@@ -205,6 +205,13 @@ def _boxes(entries: list[Mapping[str, Any]], frame: Frame, where: str) -> tuple[
     return tuple(
         frame.upright_box(_box(entry.get("bbox"), frame.stored, where)) for entry in entries
     )
+
+
+def _is_crowd(entry: Mapping[str, Any], where: str) -> bool:
+    said = str(entry.get("iscrowd") or 0).casefold()
+    if said not in ("0", "1", "0.0", "1.0", "false", "true"):
+        raise SampleError("bad annotation", f"{where} has iscrowd {said:.60}; expected 0 or 1")
+    return said in ("1", "1.0", "true")
 
 
 def _box(numbers: Any, shape: tuple[int, int], where: str) -> Box:

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from guidedcam_tf.data.class_map import ClassMap
+from guidedcam_tf.data.class_map import are_imagenet
 from guidedcam_tf.data.class_map import class_map_for
 from guidedcam_tf.data.folder import PICTURE_SUFFIXES
 from guidedcam_tf.data.folder import find_pictures
@@ -206,8 +207,7 @@ class ImageNetConfig(DataSetConfig):
 
     def read(self, classes: ClassNames | None) -> DataSet:
         """See `open_imagenet`."""
-        are_own = classes is not None and classes.names == imagenet_classes().names
-        if are_own and self.class_map is None:
+        if classes is not None and are_imagenet(classes) and self.class_map is None:
             return open_imagenet(self.root, self.labels)
         return open_imagenet(
             self.root,

@@ -107,7 +107,7 @@ def _write_manifest(
             "kind": job.data_set.name,
             "pictures": len(job.data_set),
             "list_sha256": list_sha256(job.data_set.ids),
-            "class_map_sha256": job.data_set.class_map and job.data_set.class_map.sha256,
+            "class_map_sha256": getattr(job.data_set.class_map, "sha256", None) or None,
         },
         "seed": config.seed,
         "skipped": {str(reason): int(count) for reason, count in reasons.items()},

@@ -135,6 +135,7 @@ BAD_ENTRIES = {
     "box of text": ({"bbox": ["a", 1, 4, 2]}, "bad annotation", "expected four numbers"),
     "box missing": ({"bbox": None}, "bad annotation", "expected four numbers"),
     "category": ({"category_id": 99}, "bad annotation", "no known category: 99"),
+    "crowd": ({"iscrowd": "maybe"}, "bad annotation", "has iscrowd maybe; expected 0 or 1"),
     "category list": ({"category_id": [18]}, "bad annotation", "no known category"),
     "text": ({"segmentation": "x"}, "bad mask", "no polygon and no run lengths"),
     "odd": ({"segmentation": [[1, 1, 2, 2, 3]]}, "bad mask", "three or more pairs"),
@@ -254,3 +255,14 @@ def test_the_real_pictures(data_folder):
             objects += len(own)
             crowds += sum(label.crowd)
     assert (objects, crowds) == (891, 3)
+
+
+@pytest.mark.parametrize(
+    ("said", "crowd"),
+    [(0, False), ("0", False), ("False", False), (None, False), (1, True), ("1", True)],
+)
+def test_a_crowd_in_words(tmp_path, said, crowd):
+    picture(tmp_path / "val2014" / "a.jpg")
+    coco_json(tmp_path, ["a.jpg"], [{"image_id": 1, "bbox": [1, 1, 3, 2], "iscrowd": said}])
+    (loaded,), _ = read_all(open_coco(tmp_path))
+    assert loaded.labels[0].crowd == (crowd,)
