@@ -71,9 +71,10 @@ class Section:
 
 
 def drawing(image: Image.Image, longest: int, words: str) -> Drawing:
-    """Encode a picture, no side longer than `longest`."""
+    """Encode a picture, to be shown with no side longer than `longest`, a small one enlarged."""
     image.thumbnail((longest, longest))
+    scale = longest // max(image.size)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Drawing(f"data:image/jpeg;base64,{encoded}", words, *image.size)
+    return Drawing(f"data:image/jpeg;base64,{encoded}", words, *(scale * side for side in image.size))
