@@ -77,4 +77,5 @@ def drawing(image: Image.Image, longest: int, words: str) -> Drawing:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return Drawing(f"data:image/jpeg;base64,{encoded}", words, *(scale * side for side in image.size))
+    shown = (scale * side for side in image.size)
+    return Drawing(f"data:image/jpeg;base64,{encoded}", words, *shown)
