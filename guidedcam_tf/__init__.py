@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.explanation import Explanation
     from guidedcam_tf.methods import list_methods
+    from guidedcam_tf.quantus import quantus_explain
     from guidedcam_tf.serving.saved_model import export
     from guidedcam_tf.shortcut import guided_cam
 
@@ -32,6 +33,7 @@ _HOMES = {
     "SaliencyCallback": "guidedcam_tf.callback",
     "guided_cam": "guidedcam_tf.shortcut",
     "list_methods": "guidedcam_tf.methods",
+    "quantus_explain": "guidedcam_tf.quantus",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "export",
     "guided_cam",
     "list_methods",
+    "quantus_explain",
 ]
 
 

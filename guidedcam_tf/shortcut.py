@@ -39,10 +39,10 @@ def guided_cam(
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model must be a keras.Model; received {type(model).__name__}")
-    return _explainer_of(model, Structure(model), layer).maps(images, class_ids)
+    return explainer_of(model, Structure(model), layer).maps(images, class_ids)
 
 
 @lru_cache(maxsize=2)
-def _explainer_of(model: keras.Model, structure: Structure, layer: str | None) -> Explainer:
+def explainer_of(model: keras.Model, structure: Structure, layer: str | None) -> Explainer:
     """Return an explainer; a model whose `structure` changed since gets another."""
     return Explainer(model, layer=layer, preprocess="none")
