@@ -118,7 +118,13 @@ class SaliencyCallback(keras.callbacks.Callback):
     def _open(self) -> Explainer:
         """Open the model where it is new, and check the targets against it."""
         if self._explainer is None or self._explainer.network.model is not self.model:
-            self._explainer = Explainer(self.model, **self._options)
+            explainer = Explainer(self.model, **self._options)
+            if explainer.pipeline.runtime.frozen:
+                raise InputError(
+                    f"runtime={explainer.pipeline.runtime.name!r} keeps a copy of the weights, and "
+                    "training changes them; expected runtime='tensorflow'"
+                )
+            self._explainer = explainer
             resolve(self.targets, self._explainer.network, len(self.images))
         return self._explainer
 

@@ -20,15 +20,15 @@ from guidedcam_tf.arrays import batches
 from guidedcam_tf.arrays import check_images
 from guidedcam_tf.data import Picture
 from guidedcam_tf.data.pictures import read
-from guidedcam_tf.errors import InputError
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks import open_network
+from guidedcam_tf.networks.failures import said_clearly
 from guidedcam_tf.networks.outputs import Scores
-from guidedcam_tf.ops import PRESETS
 from guidedcam_tf.ops import Postprocessing
+from guidedcam_tf.ops.postprocessing import postprocessing_of
 from guidedcam_tf.origin import in_words
 from guidedcam_tf.origin import origin_of
 from guidedcam_tf.pipeline import Fit
@@ -70,11 +70,9 @@ class Explainer:
             a doubt.
         custom_objects: Your own classes and functions by name, for a model file.
         unsafe_lambda: Load `Lambda` layers of a model file, which run Python code that it holds.
-        runtime: What runs the network: `"tensorflow"`, or `"openvino"` (the extra of that name),
-            which is faster on a processor, and keeps a copy of the weights: once the model's own
-            have changed, it refuses to answer.
-        precision: `"float32"`, or `"bfloat16"` with `"openvino"`: faster where the processor has
-            such numbers, at three digits.
+        runtime: `"tensorflow"`, or `"openvino"` (the extra of that name), which is faster on a
+            processor, keeps a copy of the weights, and refuses to answer once they have changed.
+        precision: `"float32"`, or, with `"openvino"`, `"bfloat16"`: faster still, at three digits.
 
     Attributes:
         network: The network.
@@ -122,7 +120,7 @@ class Explainer:
             custom_objects=custom_objects,
             unsafe_lambda=unsafe_lambda,
         )
-        self.pipeline = Pipeline(network, layer, fit, _postprocessing(postprocessing), runs)
+        self.pipeline = Pipeline(network, layer, fit, postprocessing_of(postprocessing), runs)
         self._warned = False
         if layer is None and network.default_layer_doubt:
             warn(network.default_layer_doubt, stacklevel=2)
@@ -275,7 +273,7 @@ class Explainer:
         """
         images = check_images(images, self.network)
         self._warn_of_doubt()
-        with self.pipeline.said_clearly(images):
+        with said_clearly(self.network, images):
             logits = [
                 self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
                 for part in batches(len(images), batch_size)
@@ -301,11 +299,3 @@ class Explainer:
         if not resolved.functions:
             return self.pipeline
         return self.pipeline.scored_by(resolved.functions)
-
-
-def _postprocessing(choice: str | Postprocessing) -> Postprocessing:
-    if isinstance(choice, Postprocessing):
-        return choice
-    if choice not in PRESETS:
-        raise InputError(f"postprocessing {choice!r} is not known; expected {', '.join(PRESETS)}")
-    return PRESETS[choice]

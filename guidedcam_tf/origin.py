@@ -51,6 +51,8 @@ def origin_of(
         "targets": targets,
         "postprocessing": asdict(pipeline.postprocessing),
         "fit": pipeline.fit,
+        "runtime": pipeline.runtime.name,
+        "precision": pipeline.runtime.precision,
     }
 
 

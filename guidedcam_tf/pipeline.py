@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from functools import lru_cache
@@ -18,15 +16,13 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import MissingOperationError
-from guidedcam_tf.errors import input_error_behind
-from guidedcam_tf.errors import reason_of
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.failures import said_clearly
 from guidedcam_tf.networks.target_functions import TargetFunction
-from guidedcam_tf.networks.target_functions import function_name
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.runtimes import Runtime
 from guidedcam_tf.runtimes import open_runtime
@@ -211,7 +207,7 @@ class Pipeline:
         self._check_weights()
         self._warn_of_coincidence(method)
         try:
-            with self.said_clearly(fitted):
+            with said_clearly(self.network, fitted):
                 maps = self.kernel(method)(fitted, class_ids)
         except MissingOperationError as missing:
             raise missing.of(method.name, self.layer, self.network.name) from missing
@@ -239,26 +235,6 @@ class Pipeline:
                     "NaN or infinite: the layer's values or gradients overflow; choose another "
                     "layer or method"
                 )
-
-    @contextmanager
-    def said_clearly(self, fitted: tf.Tensor) -> Iterator[None]:
-        """Raise what TensorFlow raises for pictures as an `InputError`, where that is its cause."""
-        try:
-            yield
-        except Exception as error:  # TensorFlow wraps what is raised while it compiles.
-            if (behind := input_error_behind(error)) is not None:
-                raise behind from None
-            if not isinstance(error, tf.errors.InvalidArgumentError):
-                raise
-            if self.network.functions:
-                raise _no_batch(self.network.functions, len(fitted), error) from error
-            if None not in self.network.input_size:
-                raise
-            raise InputError(
-                f"pictures of {fitted.shape[1]} x {fitted.shape[2]} do not go through "
-                f"{self.network.name!r}, which takes any size: {reason_of(error)}. They may be too "
-                "small"
-            ) from error
 
     def kernel(self, method: Method) -> Kernel:
         """Return the method compiled for this network and layer; made once."""
@@ -305,14 +281,3 @@ class Pipeline:
     def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
         return tf.function(self.postprocessing.__call__, input_signature=signature)
-
-
-def _no_batch(functions: Sequence[TargetFunction], count: int, error: Exception) -> InputError:
-    """What to raise where functions of the output cannot be computed for a batch."""
-    names = ", ".join(repr(function_name(function)) for function in functions)
-    return InputError(
-        f"target {names} cannot be computed for a batch of {count} pictures: {reason_of(error)}. "
-        "A function gets the outputs of batch_size pictures at a time, fewer in the last batch: "
-        "one that holds a value for each picture needs a batch_size of at least the number of "
-        "pictures"
-    )

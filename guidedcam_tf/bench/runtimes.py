@@ -15,6 +15,7 @@ from guidedcam_tf.bench.speed import random_batch
 from guidedcam_tf.bench.speed import seconds
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.progress import progress
+from guidedcam_tf.runtimes.openvino_model import is_installed
 from guidedcam_tf.serving import openvino
 from guidedcam_tf.serving.saved_model import export
 
@@ -96,7 +97,7 @@ def _jobs(
         LIVE: lambda: explainer.maps(batch, batch_size=len(batch)),
         SAVED: saved,
     }
-    for precision in openvino.PRECISIONS if openvino.is_installed() else ():
+    for precision in openvino.PRECISIONS if is_installed() else ():
         run = openvino.open_export(version, precision)
         jobs[f"export, OpenVINO {precision}"] = lambda run=run: run(inputs)  # type: ignore[misc]
     return jobs

@@ -58,7 +58,7 @@ def bench(
 
 def _runtimes(model: str, layer: str | None, pictures: int, rounds: int) -> None:
     from guidedcam_tf.bench.runtimes import run_runtimes
-    from guidedcam_tf.serving.openvino import is_installed
+    from guidedcam_tf.runtimes.openvino_model import is_installed
 
     rows = run_runtimes(model, layer=layer, pictures=pictures, rounds=rounds)
     print_table(

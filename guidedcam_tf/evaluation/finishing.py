@@ -97,6 +97,8 @@ def _write_manifest(
         **environment(),
         "model": explainer.network.name,
         "layer": explainer.layer,
+        "runtime": explainer.pipeline.runtime.name,
+        "precision": explainer.pipeline.runtime.precision,
         "score": "logit for the maps, softmax for the metrics",
         **config.model_dump(mode="json", include={"methods", "preset", "protocol"}),
         "weights": {

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import input_error_behind
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.target_functions import TargetFunction
+from guidedcam_tf.networks.target_functions import function_name
+
+if TYPE_CHECKING:
+    from guidedcam_tf.networks.network import Network
 
 
 def gradient_stopper(graph: Graph, step: Step, input_shape: Sequence[int]) -> str:
@@ -30,3 +41,35 @@ def gradient_stopper(graph: Graph, step: Step, input_shape: Sequence[int]) -> st
         if reached[each.outputs[0]] and not any(reached.get(slot) for slot in each.inputs):
             return f"layer {each.name!r} ({type(each.layer).__name__})"
     return "a layer"
+
+
+@contextmanager
+def said_clearly(network: Network, fitted: tf.Tensor) -> Iterator[None]:
+    """Raise what TensorFlow raises for pictures as an `InputError`, where that is its cause."""
+    try:
+        yield
+    except Exception as error:  # TensorFlow wraps what is raised while it compiles.
+        if (behind := input_error_behind(error)) is not None:
+            raise behind from None
+        if not isinstance(error, tf.errors.InvalidArgumentError):
+            raise
+        if network.functions:
+            raise _no_batch(network.functions, len(fitted), error) from error
+        if None not in network.input_size:
+            raise
+        raise InputError(
+            f"pictures of {fitted.shape[1]} x {fitted.shape[2]} do not go through "
+            f"{network.name!r}, which takes any size: {reason_of(error)}. They may be too "
+            "small"
+        ) from error
+
+
+def _no_batch(functions: Sequence[TargetFunction], count: int, error: Exception) -> InputError:
+    """What to raise where functions of the output cannot be computed for a batch."""
+    names = ", ".join(repr(function_name(function)) for function in functions)
+    return InputError(
+        f"target {names} cannot be computed for a batch of {count} pictures: {reason_of(error)}. "
+        "A function gets the outputs of batch_size pictures at a time, fewer in the last batch: "
+        "one that holds a value for each picture needs a batch_size of at least the number of "
+        "pictures"
+    )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.ops.normalizing import min_max
 from guidedcam_tf.ops.resizing import Interpolation
 from guidedcam_tf.ops.resizing import resize_maps
@@ -41,3 +42,16 @@ PRESETS = {
 }
 """`"default"` does not smooth; `"paper"` smooths with a 3 x 3 Gaussian of sigma 0.8; `"smooth"`
 enlarges bicubically, for pictures: the crosses that bilinear enlarging draws are not there."""
+
+
+def postprocessing_of(choice: str | Postprocessing) -> Postprocessing:
+    """Return a postprocessing, given or by its name in `PRESETS`.
+
+    Raises:
+        InputError: If there is no such name.
+    """
+    if isinstance(choice, Postprocessing):
+        return choice
+    if choice not in PRESETS:
+        raise InputError(f"postprocessing {choice!r} is not known; expected {', '.join(PRESETS)}")
+    return PRESETS[choice]

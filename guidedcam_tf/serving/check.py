@@ -26,6 +26,7 @@ from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.overlay import overlay
+from guidedcam_tf.runtimes.openvino_model import is_installed
 from guidedcam_tf.serving import fresh_process
 from guidedcam_tf.serving import openvino
 from guidedcam_tf.serving.endpoints import PLURALS
@@ -105,7 +106,7 @@ def check_export(
     requests, expected = zip(*cases, strict=True)
     rows = _compare("TensorFlow", requests, answers_of(version, requests), expected, SAME)
     explained = [case for case in cases if case[0][0] == "explain"]
-    return rows + (_in_openvino(version, explained) if openvino.is_installed() else [])
+    return rows + (_in_openvino(version, explained) if is_installed() else [])
 
 
 def answers_of(version: Path, requests: Sequence[Request]) -> list[Arrays]:

@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 from typing import Literal
 
 import numpy as np
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.runtimes.openvino_model import check_installed
+from guidedcam_tf.runtimes.openvino_operations import teach
 
 Precision = Literal["f32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("f32", "bf16")
 
-CHANNELS_FIRST, CHANNELS_LAST = np.array([0, 3, 1, 2]), np.array([0, 2, 3, 1])
-
 Arrays = dict[str, np.ndarray]
-
-
-def is_installed() -> bool:
-    """Whether OpenVINO can be imported."""
-    return find_spec("openvino") is not None
 
 
 def read_export(version: str | os.PathLike[str]) -> Any:
     """Read an export's `explain` as an `openvino.Model`.
 
-    Two gradients that OpenVINO does not know, those of ReLU and of max pooling, are taught to it;
+    Gradients that OpenVINO does not know are taught to it (`runtimes.openvino_operations`);
     `openvino.save_model` writes a model that needs no teaching any more.
 
     Args:
@@ -41,14 +35,11 @@ def read_export(version: str | os.PathLike[str]) -> Any:
     Raises:
         InputError: If OpenVINO is missing or cannot convert the export.
     """
-    if not is_installed():
-        raise InputError("OpenVINO is missing; pip install 'guidedcam-tf[openvino]' brings it")
+    check_installed()
     import openvino
-    from openvino.frontend.tensorflow import ConversionExtension
 
     core = openvino.Core()
-    core.add_extension(ConversionExtension("ReluGrad", _relu_gradient))
-    core.add_extension(ConversionExtension("MaxPoolGrad", _max_pool_gradient))
+    teach(core)
     try:
         return core.read_model(os.fspath(version))
     except RuntimeError as error:
@@ -84,47 +75,3 @@ def open_export(
         return {port.get_any_name(): outputs[port] for port in compiled.outputs}
 
     return run
-
-
-def _relu_gradient(node: Any) -> list[Any]:
-    """The gradient where the ReLU's output is positive, elsewhere 0."""
-    from openvino import opset14 as ops
-
-    gradient, output = node.get_input(0), node.get_input(1)
-    zero = ops.convert_like(ops.constant(np.float32(0)), gradient)
-    return [ops.select(ops.greater(output, zero), gradient, zero).output(0)]
-
-
-def _max_pool_gradient(node: Any) -> list[Any]:
-    """Each window's gradient at the place of its maximum, the first where several are equal.
-
-    OpenVINO's own max pooling tells the places, counted within a channel. Windows may overlap.
-    """
-    from openvino import opset14 as ops
-
-    inputs, gradient = (
-        ops.transpose(node.get_input(place), ops.constant(CHANNELS_FIRST)) for place in (0, 2)
-    )
-    places = ops.max_pool(
-        inputs,
-        strides=list(node.get_attribute("strides")[1:3]),
-        dilations=[1, 1],
-        pads_begin=[0, 0],
-        pads_end=[0, 0],
-        kernel_shape=list(node.get_attribute("ksize")[1:3]),
-        auto_pad="valid" if node.get_attribute("padding") == "VALID" else "same_upper",
-        index_element_type="i32",
-        axis=2,
-    ).output(1)
-    by_channel = ops.constant(np.array([0, 0, -1]))
-    zeros = ops.multiply(inputs, ops.convert_like(ops.constant(np.float32(0)), inputs))
-    scattered = ops.scatter_elements_update(
-        *(
-            ops.reshape(tensor, by_channel, special_zero=True)
-            for tensor in (zeros, places, gradient)
-        ),
-        ops.constant(np.int32(2)),
-        reduction="sum",
-    )
-    back = ops.reshape(scattered, ops.shape_of(inputs), special_zero=False)
-    return [ops.transpose(back, ops.constant(CHANNELS_LAST)).output(0)]

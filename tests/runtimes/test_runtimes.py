@@ -242,3 +242,17 @@ def test_an_export_of_it_is_tensorflows(tmp_path, images):
     found = explain(images=tf.constant(images), class_ids=tf.constant([0, 1, 2]))["saliency"]
     fitted = explainer.network.fit(images)
     np.testing.assert_allclose(found, explainer.maps(fitted, [0, 1, 2]), atol=1e-4)
+
+
+def test_the_training_callback_needs_live_weights(images, tmp_path):
+    toy = build_toy()
+    toy.compile("sgd", "mse")
+    callback = gcam.SaliencyCallback(images[:, :8, :8], folder=tmp_path, runtime="openvino")
+    with pytest.raises(gcam.InputError, match="keeps a copy of the weights, and training changes"):
+        toy.fit(np.ones((2, 8, 8, 3)), np.ones((2, 3)), verbose=0, callbacks=[callback])
+
+
+def test_records_say_what_ran(images):
+    explainer = gcam.Explainer(build_toy(), preprocess="none", runtime="openvino")
+    origin = explainer.explain(np.zeros((9, 9, 3), np.uint8)).origin
+    assert (origin["runtime"], origin["precision"]) == ("openvino", "float32")
