@@ -278,8 +278,7 @@ class Explainer:
                 self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
                 for part in batches(len(images), batch_size)
             ]
-        network = self.network
-        return network.as_output(network.probabilities(np.concatenate(logits))).numpy()
+        return self.network.as_output(self.network.probabilities(np.concatenate(logits))).numpy()
 
     def forward(self, fitted: np.ndarray) -> tf.Tensor:
         """Return the scores, float32 `[N, ...]`, of pictures of the network's size.
