@@ -257,6 +257,7 @@ def test_thread_29_a_map_of_zeros_is_not_nan(images):
 OPTIONS = {
     "smooth_fullgrad": {"samples": 2},
     "rise": {"samples": 20},
+    "prediction_difference": {"samples": 2},
     "integrated_gradcam": {"steps": 2},
     "cameras": {"sizes": (8,)},
 }

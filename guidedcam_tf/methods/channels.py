@@ -1,4 +1,4 @@
-"""One score for each channel of a layer: the loop of the methods that need no gradient."""
+"""One score for each channel or mask: the loop of the methods that cover or remove something."""
 
 from __future__ import annotations
 

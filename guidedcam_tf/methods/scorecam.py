@@ -14,6 +14,10 @@ from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.baselines import baseline_inputs
 from guidedcam_tf.methods.channels import scores_by_channel
+from guidedcam_tf.methods.masking import BLOCK
+from guidedcam_tf.methods.masking import SCORE
+from guidedcam_tf.methods.masking import Score
+from guidedcam_tf.methods.masking import scores_of
 from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
@@ -36,9 +40,7 @@ class ScoreCAM(Method):
     reference = "Wang et al. 2020, CVPR Workshops, Algorithm 1, weights as in the authors' code"
     many_passes = "a forward pass for each channel of the layer"
 
-    score: Literal["prob", "logit"] = option(
-        "prob", "f_c: probability (softmax, or sigmoid where the model ends in one) or logit"
-    )
+    score: Score = option("prob", SCORE)
     baseline: Literal["none", "black", "mean", "blur"] = option(
         "none",
         "picture x_b whose score is subtracted: black, zeros in the preprocessed input (the mean "
@@ -47,7 +49,7 @@ class ScoreCAM(Method):
     normalize_weights: Literal["none", "channel_softmax"] = option(
         "none", "channel_softmax makes the s^k positive with sum 1; it cancels the baseline"
     )
-    block_size: Count = option(32, "masked pictures that go through the network at a time")
+    block_size: Count = option(32, BLOCK)
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over blocks of masked pictures."""
@@ -77,7 +79,8 @@ class ScoreCAM(Method):
             pictures, size = pairs[:, 0], tf.shape(inputs)[1:3]
             masks = ops.min_max(ops.resize_maps(tf.gather_nd(channels, pairs), size))
             masked = tf.gather(inputs, pictures) * masks[..., None]
-            return self._scores(view, view.forward(masked)[1], tf.gather(class_ids, pictures))
+            targets = tf.gather(class_ids, pictures)
+            return scores_of(view, self.score, view.forward(masked)[1], targets)
 
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             inputs, channels, class_ids, logits, baseline = first_pass(images, class_ids)
@@ -99,10 +102,6 @@ class ScoreCAM(Method):
         """Which channels are used, bool `[N, K]`: those that vary in space, `[N, K, h, w]`."""
         return tf.reduce_any(ops.min_max(channels) > 0, axis=[-2, -1])
 
-    def _scores(self, view: LayerView, logits: tf.Tensor, class_ids: tf.Tensor) -> tf.Tensor:
-        scores = view.network.probabilities(logits) if self.score == "prob" else logits
-        return tf.gather(scores, class_ids, batch_dims=1)
-
     def _baseline_scores(
         self, view: LayerView, images: tf.Tensor, class_ids: tf.Tensor
     ) -> tf.Tensor:
@@ -110,7 +109,7 @@ class ScoreCAM(Method):
         if self.baseline == "none":
             return tf.zeros_like(class_ids, tf.float32)
         inputs = baseline_inputs(view.network, images, self.baseline)
-        return self._scores(view, view.forward(inputs)[1], class_ids)
+        return scores_of(view, self.score, view.forward(inputs)[1], class_ids)
 
     def _weights(self, scores: tf.Tensor, baseline: tf.Tensor, live: tf.Tensor) -> tf.Tensor:
         """s^k from the masked scores `[N, T, K]`; zero for channels that are not live."""

@@ -25,6 +25,8 @@ FEWER = {
     "cameras": {"sizes": (16, 20)},
     "integrated_gradcam": {"steps": 5},
     "integrated_gradients": {"steps": 5},
+    "occlusion": {"size": 5},
+    "prediction_difference": {"size": 5, "samples": 2},
     "rise": {"samples": 40},
     "smooth_fullgrad": {"samples": 3},
     "smoothgrad": {"samples": 3},
@@ -97,7 +99,18 @@ def test_maps_are_tensorflows(explainers, images, name, layer, runtime):
 
 
 @pytest.mark.parametrize(
-    "name", ["scorecam", "ablationcam", "integrated_gradcam", "smoothgrad", "smooth_fullgrad"]
+    "name",
+    [
+        "scorecam",
+        "ablationcam",
+        "integrated_gradcam",
+        "smoothgrad",
+        "smooth_fullgrad",
+        "rise",
+        "occlusion",
+        "prediction_difference",
+        "sise",
+    ],
 )
 def test_all_passes_go_through_the_runtime(name, images, monkeypatch):
     """Once they are compiled, none sees the live network: its weights may be anything."""
