@@ -158,7 +158,7 @@ def _apply(raw: dict[str, Any], setting: str) -> None:
     for parent in parents:
         raw = raw.setdefault(parent, {})
         if not isinstance(raw, dict):
-            raise InputError(f"setting {setting!r}: {parent} is no group of keys")
+            raise InputError(f"setting {setting!r}: {parent} is not a group of keys")
     raw[last] = _parse(value, f"setting {setting!r}: the value")
 
 

@@ -1,4 +1,4 @@
-"""The exceptions of the package that are the caller's to mend."""
+"""The package's exceptions for what the caller can fix."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ def check_backend() -> None:
     backend = os.environ.get("KERAS_BACKEND") or configured or "tensorflow"
     if backend != "tensorflow":
         raise InputError(
-            f"Keras is told to run on {backend!r}, by KERAS_BACKEND or by keras.json; expected "
+            f"Keras is set to run on {backend!r}, by KERAS_BACKEND or by keras.json; expected "
             "'tensorflow': set the environment variable KERAS_BACKEND=tensorflow"
         )

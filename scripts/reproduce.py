@@ -20,7 +20,7 @@ def table(number: int) -> None:
     """Run `guidedcam evaluate` on the table's configs, with the arguments of this program.
 
     The configs are ResNet50's last block, its last convolution, and VGG16, which is left out with
-    a line that says so where its weights are not to be had.
+    a line that says so where its weights are not available.
     """
     for config in sorted(CONFIGS.glob(f"table{number}_*.yaml")):
         if config.stem.endswith("vgg16"):

@@ -45,7 +45,7 @@ def show(outputs: dict[str, Any], file: Path) -> None:
         file.write_bytes(drawn)
     except OSError as error:
         raise SystemExit(f"{file} cannot be written: {error.strerror}") from None
-    print(f"{file}: what speaks for class {target}")
+    print(f"{file}: the evidence for class {target}")
 
 
 def no_answer(server: str, reason: object) -> SystemExit:

@@ -266,7 +266,10 @@ BAD_CALLS = {
     "method": (lambda e: e.maps(GOOD, method="gradcm"), "'gradcm' is not known; nearest: gradcam"),
     "option": (lambda e: e.maps(GOOD, method="gradcam", x=1), "'gradcam' has no option 'x'"),
     "no target": (lambda e: e.explain(GOOD[0], []), "targets is empty"),
-    "target": (lambda e: e.explain(GOOD[0], "wasps"), "'wasps' is no class.*nearest names: wasp"),
+    "target": (
+        lambda e: e.explain(GOOD[0], "wasps"),
+        "'wasps' is not a class.*nearest names: wasp",
+    ),
     "top0": (lambda e: e.explain(GOOD[0], "top0"), "'top0' is out of range"),
     "top4": (lambda e: e.explain(GOOD[0], "top4"), "'top4' is out of range.*3 classes"),
     "kind": (lambda e: e.explain(GOOD[0], [1.5]), "must be an index, a class name.*received 1.5"),

@@ -407,7 +407,7 @@ BAD_MODELS = {
     ),
     "value's name": (
         lambda: gcam.Explainer(two_inputs(), input="left", fixed_inputs={**TWO, "left": PICTURES}),
-        r"fixed_inputs\['left'\] is no other input.*expected right, number",
+        r"fixed_inputs\['left'\] is not another input.*expected right, number",
     ),
     "outputs": (
         lambda: gcam.Explainer(several_outputs()),

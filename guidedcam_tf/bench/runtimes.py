@@ -47,7 +47,7 @@ class RuntimeTiming:
 def run_runtimes(
     model: str, *, layer: str | None, pictures: int, rounds: int
 ) -> list[RuntimeTiming]:
-    """Export the proposed method and time what runs it, all in turns.
+    """Export the proposed method and time what runs it, alternating.
 
     Args:
         model: A network by name.

@@ -1,7 +1,7 @@
 """What explaining costs, as a ratio to the network's plain compiled forward pass.
 
-Both are timed in turns in one run, so that a machine that slows down slows both; the ratio of a
-round is taken within the round, and the median over rounds is reported.
+Both are timed alternating within one run, so that a machine that slows down slows both; the ratio
+of a round is taken within the round, and the median over rounds is reported.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def bench(
         bool, typer.Option("--memory", help="Measure each method's peak memory instead.")
     ] = False,
 ) -> None:
-    """Time the methods against the plain forward pass, in turns, and print the ratios.
+    """Time the methods against the plain forward pass, alternating, and print the ratios.
 
     The weights do not matter for the time, so the network gets random ones.
     """

@@ -212,7 +212,7 @@ def _indices(text: str, classes: ClassNames, where: str) -> range:
     first = int(found["first"])
     last = int(found["last"] or first)
     if not first <= last < len(names):
-        raise InputError(f"{where}: {text!r} is no range of indices from 0 to {len(names) - 1}")
+        raise InputError(f"{where}: {text!r} is not a range of indices from 0 to {len(names) - 1}")
     expected = names[first] if found["last"] is None else f"{names[first]} .. {names[last]}"
     if found["names"] != expected:
         raise InputError(f"{where}: {text!r} should be called {expected!r}")

@@ -132,7 +132,7 @@ def _read_json(file: Path, root: Path) -> dict[str, list[dict[str, Any]]]:
     except OSError as error:
         raise wrong_tree(root, f"{file} cannot be read: {error.strerror}", _EXPECTED) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is no JSON: {error}") from error
+        raise InputError(f"{file} is not JSON: {error}") from error
     for key in ("images", "annotations", "categories"):
         entries = document.get(key) if isinstance(document, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

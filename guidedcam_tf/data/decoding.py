@@ -81,7 +81,7 @@ def decode(image: Image.Image, name: str) -> Decoded:
     """Decode an open picture and turn it upright.
 
     Raises:
-        InputError: If it has too few or too many pixels, or values whose range cannot be told.
+        InputError: If it has too few or too many pixels, or values whose range is unknown.
     """
     check_size(image.height, image.width, name)
     packing = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
@@ -159,7 +159,7 @@ def _from_deep_grey(image: Image.Image, name: str, bits: int) -> tuple[np.ndarra
 
 
 def _to_rgb(image: Image.Image, name: str, packing: str) -> np.ndarray:
-    """What is transparent lies on white; 16 bits a channel come from Pillow as their high byte.
+    """Transparent parts become white; 16 bits a channel come from Pillow as their high byte.
 
     Args:
         image: The loaded picture.

@@ -34,7 +34,7 @@ ROOT/folder/other.png
 def open_folder(root: str | os.PathLike[str]) -> DataSet:
     """Find the pictures of a folder and of the folders in it, in alphabetical order.
 
-    A sample's identifier is its path from the root, with `/`. Files are told to be pictures by
+    A sample's identifier is its path from the root, with `/`. Files count as pictures by
     their suffix (`PICTURE_SUFFIXES`); hidden ones are left out.
 
     Raises:

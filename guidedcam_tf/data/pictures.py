@@ -27,7 +27,7 @@ def read_picture(picture: Picture) -> np.ndarray:
     """Return a picture as uint8 RGB, `[H, W, 3]`.
 
     From a file or a PIL picture: turned as its EXIF orientation says; grey, palette and CMYK become
-    RGB; what is transparent lies on white; 16 bits become 8; of an animation, the first frame.
+    RGB; transparent parts become white; 16 bits become 8; of an animation, the first frame.
 
     Args:
         picture: A path, a PIL picture, or an array `[H, W, 3]`, uint8 or float in 0..255.
@@ -102,7 +102,7 @@ def _load(path: Path) -> np.ndarray:
         found = np.load(path, allow_pickle=False)
     # NumPy raises kinds of its own on damaged bytes.
     except Exception as error:
-        raise InputError(f"{path} is no NPY file that can be read: {error!s:.200}") from error
+        raise InputError(f"{path} is not a readable NPY file: {error!s:.200}") from error
     if not isinstance(found, np.ndarray):
         raise InputError(f"{path} holds several arrays, expected one")
     return found

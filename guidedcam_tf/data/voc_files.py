@@ -145,9 +145,7 @@ def read_objects(
         message = f"{file} declares entities or a document type of its own: {error}"
         raise SampleError("bad annotation", message) from error
     except (OSError, ParseError, ValueError, LookupError) as error:
-        raise SampleError(
-            "bad annotation", f"{file} is no XML that can be read: {error}"
-        ) from error
+        raise SampleError("bad annotation", f"{file} is not readable XML: {error}") from error
     names = {name.casefold(): name for name in classes}
     frame = _frame_of(tree, frame, file)
     objects: dict[str, list[Thing]] = {}

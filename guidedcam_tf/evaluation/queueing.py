@@ -49,7 +49,7 @@ class _Probing:
 
 
 class Queue:
-    """Tasks by chunk, so that a process can go on with the chunk that it holds.
+    """Tasks by chunk, so that a process can continue with the chunk that it holds.
 
     Args:
         units: The units.

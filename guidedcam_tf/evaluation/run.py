@@ -27,7 +27,7 @@ from guidedcam_tf.progress import progress
 
 
 def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> Path:
-    """Run an evaluation, or go on with one that was interrupted.
+    """Run an evaluation, or continue one that was interrupted.
 
     Args:
         config: What to do.

@@ -1,6 +1,6 @@
 """The sanity check of Adebayo et al.: does a map change where the network's weights are random?
 
-Weights are drawn anew from each layer's own initialiser: cascading, from the logits downwards, or
+Weights are drawn again from each layer's own initialiser: cascading, from the logits downwards, or
 independently, one layer alone. A map that stays as it was is not about what the network learned.
 A method of one layer reads the layers above it through gradients and those below through
 activations; gradients alone at the pixels read all.

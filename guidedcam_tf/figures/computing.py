@@ -28,7 +28,7 @@ def compute(config: FigureConfig, networks: Networks, *, demo: bool, full: bool)
         full: Add the columns that take long.
 
     Raises:
-        InputError: If a picture, class, method or layer is not to be had, or if no row is left.
+        InputError: If a picture, class, method or layer is not available, or if no row is left.
     """
     pictures = config.demo if demo else config.pictures
     if not pictures:

@@ -31,7 +31,7 @@ class Networks:
         config: The figure.
 
     Attributes:
-        left_out: A line for each network whose weights are not to be had.
+        left_out: A line for each network whose weights are not available.
     """
 
     def __init__(self, config: FigureConfig) -> None:
@@ -40,9 +40,9 @@ class Networks:
         self.left_out: list[str] = []
 
     def get(self, model: str, layer: str | None = None) -> Explainer | None:
-        """Return an explainer, or `None` where the network's ImageNet weights are not to be had.
+        """Return an explainer, or `None` where the network's ImageNet weights are not available.
 
-        That is said once, and goes on. A network that is not known raises `InputError`.
+        A note says so once, and the work continues. An unknown network raises `InputError`.
         """
         if model not in self._opened:
             self._opened[model] = self._open(model)
@@ -92,7 +92,7 @@ def load_pictures(
     """Read the pictures of the networks that can be had.
 
     Raises:
-        InputError: If a picture or class is not to be had, or if no picture is left.
+        InputError: If a picture or class is not available, or if no picture is left.
     """
     found = []
     for picture in pictures:

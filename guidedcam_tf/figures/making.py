@@ -34,7 +34,7 @@ def make_figure(
         the same bytes, but for the manifest's time.
 
     Raises:
-        InputError: If something that the figure needs is not to be had.
+        InputError: If something that the figure needs is not available.
     """
     folder = output_folder(out / config.name)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Prediction difference: what a patch tells of a class that its surroundings do not."""
+"""Prediction difference: what a patch says about a class that its surroundings do not."""
 
 from __future__ import annotations
 

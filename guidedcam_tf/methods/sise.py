@@ -49,7 +49,7 @@ class _Sise(Method):
         """Return a kernel that goes through the layers, and loops over blocks of masks.
 
         Raises:
-            InputError: If the network's layers have no size of their own to be told apart by.
+            InputError: If the network's layers have no sizes that tell them apart.
         """
         first_pass = _compiled_first_pass(view, block_ends(view))
         masked_scores = compiled_masked_scores(view, self.score)

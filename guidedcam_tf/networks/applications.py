@@ -27,7 +27,7 @@ class Application:
         preprocessing: The mode of its `preprocess_input`: `"caffe"`, `"tf"`, `"torch"`, or `"none"`
             where the network holds its preprocessing.
         default_layer: The last convolutional block's output, after its activation; empty where
-            Keras numbers that layer anew for each model, so that it is found by the rule for any
+            Keras numbers that layer afresh for each model, so that it is found by the rule for any
             network.
         keras_file: What Keras calls its file of ImageNet weights.
         fingerprint: `weights.fingerprint` of Keras's ImageNet weights; empty where not known.

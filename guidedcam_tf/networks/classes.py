@@ -54,7 +54,7 @@ class ClassNames:
         if target.strip().isdecimal() and len(target) < 20:
             return self.check(int(target))
         raise InputError(
-            f"target {target!r} is no class of this network; expected an index from 0 to "
+            f"target {target!r} is not a class of this network; expected an index from 0 to "
             f"{len(self.names) - 1}, a class name, a wnid, 'top1' or 'topK'; "
             f"nearest names: {self._listing(self._nearest(target)) or 'none'}"
         )

@@ -65,7 +65,7 @@ def check_fixed_names(values: Mapping[str, Any] | None, names: list[str]) -> Non
     for name in values or {}:
         if name not in names:
             raise InputError(
-                f"fixed_inputs[{name!r}] is no other input of the model; "
+                f"fixed_inputs[{name!r}] is not another input of the model; "
                 f"expected {', '.join(names) or 'none'}"
             )
 

@@ -238,7 +238,7 @@ def _assign(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
 
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
-    """Bound how long a silent network may hold up a connection in this thread's process."""
+    """Bound how long a connection may wait for an answer in this process."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -72,8 +72,8 @@ def _rsqrt_gradient(node: Any) -> list[Any]:
 def _max_pool_gradient(node: Any) -> list[Any]:
     """Each window's gradient at the place of its maximum, the first where several are equal.
 
-    OpenVINO's own max pooling tells the places, counted within a channel; where it pads by itself
-    they are wrong for pictures of a size that is not known beforehand. Windows may overlap.
+    OpenVINO's own max pooling gives the positions, counted within a channel; where it pads by
+    itself they are wrong for pictures of unknown size. Windows may overlap.
     """
     from openvino import opset14 as ops
 

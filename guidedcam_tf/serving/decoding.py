@@ -61,7 +61,7 @@ def _decode_one(
     is_png = _starts_with(encoded, PNG_START) & (length >= PNG_HEADER_BYTES)
     known = check(
         is_jpeg | is_png,
-        "image_bytes: row {} ({} bytes) is no JPEG or PNG picture",
+        "image_bytes: row {} ({} bytes) is not a JPEG or PNG picture",
         index,
         length,
     )
@@ -149,7 +149,7 @@ def _deep_grey(encoded: tf.Tensor, transparent: tf.Tensor, index: tf.Tensor) -> 
 def _eight_bits(
     encoded: tf.Tensor, has_alpha: tf.Tensor, depth: tf.Tensor, index: tf.Tensor
 ) -> tf.Tensor:
-    """All else; 16 bits a channel come as their high byte; what is transparent lies on white."""
+    """All else; 16 bits a channel come as their high byte; transparent parts become white."""
 
     def on_white() -> tf.Tensor:
         values = tf.io.decode_png(encoded, channels=4)

@@ -204,7 +204,7 @@ def test_an_empty_list_is_named(tree):
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", "null", '{"images": {}}', '{"images": [1]}'])
 def test_files_that_are_not_coco_s_are_refused(tree, text):
     coco_json(tree, [], []).write_text(text)
-    with pytest.raises(ValueError, match=r"is no JSON|has no list 'images'") as caught:
+    with pytest.raises(ValueError, match=r"is not JSON|has no list 'images'") as caught:
         open_coco(tree)
     assert "instances_val2014.json" in str(caught.value)
 

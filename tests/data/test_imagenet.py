@@ -69,12 +69,12 @@ def test_a_picture_of_two_classes(tmp_path):
 
 BAD_LINES = {
     "too large": ("a.jpg 1000", "bad label", "out of range"),
-    "name": ("a.jpg unicorn", "bad label", "'unicorn' is no class"),
+    "name": ("a.jpg unicorn", "bad label", "'unicorn' is not a class"),
     "ambiguous": ("a.jpg crane", "bad label", "the name of 2 classes"),
     "no class": ("a.jpg", "bad label", "expected one class; received none"),
     "missing": ("lost.jpg 281", "missing picture", "lost.jpg is not in"),
     "outside": ("../a.jpg 281", "bad label", "lies outside"),
-    "one bad of two": ("a.jpg 281\na.jpg x", "bad label", "'x' is no class"),
+    "one bad of two": ("a.jpg 281\na.jpg x", "bad label", "'x' is not a class"),
 }
 
 

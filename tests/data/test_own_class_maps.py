@@ -108,7 +108,7 @@ def test_the_template_is_finished_and_read(tmp_path):
 def test_a_map_of_other_classes_is_refused(tmp_path):
     file = tmp_path / "class_map.yaml"
     file.write_text("voc2012: {cat: {classes: ['281 tabby']}}")
-    with pytest.raises(InputError, match="'281 tabby' is no range of indices from 0 to 2"):
+    with pytest.raises(InputError, match="'281 tabby' is not a range of indices from 0 to 2"):
         class_map_for("voc2012", CLASSES, PETS, file)
     file.write_text("voc2012: {cat: {classes: ['2 tabby']}}")
     with pytest.raises(InputError, match="should be called 'potted plant'"):

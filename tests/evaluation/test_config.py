@@ -134,7 +134,7 @@ def test_bad_keys_are_named(tmp_path, name):
     ("settings", "message"),
     [
         (["seed"], "must have the form key=value"),
-        (["seed.x=1", "seed.x.y=1"], "x is no group of keys"),
+        (["seed.x=1", "seed.x.y=1"], "x is not a group of keys"),
         (["seed=[1"], "the value is not YAML"),
     ],
 )

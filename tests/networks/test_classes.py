@@ -52,12 +52,12 @@ def test_the_data_set_s_labels_agree(data_folder):
     [
         ("crane", r"name of 2 classes.*crane \(134, n02012849\), crane \(517, n03126707\)"),
         ("CARDIGAN", r"name of 2 classes.*Cardigan \(264, .*cardigan \(474, "),
-        ("egyptian cow", r"no class of this network.*nearest names: Egyptian cat \(285"),
+        ("egyptian cow", r"not a class of this network.*nearest names: Egyptian cat \(285"),
         ("cat", r"nearest names: tiger cat \(282.*Persian cat.*Siamese cat.*Egyptian cat"),
         ("mastiff", r"nearest names: bull mastiff \(243.*Tibetan mastiff \(244"),
         ("1000", "target 1000 is out of range: the network has 1000 classes, 0 to 999"),
-        ("n99999999", "is no class"),
-        ("", "is no class"),
+        ("n99999999", "is not a class"),
+        ("", "is not a class"),
     ],
 )
 def test_unknown_and_ambiguous_names_offer_the_nearest(target, message):

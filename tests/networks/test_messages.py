@@ -239,7 +239,7 @@ def test_another_backend_of_keras(tmp_path, monkeypatch):
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == (
-        "guidedcam: Keras is told to run on 'torch', by KERAS_BACKEND or by keras.json; expected "
+        "guidedcam: Keras is set to run on 'torch', by KERAS_BACKEND or by keras.json; expected "
         "'tensorflow': set the environment variable KERAS_BACKEND=tensorflow\n"
     )
     monkeypatch.delitem(sys.modules, "keras")

@@ -89,9 +89,9 @@ def test_what_the_server_refuses(run, toy_server, tmp_path, script):
     code, said = run(script, "text.jpg", *server)
     assert code == 1
     assert said.startswith(("400: ", "INVALID_ARGUMENT: "))
-    assert "image_bytes: row 0 (10 bytes) is no JPEG or PNG picture" in said
+    assert "image_bytes: row 0 (10 bytes) is not a JPEG or PNG picture" in said
     (tmp_path / "empty.jpg").touch()
-    assert "row 0 (0 bytes) is no JPEG or PNG" in run(script, "empty.jpg", *server)[1]
+    assert "row 0 (0 bytes) is not a JPEG or PNG" in run(script, "empty.jpg", *server)[1]
     code, said = run(script, "cat.jpg", *server, "--model", "zoo")
     assert code == 1
     assert said in ("404: no model 'zoo'", "NOT_FOUND: no model 'zoo'")

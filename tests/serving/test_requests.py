@@ -48,14 +48,20 @@ def explain(images, ids):
 
 GOOD = explain_bytes(JPEG, PNG)
 BAD = {
-    "no picture": (explain_bytes(JPEG, b"hello"), r"row 1 \(5 bytes\) is no JPEG or PNG picture"),
-    "no bytes": (explain_bytes(b""), r"row 0 \(0 bytes\) is no JPEG or PNG picture"),
-    "a GIF": (explain_bytes(encode(SMALL, "GIF")), "row 0 .* is no JPEG or PNG picture"),
+    "no picture": (
+        explain_bytes(JPEG, b"hello"),
+        r"row 1 \(5 bytes\) is not a JPEG or PNG picture",
+    ),
+    "no bytes": (explain_bytes(b""), r"row 0 \(0 bytes\) is not a JPEG or PNG picture"),
+    "a GIF": (explain_bytes(encode(SMALL, "GIF")), "row 0 .* is not a JPEG or PNG picture"),
     "truncated JPEG": (explain_bytes(JPEG, JPEG[:-40]), "Invalid JPEG data"),
     "JPEG without its end": (explain_bytes(JPEG[:-2]), "Invalid JPEG data"),
     "JPEG header only": (explain_bytes(JPEG[:20]), "Invalid JPEG data"),
     "truncated PNG": (explain_bytes(PNG[:-40]), "Invalid PNG data"),
-    "PNG header only": (explain_bytes(PNG[:20]), r"row 0 \(20 bytes\) is no JPEG or PNG picture"),
+    "PNG header only": (
+        explain_bytes(PNG[:20]),
+        r"row 0 \(20 bytes\) is not a JPEG or PNG picture",
+    ),
     "large JPEG": (
         explain_bytes(JPEG, jpeg_of_size(300, 400)),
         "picture in row 1 is 400 x 300 pixels, over the limit of 80,000 pixels",

@@ -40,7 +40,7 @@ from guidedcam_tf.evaluation.worker import Worker
 KNOCKING_SECONDS = 10
 
 PATIENCE_SECONDS = 60
-"""After how long without a worker the user is told what the cluster has."""
+"""How long to wait for a worker before saying what the cluster has."""
 
 
 class Computer:
