@@ -12,6 +12,7 @@ from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.data.splits import select
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
 
 
@@ -59,7 +60,13 @@ class DataSetConfig(Strict):
         Raises:
             InputError: If the folder is missing or laid out otherwise, or a file cannot be read.
         """
-        found = self.read(classes)
+        try:
+            found = self.read(classes)
+        # Names that no file can have, folders that may not be read, disks that fail.
+        except OSError as error:
+            raise InputError(
+                f"data set {self.root!s:.300} cannot be read: {error.strerror}"
+            ) from error
         if self.list is not None:
             found = select(found, read_list(self.list), str(self.list))
         return found if self.sample is None else draw(found, self.sample, seed)

@@ -149,3 +149,16 @@ def test_a_key_that_a_kind_has_not_is_named(data, message):
     with pytest.raises(InputError, match=message) as caught:
         validate(raw, EvaluationConfig, "config c.yaml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["root", "list", "labels", "split", "annotations", "pictures"])
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_names_that_no_file_can_have_are_refused(tmp_path, key, name):
+    picture(tmp_path / "val2014" / "a.jpg")
+    picture(tmp_path / "JPEGImages" / "a.jpg")
+    (tmp_path / "labels.csv").write_text("picture,class\nval2014/a.jpg,cat\n")
+    for kind in KINDS:
+        if key in kind.model_fields:
+            config = kind(**{"root": tmp_path, key: name})
+            with pytest.raises(InputError):
+                config.open(0)
