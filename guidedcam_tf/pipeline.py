@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from functools import lru_cache
+from typing import Any
 from typing import Literal
 from typing import get_args
 from warnings import warn
@@ -22,6 +23,7 @@ from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.failures import said_clearly
+from guidedcam_tf.networks.geometry import lay
 from guidedcam_tf.networks.target_functions import TargetFunction
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.runtimes import Runtime
@@ -268,14 +270,13 @@ class Pipeline:
         rows, columns = size
         top, left, height, width = self._seen(rows, columns)
         maps = self.finish_fitted(raw, (height, width))
-        if (height, width) == (rows, columns):
-            return maps
         below, right = rows - top - height, columns - left - width
         return tf.pad(maps, [[0, 0], [top, below], [left, right]])
 
-    def finish_fitted(self, raw: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
-        """As `finish`, for the size of what `fitted` returned: the whole of it is seen."""
-        return self._postprocess(raw, tf.constant(list(size)))
+    def finish_fitted(self, raw: tf.Tensor, size: Sequence[Any]) -> tf.Tensor:
+        """As `finish`, for the size of what `fitted` returned."""
+        box = self.view.box(tuple(raw.shape[1:3]), (size[0], size[1]))
+        return lay(lambda part: self._postprocess(raw, tf.constant(part)), box, (size[0], size[1]))
 
     @cached_property
     def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:

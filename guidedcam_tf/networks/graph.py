@@ -217,6 +217,10 @@ class Graph:
             source is not None and self.is_nonnegative(source) for source in sources
         )
 
+    def needed(self, slot: Slot) -> list[Step]:
+        """The steps that a tensor depends on, in the order in which they run."""
+        return self._needed({slot}, available=set())
+
     def _needed(self, wanted: set[Slot], available: set[Slot]) -> list[Step]:
         missing, steps = set(wanted) - available, []
         for step in reversed(self.steps):

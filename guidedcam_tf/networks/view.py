@@ -13,6 +13,8 @@ import keras
 import tensorflow as tf
 
 from guidedcam_tf.networks.failures import gradient_stopper
+from guidedcam_tf.networks.geometry import Box
+from guidedcam_tf.networks.geometry import box_of
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.traits import Trait
 
@@ -79,6 +81,17 @@ class LayerView:
     def gradient_stopper(self) -> str:
         """The last layer between this one and the logits that lets no gradient through, by name."""
         return gradient_stopper(self.network.graph, self.step, self.network.some_shape(1))
+
+    def box(self, extent: tuple[int | None, ...], size: tuple[int, int]) -> Box | None:
+        """Which part of a picture a map of some extent covers; see `box_of`.
+
+        Args:
+            extent: The map's height and width. One of the network's input covers all of it.
+            size: The picture's height and width.
+        """
+        rows, columns = self.network.input_size
+        fitted = (rows or size[0], columns or size[1])
+        return None if extent == fitted else box_of(self.network, self.step, fitted)
 
     @cached_property
     def pools_globally(self) -> bool:

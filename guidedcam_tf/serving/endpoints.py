@@ -108,7 +108,7 @@ class Endpoints:
         target = result["class_ids"][:, 0]
         probabilities = self.explainer.network.probabilities(result["logits"])
         outputs = {
-            "saliency": self.explainer.pipeline.postprocessing(result["saliency"][:, 0], size),
+            "saliency": self.explainer.pipeline.finish_fitted(result["saliency"][:, 0], size),
             "target": target,
             self.explainer.network.quantity: tf.gather(probabilities, target, batch_dims=1),
             **self._top(result["logits"], probabilities),
