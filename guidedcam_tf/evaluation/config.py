@@ -129,6 +129,15 @@ class ExecutorConfig(Strict):
             raise InputError(f"expected one of {', '.join(executor_names())}")
         return kind
 
+    @model_validator(mode="after")
+    def _is_of_use(self) -> ExecutorConfig:
+        given = sorted(self.model_fields_set - {"kind"})
+        if self.kind == "local" and given:
+            raise InputError(
+                f"{', '.join(given)} is for a cluster; give kind: ray too (--executor ray)"
+            )
+        return self
+
 
 class EvaluationConfig(NetworkConfig):
     """One evaluation: a data set, a network at a layer, methods, metrics and a protocol."""

@@ -187,3 +187,5 @@ def test_a_missing_extra_and_a_missing_cluster_are_said_in_one_line(folder, monk
         get_executor("ray")
     with pytest.raises(InputError, match=r"key executor.kind: .*expected one of local, ray"):
         read(folder, "executor.kind=rey")
+    with pytest.raises(InputError, match=r"key executor: .*workers is for a cluster; give kind"):
+        read(folder, "executor.workers=3")

@@ -7,6 +7,7 @@ twice has its pictures tried one by one, and is computed without those that do i
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import socket
@@ -185,8 +186,14 @@ def execute(job: Job, units: Sequence[Unit], config: ExecutorConfig) -> Iterator
 def _connected(address: str | None) -> Iterator[None]:
     """Connect to a cluster, or start one here; both end with the block."""
     _knock(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
+        ray.init(
+            address=address,
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
     except Exception as error:  # Ray raises bare ones where a node does not start in time.
         reason = " ".join(str(error).split())
         raise InputError(f"Ray cluster {address or 'on this machine'}: {reason}") from error
