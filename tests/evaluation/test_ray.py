@@ -30,16 +30,16 @@ import os
 import signal
 from guidedcam_tf.data import loading
 
-read = loading.read_picture
+load_one = loading.load_one
 
 
-def read_picture(path, *rest):
-    if path.stem == os.environ.get("POISONED_PICTURE"):
+def deadly(sample):
+    if sample.picture.stem == os.environ.get("POISONED_PICTURE"):
         os.kill(os.getpid(), signal.SIGKILL)
-    return read(path, *rest)
+    return load_one(sample)
 
 
-loading.read_picture = read_picture
+loading.load_one = deadly
 """
 
 
