@@ -91,7 +91,7 @@ class Queue:
     def settle(
         self, task: Task, outcome: Shard | Exception
     ) -> Iterator[tuple[Unit, Shard | Failure]]:
-        """Take note of what came of a task, and yield its unit if that is settled."""
+        """Record the outcome of a task, and yield its unit if that is settled."""
         if task.probe is not None:
             self._settle_probe(task, outcome)
         elif isinstance(outcome, Shard):

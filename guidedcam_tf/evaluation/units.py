@@ -2,7 +2,7 @@
 
 A unit is a chunk of the pictures and a group of the methods. Which units a run has is fixed by its
 configuration and its list of pictures alone, whoever computes them and in whatever order. Each
-unit's shard is written whole or not at all, so a run that was killed at any moment goes on with
+unit's shard is written whole or not at all, so a run that was killed at any moment continues with
 the units whose shards are missing, and tables are made of the shards in the units' order.
 """
 
@@ -100,7 +100,7 @@ class Shards:
         }
 
     def write(self, unit: Unit, result: Shard | Failure) -> None:
-        """Keep what came of a unit."""
+        """Keep the outcome of a unit."""
         if isinstance(result, Failure):
             with writing(self._folder / f"{unit.name}.error") as temporary:
                 temporary.write_text(f"{result.line}\n{result.details}", "utf-8")

@@ -1,4 +1,4 @@
-"""Gradients that OpenVINO does not know, taught to it in its own operations.
+"""Gradients that OpenVINO lacks, made of its own operations.
 
 A gradient of convolutions, and what ReLU, pooling and broadcasting need, is here. What is missing
 beyond that is named when a function is compiled.

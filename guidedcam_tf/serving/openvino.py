@@ -26,8 +26,8 @@ Arrays = dict[str, np.ndarray]
 def read_export(version: str | os.PathLike[str]) -> Any:
     """Read an export's `explain` as an `openvino.Model`.
 
-    Gradients that OpenVINO does not know are taught to it (`runtimes.openvino_operations`);
-    `openvino.save_model` writes a model that needs no teaching any more.
+    Gradients that OpenVINO lacks are added to it (`runtimes.openvino_operations`);
+    `openvino.save_model` writes a model that needs nothing of this package.
 
     Args:
         version: The version's folder.

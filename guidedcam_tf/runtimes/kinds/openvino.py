@@ -97,7 +97,7 @@ def convert(function: Any) -> Any:
         of the function's flat arguments and results.
 
     Raises:
-        MissingOperationError: If OpenVINO lacks an operation and is not taught it.
+        MissingOperationError: If OpenVINO lacks an operation that is not added here either.
     """
     import openvino
 
