@@ -43,7 +43,7 @@ class DeepLIFT(OnePass):
             rule_of(step)
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
-        """Run the pictures and their baselines together, and differentiate by chords."""
+        """Run the baselines, then the pictures, and differentiate by chords."""
         start = baseline_inputs(view.network, tf.zeros_like(inputs), self.baseline)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(inputs)

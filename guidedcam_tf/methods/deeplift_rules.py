@@ -1,7 +1,7 @@
 """The forward pass whose gradients are DeepLIFT's multipliers.
 
-Pictures and baselines go through the network in one batch, first the pictures, so that each step
-that is not linear sees both, and can put the slope of the chord in its gradient's place.
+The baselines go through the network first, so that each step that is not linear can put the slope
+of the chord between baseline and picture in its gradient's place.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ FUNCTIONS = (
 )
 """Activation functions that treat each number by itself."""
 
-Edit = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""From a step's input and output, `[2N, ...]`, to the output with another gradient."""
+Edit = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""From a step's input and output, and the baseline's, to the output with another gradient."""
 
 
 def rule_of(step: Step) -> Callable[[Step], Edit] | None:
@@ -105,33 +105,38 @@ def rule_of(step: Step) -> Callable[[Step], Edit] | None:
 
 def rescaled_logits(graph: Graph, inputs: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The logits of pictures, float32 `[N, classes]`, with multipliers as gradients at `inputs`."""
-    seen: dict[Slot, tf.Tensor] = {graph.input: tf.concat([inputs, start], axis=0)}
+    bent = {step: rule for step in graph.picture_steps if (rule := rule_of(step)) is not None}
+    ends = {step: (step.inputs[0], step.outputs[0]) for step in bent}
+    slots = [*dict.fromkeys(slot for pair in ends.values() for slot in pair)]
+    base = dict(zip(slots, graph.run({graph.input: start}, slots), strict=True))
+    seen: dict[Slot, tf.Tensor] = {}
 
-    def seen_and_edited(step: Step) -> Callable[[tf.Tensor], tf.Tensor]:
-        rule, slot = rule_of(step), step.outputs[0]
-
+    def watched(slot: Slot, step: Step | None) -> Callable[[tf.Tensor], tf.Tensor]:
         def edit(out: tf.Tensor) -> tf.Tensor:
-            seen[slot] = out if rule is None else rule(step)(seen[step.inputs[0]], out)
-            return seen[slot]
+            if step is not None:
+                source, _ = ends[step]
+                out = bent[step](step)(seen[source], out, base[source], base[slot])
+            seen[slot] = out
+            return out
 
         return edit
 
-    edits = {step.outputs[0]: seen_and_edited(step) for step in graph.picture_steps}
-    (logits,) = graph.run(seen, [graph.logits], edits)
-    return tf.cast(logits, tf.float32)[: tf.shape(inputs)[0]]
+    of_slot = {out: step for step, (_, out) in ends.items()}
+    edits = {slot: watched(slot, of_slot.get(slot)) for slot in slots}
+    seen[graph.input] = inputs
+    (logits,) = graph.run({graph.input: inputs}, [graph.logits], edits)
+    return tf.cast(logits, tf.float32)
 
 
 def rescaled(step: Step) -> Edit:
-    """An activation function, with the slope of the chord between picture and baseline."""
+    """An activation function, with the slope of the chord between baseline and picture."""
 
-    def edit(z: tf.Tensor, out: tf.Tensor) -> tf.Tensor:
-        (z_x, z_b), (out_x, out_b) = tf.split(z, 2), tf.split(out, 2)
-        change = z_x - z_b
-        size = tf.maximum(tf.abs(z_x), tf.abs(z_b))
+    def edit(z: tf.Tensor, out: tf.Tensor, z_b: tf.Tensor, out_b: tf.Tensor) -> tf.Tensor:
+        change, size = z - z_b, tf.maximum(tf.abs(z), tf.abs(z_b))
         moves = tf.abs(change) > SMALLEST_CHANGE * size
-        slope = tf.stop_gradient((out_x - out_b) / tf.where(moves, change, 1.0))
-        chord = tf.stop_gradient(out_x) + slope * (z_x - tf.stop_gradient(z_x))
-        return tf.concat([tf.where(moves, chord, out_x), out_b], axis=0)
+        slope = tf.stop_gradient((out - out_b) / tf.where(moves, change, 1.0))
+        chord = tf.stop_gradient(out) + slope * (z - tf.stop_gradient(z))
+        return tf.where(moves, chord, out)
 
     return edit
 
@@ -139,29 +144,27 @@ def rescaled(step: Step) -> Edit:
 def pooled(step: Step) -> Edit:
     """Max pooling: the change of the maximum, to the winners of the picture and of the baseline.
 
-    With c = max(out_x, out_b), the winner in the picture gets c - out_b and the winner in the
-    baseline out_x - c, which add up to the change.
+    With c = max(out, out_b), the winner in the picture gets c - out_b and the winner in the
+    baseline out - c, which add up to the change.
     """
-
-    def pool(z: tf.Tensor) -> tf.Tensor:
-        return Call(step, [z]).run(z)
-
-    @tf.custom_gradient
-    def edit(z: tf.Tensor, out: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        def grad(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-            (z_x, z_b), (out_x, out_b) = tf.split(z, 2), tf.split(out, 2)
-            upstream_x, highest = tf.split(upstream, 2)[0], tf.maximum(out_x, out_b)
-            parts = to_winners(z_x, upstream_x * (highest - out_b))
-            parts += to_winners(z_b, upstream_x * (out_x - highest))
-            multipliers = tf.math.divide_no_nan(parts, z_x - z_b)
-            return tf.concat([multipliers, tf.zeros_like(z_b)], axis=0), None
-
-        return tf.identity(out), grad
 
     def to_winners(z: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(z)
-            out = pool(z)
-        return tape.gradient(out, z, output_gradients=amounts)
+            pooled_again = Call(step, [z]).run(z)
+        return tape.gradient(pooled_again, z, output_gradients=amounts)
+
+    def edit(z: tf.Tensor, out: tf.Tensor, z_b: tf.Tensor, out_b: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def with_multipliers(z: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            def multipliers(upstream: tf.Tensor) -> tf.Tensor:
+                highest = tf.maximum(out, out_b)
+                parts = to_winners(z, upstream * (highest - out_b))
+                parts += to_winners(z_b, upstream * (out - highest))
+                return tf.math.divide_no_nan(parts, z - z_b)
+
+            return tf.identity(out), multipliers
+
+        return with_multipliers(z)
 
     return edit

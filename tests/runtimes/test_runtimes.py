@@ -19,6 +19,8 @@ from guidedcam_tf.runtimes.fingerprint import Fingerprint
 
 SAME = 1e-4
 LACKS = {"eigencam": "SelfAdjointEigV2", "eigengradcam": "SelfAdjointEigV2"}
+SIMPLER = ("cam", "deeplift", "lrp")
+"""Methods that refuse the network with every operation."""
 EARLY = ("guided", "fullgrad", "scorecam")
 """Methods to try at a layer behind which everything that needs teaching comes."""
 FEWER = {
@@ -80,7 +82,7 @@ def images():
 @pytest.mark.parametrize("runtime", [name for name in list_runtimes() if name != "tensorflow"])
 @pytest.mark.parametrize(
     ("name", "layer"),
-    [(name, "early" if name in EARLY else "late") for name in METHODS if name != "cam"],
+    [(name, "early" if name in EARLY else "late") for name in METHODS if name not in SIMPLER],
 )
 def test_maps_are_tensorflows(explainers, images, name, layer, runtime):
     """All methods, several pictures and targets, and one picture of another size by itself."""
@@ -96,6 +98,18 @@ def test_maps_are_tensorflows(explainers, images, name, layer, runtime):
     alone = theirs.maps(images[1:2, :13], targets[1:2, :1], name, raw=True, **options)
     expected = ours.maps(images[1:2, :13], targets[1:2, :1], name, raw=True, **options)
     np.testing.assert_allclose(alone, expected, rtol=0, atol=SAME * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("runtime", [name for name in list_runtimes() if name != "tensorflow"])
+@pytest.mark.parametrize("name", SIMPLER)
+def test_maps_of_a_simpler_network_are_tensorflows(images, name, runtime):
+    model, targets = build_toy("gap"), np.array([[1, 2], [0, 2], [1, 0]])
+    expected, found = (
+        gcam.Explainer(model, preprocess="none", runtime=each).maps(images, targets, name, raw=True)
+        for each in ("tensorflow", runtime)
+    )
+    assert expected.max() > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=SAME * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
