@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 
 import keras
 
@@ -99,6 +100,23 @@ def _output_layers(graph: Graph) -> set[Step]:
         if not weights or isinstance(step.layer, NORMALIZATIONS):
             slots.extend(step.inputs)
     return found
+
+
+def reason_for(graph: Graph, layers: Mapping[str, Step], name: str) -> str:
+    """One line that says why a network's default layer is the layer of that name.
+
+    Args:
+        graph: The network.
+        layers: What `spatial_layers` returned.
+        name: The default layer.
+    """
+    step, later = layers[name], graph.downstream(layers[name])
+    extent = " x ".join("?" if side is None else str(side) for side in step.shape[1:3])
+    before = f", before {later[0].name!r}" if later else ""
+    return (
+        f"{name!r} ({type(step.layer).__name__}, {extent}) is the last feature map with spatial "
+        f"extent{before}; {len(layers) - 1} other layers can be named"
+    )
 
 
 def _shape(graph: Graph, step: Step) -> tuple[int | None, ...]:

@@ -20,6 +20,7 @@ from guidedcam_tf.networks.checking import compare
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
 from guidedcam_tf.networks.default_layer import default_layer as choose_layer
+from guidedcam_tf.networks.default_layer import reason_for
 from guidedcam_tf.networks.default_layer import spatial_layers
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.outputs import Meaning
@@ -273,16 +274,8 @@ class Network:
     @property
     def default_layer_reason(self) -> str:
         """One line that names the default layer, and says why it is that one."""
-        name = self.default_layer
-        step, later = self.layers[name], self.graph.downstream(self.layers[name])
-        extent = " x ".join("?" if side is None else str(side) for side in step.shape[1:3])
-        before = f", before {later[0].name!r}" if later else ""
-        kind = type(step.layer).__name__
-        doubt = f"; {self.default_layer_doubt}" if self.default_layer_doubt else ""
-        return (
-            f"{name!r} ({kind}, {extent}) is the last feature map with spatial extent{before}; "
-            f"{len(self.layers) - 1} other layers can be named{doubt}"
-        )
+        reason = reason_for(self.graph, self.layers, self.default_layer)
+        return f"{reason}; {self.default_layer_doubt}" if self.default_layer_doubt else reason
 
     def view(self, layer: str | None = None) -> LayerView:
         """Open the network at a layer, by default at `default_layer`.
