@@ -92,12 +92,14 @@ def _edges(
         return None
     weights = known[rows].sum(axis=1)
     middles = (places * known)[rows].sum(axis=1) / weights * (extent - 1) + 0.5
-    step = (middles[-1] - middles[0]) / (rows[-1] - rows[0])
-    straight = middles[0] + step * (rows - rows[0])
+    # Where a crop is resized, the outermost rows show the same place as the next ones.
+    step = np.median(np.diff(middles) / np.diff(rows))
+    half = len(rows) // 2
+    straight = middles[half] + step * (rows - rows[half])
     spread = np.where(known[rows], places[rows] * (extent - 1) + 0.5 - straight[:, None], 0.0)
     if np.abs(spread).max() > max(1.0, 0.01 * extent) or abs(step) < 1e-6:
         return None
-    start = middles[0] - step * (rows[0] + 0.5)
+    start = middles[half] - step * (rows[half] + 0.5)
     stop = start + step * len(places)
     taken = _window(first, axis) * step
     if start < 0 and step > 0:
