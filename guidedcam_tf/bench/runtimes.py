@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +16,7 @@ from guidedcam_tf.bench.speed import random_batch
 from guidedcam_tf.bench.speed import seconds
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.progress import progress
+from guidedcam_tf.runtimes import PRECISIONS
 from guidedcam_tf.runtimes.openvino_model import is_installed
 from guidedcam_tf.serving import openvino
 from guidedcam_tf.serving.saved_model import export
@@ -57,13 +59,14 @@ def run_runtimes(
 
     Returns:
         The forward pass, the live explainer, the export in TensorFlow, and, where OpenVINO is
-        installed, the export in OpenVINO at each precision.
+        installed, the three in OpenVINO at each precision.
     """
     explainer = Explainer(model, layer=layer, weights=None)
     batch = random_batch(explainer, pictures)
     with tempfile.TemporaryDirectory() as folder:
         version = export(explainer, Path(folder) / "guidedcam")
         jobs = _jobs(explainer, version, batch)
+        jobs |= _openvino_jobs(model, layer, batch)
         for _ in range(WARM_UPS):
             for job in jobs.values():
                 job()
@@ -81,6 +84,10 @@ def run_runtimes(
     ]
 
 
+def _forward(explainer: Explainer, batch: np.ndarray) -> np.ndarray:
+    return explainer.forward(batch).numpy()
+
+
 def _jobs(
     explainer: Explainer, version: Path, batch: np.ndarray
 ) -> dict[str, Callable[[], object]]:
@@ -93,11 +100,26 @@ def _jobs(
         return outputs["saliency"].numpy()
 
     jobs: dict[str, Callable[[], object]] = {
-        FORWARD: lambda: explainer.pipeline.logits(batch).numpy(),
+        FORWARD: partial(_forward, explainer, batch),
         LIVE: lambda: explainer.maps(batch, batch_size=len(batch)),
         SAVED: saved,
     }
     for precision in openvino.PRECISIONS if is_installed() else ():
         run = openvino.open_export(version, precision)
         jobs[f"export, OpenVINO {precision}"] = lambda run=run: run(inputs)  # type: ignore[misc]
+    return jobs
+
+
+def _openvino_jobs(
+    model: str, layer: str | None, batch: np.ndarray
+) -> dict[str, Callable[[], object]]:
+    jobs: dict[str, Callable[[], object]] = {}
+    for precision in PRECISIONS if is_installed() else ():
+        twin = Explainer(model, layer=layer, weights=None, runtime="openvino", precision=precision)
+        jobs |= {
+            f"forward pass, OpenVINO {precision}": partial(_forward, twin, batch),
+            f"Explainer.maps, OpenVINO {precision}": partial(
+                twin.maps, batch, batch_size=len(batch)
+            ),
+        }
     return jobs
