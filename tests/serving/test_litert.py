@@ -35,6 +35,6 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(gcam.InputError, match="'scorecam' cannot be exported"):
         export_litert(explainer, tmp_path / "toy.tflite", "scorecam")
     rectified = gcam.Explainer(build_toy("flatten"), preprocess="none")
-    with pytest.raises(gcam.InputError, match="'guided' at layer 'conv2'.*cannot be written"):
+    with pytest.raises(gcam.InputError, match=r"'guided' at layer 'conv2'.*cannot be written"):
         export_litert(rectified, tmp_path / "toy.tflite")
     assert not list(tmp_path.iterdir())
