@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 
@@ -23,6 +22,7 @@ class Fingerprint:
 
     def __init__(self, model: Any, runtime: str) -> None:
         self._model, self._runtime = model, runtime
+        self._variables = [weight.value for weight in model.weights]
         self._held = self._weights()
 
     def check(self) -> None:
@@ -36,13 +36,10 @@ class Fingerprint:
 
     def changed(self) -> bool:
         """Whether the weights are others now."""
-        weights = self._weights()
-        if len(weights) != len(self._held):
-            return True
-        return not all(map(_is_same, weights, self._held))
+        return not all(map(_is_same, self._weights(), self._held))
 
     def _weights(self) -> list[np.ndarray]:
-        return [np.asarray(tf.convert_to_tensor(weight.value)) for weight in self._model.weights]
+        return [np.asarray(variable.read_value()) for variable in self._variables]
 
 
 def _is_same(weight: np.ndarray, held: np.ndarray) -> bool:
