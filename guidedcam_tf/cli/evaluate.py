@@ -38,10 +38,7 @@ def evaluate(
         float | None, typer.Option(min=0, help="GPUs of each.", rich_help_panel=PANEL)
     ] = None,
 ) -> None:
-    """Measure methods on a data set; a run that was interrupted continues where it stopped.
-
-    Units that failed are listed at the end, and the exit code is 1.
-    """
+    """Measure methods on a data set, or go on with it; exit code 1 if units of it failed."""
     chosen = {
         "kind": executor,
         "address": address,
@@ -61,7 +58,6 @@ def evaluate(
     folder = run(read, out, limit=limit)
     print((folder / "table.md").read_text("utf-8"))
     print(f"rows, tables and manifest are in {folder}")
-    found = status(folder)
-    if found.failed:
+    if (found := status(folder)).failed:
         print("\n".join(found.lines()), file=sys.stderr)
         raise typer.Exit(1)

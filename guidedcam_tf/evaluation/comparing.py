@@ -49,26 +49,23 @@ def compare(
             continue
         others = [method for method in methods if method != against]
         of_metric = rows[(rows["metric"] == metric) & (rows["area"] == area)]
-        differences = _differences(of_metric, others, str(against))
-        low, high = differences.interval(resamples, seed)
-        p = differences.sign_flip(resamples, seed)
-        found.append(
-            pd.DataFrame(
-                {
-                    "metric": metric,
-                    "area": area,
-                    "method": others,
-                    "reference": against,
-                    "difference": differences.means(),
-                    "ci_low": low,
-                    "ci_high": high,
-                    "pictures": (differences.counts > 0).sum(axis=0),
-                    "p": p,
-                    "p_holm": holm(p),
-                }
-            )
-        )
+        lines = _lines(_differences(of_metric, others, str(against)), resamples, seed)
+        keys = {"metric": metric, "area": area, "method": others, "reference": against}
+        found.append(pd.DataFrame({**keys, **lines}))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
+
+
+def _lines(differences: Differences, resamples: int, seed: int) -> dict[str, np.ndarray]:
+    low, high = differences.interval(resamples, seed)
+    p = differences.sign_flip(resamples, seed)
+    return {
+        "difference": differences.means(),
+        "ci_low": low,
+        "ci_high": high,
+        "pictures": (differences.counts > 0).sum(axis=0),
+        "p": p,
+        "p_holm": holm(p),
+    }
 
 
 COLUMNS = (

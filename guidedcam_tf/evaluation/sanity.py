@@ -69,17 +69,16 @@ def sanity_check(
     fitted = explainer.pipeline.fitted(pictures)
     best = tf.argmax(explainer.pipeline.logits(fitted), axis=1, output_type=tf.int32)[:, None]
     clean = {label: _maps(explainer, method, fitted, best) for label, method in methods.items()}
-    model = other.network.model
+    model, found = other.network.model, []
     kept = model.get_weights()
-    found = []
     try:
-        chosen = list(_randomised(model, mode, stages, seed))
-        for stage, layer in enumerate(progress(chosen, "randomising"), 1):
+        steps = progress(list(_randomised(model, mode, stages, seed)), "randomising")
+        for stage, layer in enumerate(steps, 1):
             layer.apply()
             for label, method in methods.items():
                 changed = _maps(other, method, fitted, best)
-                line = {"method": label, "mode": mode, "layer": layer.name, "stage": stage}
-                found.append({**line, **_similarity(clean[label], changed)})
+                keys = {"method": label, "mode": mode, "layer": layer.name, "stage": stage}
+                found.append(keys | _similarity(clean[label], changed))
             if mode == "independent":
                 model.set_weights(kept)
     finally:

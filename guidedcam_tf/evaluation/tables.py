@@ -69,8 +69,7 @@ def summarise(
     comparable = ~table["method"].isin(list(unranked))
     table["rank_ours"] = _ranks(table[comparable], "ours")
     table["rank_paper"] = _ranks(table, "paper")
-    names = list(METRICS)
-    order = {label: names.index(metric_of(label).name) for label in table["metric"].unique()}
+    order = {label: [*METRICS].index(metric_of(label).name) for label in table["metric"].unique()}
     return table.sort_values(
         ["area", "metric"], key=lambda c: c.map(order) if c.name == "metric" else c, kind="stable"
     ).reset_index(drop=True)
