@@ -15,6 +15,7 @@ import h5py
 import keras
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.hdf5 import check_it_ends
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 LONGEST = 300
@@ -55,6 +56,8 @@ def load_model(
             "custom_objects must be your classes and functions by name, {'Name': Class}; received "
             f"{type(custom_objects).__name__}"
         )
+    if path.suffix.lower() != ".keras":
+        check_it_ends(path)
     objects = {"DepthwiseConv2D": _DepthwiseConv2D, **(custom_objects or {})}
     how = {"custom_objects": objects, "compile": False, "safe_mode": not unsafe_lambda}
     try:

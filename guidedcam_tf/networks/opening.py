@@ -17,6 +17,7 @@ from guidedcam_tf.networks.applications import find_application
 from guidedcam_tf.networks.applications import holds_mark
 from guidedcam_tf.networks.applications import needs_preprocessing
 from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.hdf5 import check_it_ends
 from guidedcam_tf.networks.model_files import is_model_file
 from guidedcam_tf.networks.model_files import load_model
 from guidedcam_tf.networks.network import Network
@@ -97,7 +98,7 @@ def open_network(
         loaded = load_model(Path(name), custom_objects, unsafe_lambda=unsafe_lambda)
         source = WeightsSource("file", Path(name))
         if weights not in ("imagenet", None):
-            source = load_file(loaded, weights)
+            source = _load_user_file(loaded, weights)
         return _open_model(loaded, preprocess, parts, source)
     if Path(name, "saved_model.pb").is_file():
         raise InputError(f"model {name} cannot be explained. {NO_SAVED_MODEL}")
@@ -151,7 +152,7 @@ def _open_application(
         built, source = load_application(application)
     else:
         built = application.build(weights=None)
-        source = WeightsSource("random") if weights is None else load_file(built, weights)
+        source = WeightsSource("random") if weights is None else _load_user_file(built, weights)
     network = Network(
         built,
         preprocess=preprocess or application.preprocessing,
@@ -163,3 +164,9 @@ def _open_application(
     )
     network.takes_pixels = preprocess != "none"
     return network
+
+
+def _load_user_file(model: keras.Model, weights: str | os.PathLike[str]) -> WeightsSource:
+    if Path(weights).is_file() and Path(weights).suffix == ".h5":
+        check_it_ends(Path(weights))
+    return load_file(model, weights)
