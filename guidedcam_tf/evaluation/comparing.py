@@ -49,9 +49,9 @@ def compare(
             continue
         others = [method for method in methods if method != against]
         of_metric = rows[(rows["metric"] == metric) & (rows["area"] == area)]
-        lines = _lines(_differences(of_metric, others, str(against)), resamples, seed)
+        compared = _lines(_differences(of_metric, others, str(against)), resamples, seed)
         keys = {"metric": metric, "area": area, "method": others, "reference": against}
-        found.append(pd.DataFrame({**keys, **lines}))
+        found.append(pd.DataFrame({**keys, **compared}))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
 
 
