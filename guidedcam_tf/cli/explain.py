@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from guidedcam_tf.cli.table import print_table
 from guidedcam_tf.colour_maps import OPACITY
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import output_folder
+from guidedcam_tf.networks.classes import imagenet_classes
 from guidedcam_tf.progress import progress
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def explain(
         _explain_again(again, output_folder(out), Look(colour_map, opacity, figure))
         return
     _check_paths(images or [])
+    _check_targets(target or [], network)
     folder = output_folder(out)
     import_tensorflow()
     from guidedcam_tf.methods import methods_from_text
@@ -130,6 +133,16 @@ def _check_paths(given: list[Path]) -> None:
         raise InputError("name at least one picture or folder of pictures, or --again FILE.json")
     if not any(path.exists() for path in given):
         raise InputError("\n".join(f"{path} does not exist" for path in given))
+
+
+def _check_targets(targets: list[str], network: dict[str, Any]) -> None:
+    """Refuse classes that ImageNet does not have, where the network's are those."""
+    model = Path(network.get("model", "resnet50"))
+    if model.suffix or model.exists() or "class_names" in network:
+        return
+    for target in targets:
+        if not re.fullmatch(r"top\d+", target):
+            imagenet_classes().find(target)
 
 
 def _pictures(given: list[Path]) -> Iterator[Path]:

@@ -212,3 +212,24 @@ def test_folders_options_and_the_version(run, model, picture, tmp_path):
     code, out, _ = run("--version")
     assert code == 0
     assert out.startswith("guidedcam-tf 0.")
+
+
+def test_targets_and_files_are_checked_before_tensorflow_loads(tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    for arguments, message in (
+        (["a.png", "--target", "cat"], "nearest names: tiger cat"),
+        (["gone.png"], "gone.png does not exist"),
+        (["a.png", "--model", "gone.keras"], "model file gone.keras does not exist"),
+    ):
+        code = (
+            f"import sys; sys.argv = ['guidedcam', 'explain', *{arguments!r}]\n"
+            "from guidedcam_tf.cli import main\n"
+            "try: main()\n"
+            "except SystemExit as left: assert left.code == 2\n"
+            "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert message in done.stderr
