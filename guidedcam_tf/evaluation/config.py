@@ -131,7 +131,12 @@ class ExecutorConfig(Strict):
 
     @model_validator(mode="after")
     def _is_of_use(self) -> ExecutorConfig:
-        given = sorted(self.model_fields_set - {"kind"})
+        defaults = type(self).model_fields
+        given = sorted(
+            name
+            for name in self.model_fields_set - {"kind"}
+            if getattr(self, name) != defaults[name].default
+        )
         if self.kind == "local" and given:
             raise InputError(
                 f"{', '.join(given)} is for a cluster; give kind: ray too (--executor ray)"

@@ -76,5 +76,9 @@ def test_bench_shows_the_runtimes_beside_the_forward_pass(run, model):
         "export, TensorFlow",
         "export, OpenVINO f32",
         "export, OpenVINO bf16",
+        "forward pass, OpenVINO float32",
+        "Explainer.maps, OpenVINO float32",
+        "forward pass, OpenVINO bfloat16",
+        "Explainer.maps, OpenVINO bfloat16",
     ]
     assert out.splitlines()[1].split()[3] == "1.000"
