@@ -26,7 +26,8 @@ def main() -> int:
     command += ["--model", config["model"], "--method", config["method"], "--out", results]
     code = subprocess.run(command, check=False).returncode
     if code == 0:
-        print(f"\nthe figures are in {results}; begin with {config['mosaic']}_figure.png")
+        first = max(results.glob(f"{config['mosaic']}_figure_*.png"), key=os.path.getmtime)
+        print(f"\nthe figures are in {results}; begin with {first.name}")
     return code
 
 
