@@ -88,4 +88,5 @@ def _read(file: Path) -> dict[str, Any]:
         known = False
     if not known:
         raise InputError(f"{file} is no record that `guidedcam explain` wrote beside its maps")
-    return record
+    result: dict[str, Any] = record
+    return result

@@ -86,7 +86,7 @@ class SaliencyCallback(keras.callbacks.Callback):
         self._explainer: Explainer | None = None
         self._writer: tf.summary.SummaryWriter | None = None
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the model, if it is built by now, so that a wrong layer or target ends it here."""
         if self._folder is not None:
             output_folder(self._folder)
@@ -95,7 +95,7 @@ class SaliencyCallback(keras.callbacks.Callback):
         if self.model.built:
             self._open()
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the maps, if the epoch is one of those to show."""
         number = epoch + 1
         shown = number % self.every == 0 if self.epochs is None else number in self.epochs
@@ -110,7 +110,7 @@ class SaliencyCallback(keras.callbacks.Callback):
                 write_pictures("saliency", panels, step=number)
             self._writer.flush()
 
-    def on_train_end(self, logs: dict | None = None) -> None:
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Close TensorBoard's file."""
         if self._writer is not None:
             self._writer.close()

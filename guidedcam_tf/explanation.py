@@ -90,12 +90,14 @@ class Explanation:
     @property
     def height(self) -> int:
         """The picture's height in pixels."""
-        return self.picture.shape[0]
+        result: int = self.picture.shape[0]
+        return result
 
     @property
     def width(self) -> int:
         """The picture's width in pixels."""
-        return self.picture.shape[1]
+        result: int = self.picture.shape[1]
+        return result
 
     def number(self, index: int) -> str:
         """The probability or value of the target at that place, as it is shown."""

@@ -29,7 +29,8 @@ def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
         raise InputError(f"colour map {colour_map!r} is unknown; expected {', '.join(COLOUR_MAPS)}")
     levels = np.round(np.clip(saliency, 0, 1) * 255).astype(np.uint8)
     table = getattr(cv2, f"COLORMAP_{colour_map.upper()}")
-    return cv2.cvtColor(cv2.applyColorMap(levels, table), cv2.COLOR_BGR2RGB)
+    result: np.ndarray = cv2.cvtColor(cv2.applyColorMap(levels, table), cv2.COLOR_BGR2RGB)
+    return result
 
 
 def overlay(
@@ -57,4 +58,7 @@ def overlay(
     if not 0 <= opacity <= 1:
         raise InputError(f"opacity must be between 0 and 1; received {opacity!r}")
     share = (opacity * np.clip(saliency, 0, 1))[..., None]
-    return np.round((1 - share) * picture + share * colour(saliency, colour_map)).astype(np.uint8)
+    result: np.ndarray = np.round(
+        (1 - share) * picture + share * colour(saliency, colour_map)
+    ).astype(np.uint8)
+    return result

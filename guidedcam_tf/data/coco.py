@@ -137,7 +137,8 @@ def _read_json(file: Path, root: Path) -> dict[str, list[dict[str, Any]]]:
         entries = document.get(key) if isinstance(document, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise InputError(f"{file} is not a COCO file of instances: it has no list {key!r}")
-    return document
+    result: dict[str, list[dict[str, Any]]] = document
+    return result
 
 
 def _compact(entry: dict[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def decode(segmentation: Any, shape: tuple[int, int]) -> np.ndarray:
         if (counts < 0).any() or counts.sum() != height * width:
             raise ValueError("run lengths do not fill the picture")
         rle = {"size": [height, width], "counts": counts}
-        return masks.decode(masks.frPyObjects(rle, height, width)).astype(bool)
+        unpacked: np.ndarray = masks.decode(masks.frPyObjects(rle, height, width)).astype(bool)
+        return unpacked
     if not isinstance(segmentation, list) or not segmentation:
         raise ValueError("no polygon and no run lengths")
     for polygon in segmentation:
@@ -66,7 +67,10 @@ def decode(segmentation: Any, shape: tuple[int, int]) -> np.ndarray:
         # The length of its outline decides what pycocotools allocates.
         if not (np.abs(polygon.reshape(-1, 2)) <= [2 * width, 2 * height]).all():
             raise ValueError("a polygon is far outside the picture")
-    return masks.decode(masks.merge(masks.frPyObjects(segmentation, height, width))).astype(bool)
+    result: np.ndarray = masks.decode(
+        masks.merge(masks.frPyObjects(segmentation, height, width))
+    ).astype(bool)
+    return result
 
 
 def _decompressed(text: str) -> np.ndarray:

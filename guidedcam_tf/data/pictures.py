@@ -81,7 +81,8 @@ def shown_as_picture(values: np.ndarray) -> np.ndarray:
     if values.dtype != np.uint8 and (low < 0 or high > 255 or high <= 1):
         seen = 255 * (seen - low) / (high - low or 1)
     rounded = np.round(seen).astype(np.uint8)
-    return np.broadcast_to(rounded, (*rounded.shape[:2], 3)).copy()
+    result: np.ndarray = np.broadcast_to(rounded, (*rounded.shape[:2], 3)).copy()
+    return result
 
 
 def _of_values(array: np.ndarray, name: str) -> Decoded:
@@ -128,4 +129,5 @@ def _from_array(array: np.ndarray) -> np.ndarray:
             f"picture must be RGB in 0..255; received {low:g} to {high:g}"
             + (": multiply it by 255" if low >= 0 and high <= 1 else ": clip or scale it")
         )
-    return np.round(np.clip(array, 0, 255)).astype(np.uint8)
+    result: np.ndarray = np.round(np.clip(array, 0, 255)).astype(np.uint8)
+    return result

@@ -95,7 +95,8 @@ def voc_colours() -> np.ndarray:
     number = np.arange(256)[:, None]
     channel = np.arange(3)
     bits = [(number >> (channel + 3 * group) & 1) << (7 - group) for group in range(3)]
-    return np.sum(bits, axis=0).astype(np.uint8)
+    result: np.ndarray = np.sum(bits, axis=0).astype(np.uint8)
+    return result
 
 
 def _by_colour(values: np.ndarray, palette: np.ndarray, classes: int, file: Path) -> np.ndarray:
@@ -122,7 +123,8 @@ def _by_colour(values: np.ndarray, palette: np.ndarray, classes: int, file: Path
         )
     table = np.zeros(VOID + 1, np.uint8)
     table[used] = np.array(meant, np.uint8)
-    return table[values]
+    result: np.ndarray = table[values]
+    return result
 
 
 def read_objects(

@@ -52,7 +52,10 @@ def compare(
         compared = _lines(_differences(of_metric, others, str(against)), resamples, seed)
         keys = {"metric": metric, "area": area, "method": others, "reference": against}
         found.append(pd.DataFrame({**keys, **compared}))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
+    result: pd.DataFrame = (
+        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
+    )
+    return result
 
 
 def _lines(differences: Differences, resamples: int, seed: int) -> dict[str, np.ndarray]:
@@ -138,7 +141,10 @@ def _differences(rows: pd.DataFrame, methods: Sequence[str], reference: str) -> 
 
 
 def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.divide(sums, counts, out=np.full(np.shape(sums), math.nan), where=counts > 0)
+    result: np.ndarray = np.divide(
+        sums, counts, out=np.full(np.shape(sums), math.nan), where=counts > 0
+    )
+    return result
 
 
 def holm(p: np.ndarray) -> np.ndarray:

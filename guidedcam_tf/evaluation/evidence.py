@@ -104,7 +104,8 @@ def picture_map(
 def black(network: Network) -> np.ndarray:
     """What preprocessing makes of black, `[C]`."""
     found: np.ndarray = network.preprocess(tf.zeros([1, 1, 1, network.channels or 3])).numpy()
-    return found[0, 0, 0]
+    result: np.ndarray = found[0, 0, 0]
+    return result
 
 
 def zero_is_black(network: Network) -> bool:
@@ -123,4 +124,5 @@ def mean_colour(network: Network) -> np.ndarray:
     seen = network.preprocess(tf.constant(colours[:, None, None], tf.float32)).numpy()[:, 0, 0]
     slopes = (seen[1:] - seen[0]) / 255
     found, *_ = np.linalg.lstsq(slopes.T, -seen[0], rcond=None)
-    return np.clip(found, 0, 255).astype(np.float32)
+    result: np.ndarray = np.clip(found, 0, 255).astype(np.float32)
+    return result

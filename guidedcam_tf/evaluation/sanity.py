@@ -83,7 +83,8 @@ def sanity_check(
                 model.set_weights(kept)
     finally:
         model.set_weights(kept)
-    return pd.DataFrame(found)
+    result: pd.DataFrame = pd.DataFrame(found)
+    return result
 
 
 class _Stage:

@@ -70,9 +70,10 @@ def summarise(
     table["rank_ours"] = _ranks(table[comparable], "ours")
     table["rank_paper"] = _ranks(table, "paper")
     order = {label: [*METRICS].index(metric_of(label).name) for label in table["metric"].unique()}
-    return table.sort_values(
+    result: pd.DataFrame = table.sort_values(
         ["area", "metric"], key=lambda c: c.map(order) if c.name == "metric" else c, kind="stable"
     ).reset_index(drop=True)
+    return result
 
 
 def by_class(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +81,10 @@ def by_class(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     keys = ["metric", "area", "method", "class_name"]
     means = rows[rows["value"].notna()].groupby(keys)["value"].agg(mean="mean", pairs="count")
     order = summary[["metric", "area", "method"]]
-    return order.merge(means.reset_index(), on=["metric", "area", "method"], sort=False)
+    result: pd.DataFrame = order.merge(
+        means.reset_index(), on=["metric", "area", "method"], sort=False
+    )
+    return result
 
 
 def _average(metric: str, rows: pd.DataFrame) -> dict[str, float]:
@@ -116,7 +120,8 @@ def _ranks(table: pd.DataFrame, values: str) -> pd.Series:
     signs = np.where(table["arrow"] == "↑", -1, 1)
     signed = (table[values].round(DIGITS) * signs).rename("signed")
     groups = [table["metric"], table["area"]]
-    return signed.groupby(groups).rank(method="min")
+    result: pd.Series = signed.groupby(groups).rank(method="min")
+    return result
 
 
 def correlations(summary: pd.DataFrame) -> dict[str, float]:

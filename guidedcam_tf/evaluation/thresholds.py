@@ -86,7 +86,8 @@ def fit(tables: Mapping[float, pd.DataFrame]) -> pd.DataFrame:
         _crossing(thresholds, values, goal)
         for values, goal in zip(ours.to_numpy(), paper[ours.index], strict=True)
     ]
-    return ours.assign(paper=paper, fits=fits).reset_index()
+    result: pd.DataFrame = ours.assign(paper=paper, fits=fits).reset_index()
+    return result
 
 
 def _crossing(thresholds: np.ndarray, values: np.ndarray, goal: float) -> float:

@@ -114,7 +114,8 @@ def _latex(summary: pd.DataFrame, title: str, alike: Collection[tuple[str, str, 
         ),
         columns=lambda text: text.replace("_", r"\_"),
     )
-    return grid.style.to_latex(hrules=True, caption=title)
+    result: str = grid.style.to_latex(hrules=True, caption=title)
+    return result
 
 
 def _grid(
@@ -129,7 +130,10 @@ def _grid(
         row = f"{metric_of(line['metric']).title}{area} {line['arrow']}"
         cells.setdefault(row, {})[line["method"]] = _cell(line, style, tied, alike)
     methods = list(dict.fromkeys(summary["method"]))
-    return pd.DataFrame.from_dict(cells, orient="index").reindex(columns=methods).fillna("-")
+    result: pd.DataFrame = (
+        pd.DataFrame.from_dict(cells, orient="index").reindex(columns=methods).fillna("-")
+    )
+    return result
 
 
 def _cell(

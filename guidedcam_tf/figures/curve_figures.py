@@ -155,12 +155,16 @@ def _zone_metric(name: str) -> metrics.Metric:
 
 def _inputs(explainer: Explainer, pixels: np.ndarray) -> np.ndarray:
     """A picture as the network takes it, float32 `[H, W, C]`."""
-    return explainer.network.preprocess(explainer.pipeline.fitted(pixels[None])).numpy()[0]
+    result: np.ndarray = explainer.network.preprocess(
+        explainer.pipeline.fitted(pixels[None])
+    ).numpy()[0]
+    return result
 
 
 def _map(explainer: Explainer, explanation: Explanation, size: tuple[int, ...]) -> np.ndarray:
     """The finished map of an explanation's first target at the network's size."""
-    return explainer.pipeline.finish_fitted(explanation.raw[:1], size).numpy()[0]
+    result: np.ndarray = explainer.pipeline.finish_fitted(explanation.raw[:1], size).numpy()[0]
+    return result
 
 
 def _class_score(explainer: Explainer, target: int) -> Callable[[np.ndarray], np.ndarray]:

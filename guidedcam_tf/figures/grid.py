@@ -253,4 +253,7 @@ def _pixels(panel: Panel, size: tuple[int, int], colour_map: str) -> np.ndarray:
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     smaller = size[0] < image.shape[1]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    result: np.ndarray = cv2.resize(
+        image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    return result

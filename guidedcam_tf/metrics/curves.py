@@ -192,7 +192,8 @@ def auc(scores: ArrayLike, fractions: ArrayLike | None = None) -> np.ndarray:
     points = np.linspace(0, 1, values.shape[-1]) if fractions is None else np.asarray(fractions)
     if points.shape != values.shape[-1:]:
         raise InputError(f"fractions must have shape {values.shape[-1:]}; received {points.shape}")
-    return (np.diff(points) * (values[..., 1:] + values[..., :-1])).sum(axis=-1) / 2
+    result: np.ndarray = (np.diff(points) * (values[..., 1:] + values[..., :-1])).sum(axis=-1) / 2
+    return result
 
 
 def _curve(blocks: Iterator[np.ndarray], score: Score, saliency: np.ndarray, step: int) -> Curve:

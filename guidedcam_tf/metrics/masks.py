@@ -41,7 +41,8 @@ def soft_mask(maps: np.ndarray) -> np.ndarray:
     Returns:
         Float32 `[..., H, W]` in `[0, 1]`.
     """
-    return np.clip(check_maps(maps, unit=True), 0, 1).astype(np.float32, copy=False)
+    result: np.ndarray = np.clip(check_maps(maps, unit=True), 0, 1).astype(np.float32, copy=False)
+    return result
 
 
 def threshold_mask(maps: np.ndarray, threshold: float = 0.5) -> np.ndarray:
@@ -139,7 +140,8 @@ def area_matched_masks(maps: np.ndarray, fractions: Sequence[float] = AREAS) -> 
 
 def _at_least(maps: np.ndarray, cut: np.ndarray) -> np.ndarray:
     flat = maps.min(axis=(-2, -1), keepdims=True) == maps.max(axis=(-2, -1), keepdims=True)
-    return (maps >= cut) & ~flat
+    result: np.ndarray = (maps >= cut) & ~flat
+    return result
 
 
 @dataclass(frozen=True)

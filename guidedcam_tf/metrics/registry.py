@@ -170,7 +170,8 @@ def _checked(found: Metric, options: Mapping[str, Any]) -> dict[str, Any]:
             )
     model: Any = create_model("Options", __config__=ConfigDict(extra="forbid"), **allowed)  # type: ignore[call-overload]
     try:
-        return model(**options).model_dump(include=set(options))
+        result: dict[str, Any] = model(**options).model_dump(include=set(options))
+        return result
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(

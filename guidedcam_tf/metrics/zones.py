@@ -46,7 +46,8 @@ def drop(clean: ArrayLike, masked: ArrayLike) -> np.ndarray:
         InputError: If a value is no probability.
     """
     whole, part = _probabilities(clean, "clean"), _probabilities(masked, "masked")
-    return np.maximum(whole - part, 0) / np.maximum(whole, EPSILON)
+    result: np.ndarray = np.maximum(whole - part, 0) / np.maximum(whole, EPSILON)
+    return result
 
 
 def increase(clean: ArrayLike, masked: ArrayLike) -> np.ndarray:
@@ -61,7 +62,8 @@ def gain(clean: ArrayLike, masked: ArrayLike) -> np.ndarray:
     Where 1 - Y is below `EPSILON`, that is the denominator.
     """
     whole, part = _probabilities(clean, "clean"), _probabilities(masked, "masked")
-    return np.maximum(part - whole, 0) / np.maximum(1 - whole, EPSILON)
+    result: np.ndarray = np.maximum(part - whole, 0) / np.maximum(1 - whole, EPSILON)
+    return result
 
 
 @metric(
@@ -128,4 +130,5 @@ def _probabilities(values: ArrayLike, name: str) -> np.ndarray:
     array = np.asarray(values, float)
     if not ((array >= -ROUNDING) & (array <= 1 + ROUNDING)).all():
         raise InputError(f"{name} must hold probabilities in [0, 1]; received other values")
-    return np.clip(array, 0, 1)
+    result: np.ndarray = np.clip(array, 0, 1)
+    return result

@@ -137,7 +137,9 @@ class _Reader:
             slots.update(zip((id(tensor) for tensor in node.outputs), outputs, strict=True))
         return [slots[id(tensor)] for tensor in functional.outputs]
 
-    def _append(self, node: Any, args: tuple, kwargs: dict, name: str) -> list[Slot]:
+    def _append(
+        self, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str
+    ) -> list[Slot]:
         if (inner := inner_model(node)) is not None:
             given = inner_inputs(inner, args, kwargs)
             if given is not None and all(isinstance(each, Slot) for each in given):
