@@ -144,13 +144,7 @@ def _mask(root: Path, name: str, frame: Frame) -> np.ndarray:
         raise SampleError(
             "bad mask", f"{file} must be grey with 0 and one other value where the object is"
         )
-    seen = frame.annotated_as((values.shape[0], values.shape[1]))
-    if seen is None:
-        raise SampleError(
-            "mask of another size",
-            f"{file} is {values.shape[1]} x {values.shape[0]} pixels, "
-            f"its picture {frame.stored[1]} x {frame.stored[0]}",
-        )
+    seen = frame.mask_frame((values.shape[0], values.shape[1]), file)
     return seen.upright(values) > 0
 
 

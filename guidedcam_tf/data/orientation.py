@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from guidedcam_tf.data.boxes import Box
+from guidedcam_tf.data.skipped import SampleError
 
 UPRIGHT = 1
 
@@ -41,6 +43,21 @@ class Frame:
         if size == self.stored:
             return self
         return Frame(self.shape) if size == self.shape else None
+
+    def mask_frame(self, size: tuple[int, int], file: Path) -> Frame:
+        """Return `annotated_as(size)` for a mask's file.
+
+        Raises:
+            SampleError: If the mask has another size than its picture.
+        """
+        seen = self.annotated_as(size)
+        if seen is None:
+            raise SampleError(
+                "mask of another size",
+                f"{file} is {size[1]} x {size[0]} pixels, "
+                f"its picture {self.stored[1]} x {self.stored[0]}",
+            )
+        return seen
 
     def upright(self, stored: np.ndarray) -> np.ndarray:
         """Turn an array `[H, W, ...]` of the stored pixels as the picture is turned."""

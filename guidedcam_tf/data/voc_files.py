@@ -62,13 +62,7 @@ def read_mask(file: Path, frame: Frame, classes: Sequence[str]) -> np.ndarray:
         raise SampleError(
             "bad mask", f"{file} has mode {mode}; expected a palette of class numbers"
         )
-    seen = frame.annotated_as((values.shape[0], values.shape[1]))
-    if seen is None:
-        raise SampleError(
-            "mask of another size",
-            f"{file} is {values.shape[1]} x {values.shape[0]} pixels, "
-            f"its picture {frame.stored[1]} x {frame.stored[0]}",
-        )
+    seen = frame.mask_frame((values.shape[0], values.shape[1]), file)
     if mode == "P" and palette:
         values = _by_colour(values, np.reshape(palette, [-1, 3]), len(classes), file)
     strange = np.flatnonzero(count_values(values)[len(classes) + 1 : VOID])
