@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.calls import is_same_value
 from guidedcam_tf.networks.channels_first import is_channels_first
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
@@ -64,7 +65,7 @@ def _refuse_changes(model: keras.Model, before: list[tuple[Any, tf.Tensor]]) -> 
     changed = [
         (variable, old)
         for variable, old in before
-        if not _is_same(tf.convert_to_tensor(variable), old)
+        if not is_same_value(tf.convert_to_tensor(variable), old)
     ]
     for variable, old in changed:
         variable.assign(old)
@@ -75,12 +76,6 @@ def _refuse_changes(model: keras.Model, before: list[tuple[Any, tf.Tensor]]) -> 
             "training=False, so explaining it would change it; let the layer change it in "
             "training only"
         )
-
-
-def _is_same(tensor: tf.Tensor, old: tf.Tensor) -> bool:
-    # A variable that is written to while its value is held gets other memory.
-    one, other = np.asarray(tensor), np.asarray(old)
-    return one.ctypes.data == other.ctypes.data or np.array_equal(one, other, equal_nan=True)
 
 
 def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.calls import is_same_value
 
 
 class Fingerprint:
@@ -22,8 +23,10 @@ class Fingerprint:
 
     def __init__(self, model: Any, runtime: str) -> None:
         self._model, self._runtime = model, runtime
-        self._variables = [weight.value for weight in model.weights]
-        self._held = self._weights()
+        variables = [weight.value for weight in model.weights]
+        # Read one by one they would take a quarter of the time of a forward pass.
+        self._read = tf.function(lambda: [variable.read_value() for variable in variables])
+        self._held = self._read()
 
     def check(self) -> None:
         """Raise `InputError` if the weights are others now."""
@@ -36,13 +39,4 @@ class Fingerprint:
 
     def changed(self) -> bool:
         """Whether the weights are others now."""
-        return not all(map(_is_same, self._weights(), self._held))
-
-    def _weights(self) -> list[np.ndarray]:
-        return [np.asarray(variable.read_value()) for variable in self._variables]
-
-
-def _is_same(weight: np.ndarray, held: np.ndarray) -> bool:
-    if weight.ctypes.data == held.ctypes.data and weight.shape == held.shape:
-        return True
-    return weight.shape == held.shape and weight.tobytes() == held.tobytes()
+        return not all(map(is_same_value, self._read(), self._held))
