@@ -16,6 +16,8 @@ from typing import Any
 if TYPE_CHECKING:
     from guidedcam_tf.callback import SaliencyCallback
     from guidedcam_tf.errors import InputError
+    from guidedcam_tf.evaluation.results import Run
+    from guidedcam_tf.evaluation.results import open_run
     from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.explanation import Explanation
     from guidedcam_tf.methods import list_methods
@@ -34,16 +36,20 @@ _HOMES = {
     "guided_cam": "guidedcam_tf.shortcut",
     "list_methods": "guidedcam_tf.methods",
     "quantus_explain": "guidedcam_tf.quantus",
+    "Run": "guidedcam_tf.evaluation.results",
+    "open_run": "guidedcam_tf.evaluation.results",
 }
 
 __all__ = [
     "Explainer",
     "Explanation",
     "InputError",
+    "Run",
     "SaliencyCallback",
     "export",
     "guided_cam",
     "list_methods",
+    "open_run",
     "quantus_explain",
 ]
 

@@ -15,18 +15,26 @@ from dataclasses import fields
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from guidedcam_tf.colour_maps import OPACITY
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.overlay import overlay
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHOWN_WIDTH = 224
 """Of a picture in a notebook, in pixels of the page."""
+
+QUALITY = 85
+"""Of these pictures as JPEG, which keeps notebooks small."""
 
 PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy")
 
@@ -76,8 +84,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         classes = ", ".join(f"{name} {self.number(i)}" for i, name in enumerate(self.names))
-        where = f"{self.method} at {self.layer} of {self.model}"
-        return f"<Explanation of {self.stem!r} by {where}: {classes}>"
+        return f"<Explanation of {self.stem!r} by {self._where()}: {classes}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Explanation):
@@ -125,18 +132,50 @@ class Explanation:
         """
         return overlay(self.picture, self.maps[target], colour_map, opacity)
 
-    def _repr_html_(self) -> str:
-        """The picture and its overlays in a notebook, with what they show."""
+    def plot(
+        self, colour_map: str = "inferno", opacity: float = OPACITY, columns: int = 4
+    ) -> Figure:
+        """Draw the picture and an overlay for each target as a Matplotlib figure.
+
+        Args:
+            colour_map: As in `overlay`.
+            opacity: As in `overlay`.
+            columns: How many panels a row has at most.
+
+        Raises:
+            InputError: As `overlay`; or if `columns` is under 1.
+        """
+        if columns < 1:
+            raise InputError(f"columns must be at least 1; received {columns!r}")
+        from guidedcam_tf.plotting import plot_pictures
+
+        pictures, titles = zip(*self._panels(colour_map, opacity), strict=True)
+        return plot_pictures(
+            pictures, titles, heading=self._where(), colour_map=colour_map, columns=columns
+        )
+
+    def _panels(
+        self, colour_map: str = "inferno", opacity: float = OPACITY
+    ) -> list[tuple[np.ndarray, str]]:
+        """The picture and its overlays, with what they show."""
         shown = [(self.picture, f"{self.stem}, {self.width} x {self.height}")]
         for i, name in enumerate(self.names):
             note = " (empty map)" if self.empty[i] else ""
-            shown.append((self.overlay(i), f"{name}: {self.number(i)}{note}"))
+            words = f"{name}: {self.number(i)}{note}"
+            shown.append((self.overlay(i, colour_map, opacity), words))
+        return shown
+
+    def _where(self) -> str:
+        return f"{self.method} at {self.layer} of {self.model}"
+
+    def _repr_html_(self) -> str:
+        """The picture and its overlays in a notebook, with what they show."""
         figures = "".join(
             f'<figure style="margin:0"><img src="{_data_uri(pixels)}" alt="{escape(words)}" '
             f'style="width:{SHOWN_WIDTH}px"><figcaption>{escape(words)}</figcaption></figure>'
-            for pixels, words in shown
+            for pixels, words in self._panels()
         )
-        where = escape(f"{self.method} at {self.layer} of {self.model}")
+        where = escape(self._where())
         return f'<div><div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>{where}</div>'
 
     def save(
@@ -227,8 +266,8 @@ def _plain(name: str) -> str:
 def _data_uri(pixels: np.ndarray) -> str:
     content, image = io.BytesIO(), Image.fromarray(pixels)
     image.thumbnail((2 * SHOWN_WIDTH, 2 * SHOWN_WIDTH))
-    image.save(content, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    image.save(content, "JPEG", quality=QUALITY, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -29,6 +29,7 @@ BROUGHT_BY_OTHERS = {
     "h5py": "keras",
     "typing_extensions": "pydantic",
 }
+TOOLS = {"dev", "docs"}
 PEERS = {"tf_explain", "tf_keras_vis", "xplique"}
 WITHOUT = """
 import sys
@@ -78,13 +79,13 @@ def imported(file):
 def test_what_is_imported_is_required(metadata):
     extras = metadata["options.extras_require"]
     required = names(metadata["options"]["install_requires"])
-    required |= names(" ".join(extras[name] for name in extras if name != "dev"))
+    required |= names(" ".join(extras[name] for name in extras.keys() - TOOLS))
     scripts = list((REPOSITORY / "scripts").glob("*.py"))
     files = [*PACKAGE.rglob("*.py"), *scripts]
     used = {package for file in files for package in imported(file)}
     used -= {script.stem for script in scripts}
     used -= {*sys.stdlib_module_names, *PEERS, *BROUGHT_BY_OTHERS, "guidedcam_tf"}
-    used = {DISTRIBUTIONS.get(package, package) for package in used}
+    used = {DISTRIBUTIONS.get(package, package) for package in used} - names(extras["docs"])
     assert used == required - {"guidedcam-tf", "tabulate"}  # pandas imports tabulate.
 
 
