@@ -68,6 +68,8 @@ class Explainer:
             `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
             found out from the end of the network and its values, with a warning where that leaves
             a doubt.
+        grid: For a layer of tokens, `[N, T, C]`, the height and width of the patches' grid, such
+            as `(14, 14)`, where it cannot be found out; class and register tokens come first.
         custom_objects: Your own classes and functions by name, for a model file.
         unsafe_lambda: Load `Lambda` layers of a model file, which run Python code that it holds.
         runtime: `"tensorflow"`, or `"openvino"` (the extra of that name), which is faster on a
@@ -102,39 +104,33 @@ class Explainer:
         output: str | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
         scores: Scores | None = None,
+        grid: Sequence[int] | None = None,
         custom_objects: Mapping[str, Any] | None = None,
         unsafe_lambda: bool = False,
         runtime: str = "tensorflow",
         precision: str = "float32",
     ) -> None:
         runs = open_runtime(runtime, precision)
-        network = open_network(
-            model,
-            weights=weights,
-            preprocess=preprocess,
-            class_names=class_names,
-            input=input,
-            output=output,
-            fixed_inputs=fixed_inputs,
-            scores=scores,
-            custom_objects=custom_objects,
-            unsafe_lambda=unsafe_lambda,
-        )
+        said: dict[str, Any] = {
+            "model": model,
+            "weights": weights,
+            "preprocess": preprocess,
+            "class_names": class_names,
+            "scores": scores,
+            "input": input,
+            "output": output,
+            "fixed_inputs": fixed_inputs,
+            "grid": grid,
+            "custom_objects": custom_objects,
+            "unsafe_lambda": unsafe_lambda,
+        }
+        network = open_network(**said)
         self.pipeline = Pipeline(network, layer, fit, postprocessing_of(postprocessing), runs)
         self._warned = False
         if layer is None and network.default_layer_doubt:
             warn(network.default_layer_doubt, stacklevel=2)
         self.said = in_words(
-            model=model,
-            weights=weights,
-            preprocess=preprocess,
-            class_names=class_names,
-            scores=scores,
-            input=input,
-            output=output,
-            fixed_inputs=fixed_inputs,
-            custom_objects=custom_objects,
-            unsafe_lambda=unsafe_lambda,
+            **said,
             runtime=None if runtime == "tensorflow" else runtime,
             precision=None if precision == "float32" else precision,
         )

@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 from pydantic import Field
+from pydantic import PositiveInt
+from pydantic import field_validator
 
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.configuring import read_config
@@ -53,6 +55,9 @@ class NetworkConfig(Strict):
     fixed_inputs: Path | None = Field(
         default=None, description="An NPZ with the other inputs' values, by their names."
     )
+    grid: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None, description="Of tokens, the patches' grid: `14x14`, where it is not found."
+    )
     custom_objects: str | None = Field(
         default=None, description="A Python module with the classes that a model file needs."
     )
@@ -65,6 +70,11 @@ class NetworkConfig(Strict):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="What it computes in; bfloat16 with `openvino` only."
     )
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _sides(cls, grid: Any) -> Any:
+        return grid.split("x") if isinstance(grid, str) else grid
 
     def open(self, **changes: Any) -> Explainer:
         """Open the network.

@@ -64,6 +64,8 @@ def in_words(**arguments: Any) -> dict[str, Any] | None:
     given = {
         name: value for name, value in arguments.items() if value is not None and value is not False
     }
+    if "grid" in given:
+        given["grid"] = "x".join(map(str, given["grid"]))
     if not all(isinstance(value, (str, os.PathLike, bool)) for value in given.values()):
         return None
     words = {name: value if value is True else os.fspath(value) for name, value in given.items()}

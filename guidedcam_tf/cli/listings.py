@@ -25,8 +25,23 @@ def methods() -> None:
             print(f"    {field.name} = {field.default!r}: {field.metadata['help']}")
 
 
+def _extent(shape: tuple[int | None, ...], grid: Any) -> str:
+    """A layer's height, width and channels; of tokens, those of their grid."""
+    if grid is not None:
+        shape = (grid.height, grid.width, shape[-1])
+    extent = " x ".join("?" if side is None else str(side) for side in shape)
+    return extent if grid is None else f"{extent} ({grid.count} tokens)"
+
+
 @options.of_network(
-    "preprocess", "scores", "input", "output", "fixed_inputs", "custom_objects", "unsafe_lambda"
+    "preprocess",
+    "scores",
+    "input",
+    "output",
+    "fixed_inputs",
+    "grid",
+    "custom_objects",
+    "unsafe_lambda",
 )
 def layers(
     model: Annotated[
@@ -46,7 +61,7 @@ def layers(
             (
                 name,
                 type(step.layer).__name__,
-                " x ".join("?" if side is None else str(side) for side in step.shape[1:]),
+                _extent(step.shape[1:], opened.tokens.grids.get(step)),
                 "default" if name == opened.default_layer else "",
             )
             for name, step in opened.layers.items()

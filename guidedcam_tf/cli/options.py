@@ -60,6 +60,11 @@ NETWORK: dict[str, Any] = {
     "fixed_inputs": _option(
         Path, "Of several inputs, an NPZ with the values of the others by their names."
     ),
+    "grid": _option(
+        str,
+        "Of a layer of tokens, the rows and columns of the patches, such as 14x14, where they "
+        "cannot be found out.",
+    ),
     "custom_objects": _option(
         str, "A Python module with the classes that a model file needs; it is imported."
     ),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 
 import keras
+import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.token_layer import last_token_layer
+from guidedcam_tf.networks.tokens import PICTURES
+from guidedcam_tf.networks.tokens import RANK as TOKENS
+from guidedcam_tf.networks.tokens import Tokens
 from guidedcam_tf.networks.traits import Trait
-
-TOKENS = 3
-"""The rank of an output of tokens, `[N, tokens, K]`."""
 
 NORMALIZATIONS = (
     keras.layers.BatchNormalization,
@@ -24,21 +27,34 @@ POSITIONWISE = {*NORMALIZATIONS, keras.layers.Dense, keras.layers.EinsumDense, k
 """Layers with weights that treat each token by itself."""
 
 
-def spatial_layers(graph: Graph) -> dict[str, Step]:
-    """The layers that can be explained: outputs `[N, h, w, K]` with more than one position."""
+def explainable_layers(graph: Graph, tokens: Tokens) -> dict[str, Step]:
+    """The layers that can be explained: maps of more than one position, and tokens on a grid."""
     return {
         step.name: step
         for step in graph.picture_steps
-        if len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
+        if step in tokens.grids or (_is_map(step) and tokens.batch[step] == PICTURES)
     }
 
 
-def default_layer(graph: Graph, model: str) -> tuple[str, str]:
+def _is_map(step: Step) -> bool:
+    return len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
+
+
+def default_layer(
+    graph: Graph, model: str, tokens: Tokens, noise: Callable[[], tf.Tensor]
+) -> tuple[str, str]:
     """Choose the last feature map that all paths from the picture to the scores pass through.
 
-    A feature map is learned, has more than one channel, and is not the output itself. Where no
-    feature map has all paths, the last one is chosen, and the second result says what else there
-    is.
+    A feature map is learned, has more than one channel, and is not the output itself. Where tokens
+    are mixed after it, such as by attention, the last layer whose tokens reach the scores is
+    chosen. Where no feature map has all paths, the last one is chosen, and the second result says
+    what else there is.
+
+    Args:
+        graph: The network.
+        model: Its name.
+        tokens: What is known of its tokens.
+        noise: Gives preprocessed pictures to test it on.
 
     Returns:
         The layer's name, and a line of warning, empty where there is none.
@@ -46,11 +62,16 @@ def default_layer(graph: Graph, model: str) -> tuple[str, str]:
     Raises:
         InputError: If there is no feature map.
     """
-    features = _features(graph)
+    features = [step for step in _features(graph) if tokens.batch[step] == PICTURES]
+    if not features or _of_tokens(graph, features[-1]):
+        chosen = last_token_layer(graph, noise(), tokens.grids)
+        if chosen is not None:
+            return chosen.name, ""
     if not features:
         raise InputError(
             f"model {model!r} has no layer with spatial extent: expected an output "
-            f"[N, h, w, K] with h or w above 1; {_candidates(spatial_layers(graph))}"
+            "[N, h, w, K] with h or w above 1, or tokens [N, T, K] with known places; "
+            f"{_candidates(explainable_layers(graph, tokens))}"
         )
     wide = [step for step in features if step.shape[-1] != 1] or features
     cuts = set(graph.cuts)
@@ -78,8 +99,7 @@ def _features(graph: Graph) -> list[Step]:
         )
         is_learned = has_weights or any(learned.get(slot, False) for slot in step.inputs)
         learned.update(dict.fromkeys(step.outputs, is_learned))
-        is_map = len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
-        if is_map and is_learned and _is_feature(graph, step) and step not in ends:
+        if _is_map(step) and is_learned and _is_feature(graph, step) and step not in ends:
             found.append(step)
     return found
 
@@ -102,20 +122,27 @@ def _output_layers(graph: Graph) -> set[Step]:
     return found
 
 
-def reason_for(graph: Graph, layers: Mapping[str, Step], name: str) -> str:
+def reason_for(graph: Graph, layers: Mapping[str, Step], name: str, tokens: Tokens) -> str:
     """One line that says why a network's default layer is the layer of that name.
 
     Args:
         graph: The network.
-        layers: What `spatial_layers` returned.
+        layers: What `explainable_layers` returned.
         name: The default layer.
+        tokens: What is known of the network's tokens.
     """
     step, later = layers[name], graph.downstream(layers[name])
+    others = f"{len(layers) - 1} other layers can be named"
+    if step in tokens.grids:
+        return (
+            f"{name!r} ({type(step.layer).__name__}, {tokens.grids[step]}) is the last layer whose "
+            f"tokens of places reach the scores; {others}"
+        )
     extent = " x ".join("?" if side is None else str(side) for side in step.shape[1:3])
     before = f", before {later[0].name!r}" if later else ""
     return (
         f"{name!r} ({type(step.layer).__name__}, {extent}) is the last feature map with spatial "
-        f"extent{before}; {len(layers) - 1} other layers can be named"
+        f"extent{before}; {others}"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,8 +19,8 @@ from guidedcam_tf.networks.checking import compare
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
 from guidedcam_tf.networks.default_layer import default_layer as choose_layer
+from guidedcam_tf.networks.default_layer import explainable_layers
 from guidedcam_tf.networks.default_layer import reason_for
-from guidedcam_tf.networks.default_layer import spatial_layers
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.outputs import Meaning
 from guidedcam_tf.networks.outputs import Scores
@@ -33,7 +32,10 @@ from guidedcam_tf.networks.preprocessing import seeded_pictures
 from guidedcam_tf.networks.reading import read_graph
 from guidedcam_tf.networks.target_functions import TargetFunction
 from guidedcam_tf.networks.target_functions import function_name
+from guidedcam_tf.networks.tokens import Tokens
+from guidedcam_tf.networks.tokens import checked_grid
 from guidedcam_tf.networks.view import LayerView
+from guidedcam_tf.networks.view import view_at
 from guidedcam_tf.networks.weights import WeightsSource
 
 SOME_SIZE = 64
@@ -62,6 +64,8 @@ class Network:
             unit, a sigmoid); `"sigmoid"`, logits of classes that are decided one by one;
             `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
             found out from the end of the network and its values.
+        grid: The height and width of the grid that tokens `[N, T, C]` lie on, where it cannot be
+            found out; the last `h * w` tokens are the places.
         deferred: Compare at the first use, for a model that is known to end in a softmax.
 
     Attributes:
@@ -87,6 +91,7 @@ class Network:
         output: str | None = None,
         fixed_inputs: Mapping[str, Any] | None = None,
         scores: Scores | None = None,
+        grid: Sequence[int] | None = None,
         deferred: bool = False,
     ) -> None:
         self.model = model
@@ -103,6 +108,7 @@ class Network:
         self._preprocess = preprocessing(preprocess, graph.input_shape)
         self.takes_pixels = preprocess is not None and preprocess != "none"
         self._default_layer = default_layer
+        self._grid = checked_grid(grid)
         self.graph = graph
         self.verify: Callable[[], np.ndarray] = cache(self._comparison(model, output))
         outputs = None if deferred else self.verify()
@@ -244,15 +250,20 @@ class Network:
         return probabilities[:, 1:] if self.has_pair else probabilities
 
     @cached_property
+    def tokens(self) -> Tokens:
+        """What is known of the layers of tokens, `[N, T, C]`."""
+        return Tokens(self, self._grid)
+
+    @cached_property
     def layers(self) -> dict[str, Step]:
-        """The layers that can be explained: outputs `[N, h, w, K]` with more than one position."""
-        return spatial_layers(self.graph)
+        """The layers that can be explained: maps `[N, h, w, K]`, and tokens with known places."""
+        return explainable_layers(self.graph, self.tokens)
 
     @cached_property
     def _chosen(self) -> tuple[str, str]:
         if self._default_layer is not None:
             return self._default_layer, ""
-        return choose_layer(self.graph, self.name)
+        return choose_layer(self.graph, self.name, self.tokens, self.noise)
 
     @property
     def default_layer(self) -> str:
@@ -274,27 +285,13 @@ class Network:
     @property
     def default_layer_reason(self) -> str:
         """One line that names the default layer, and says why it is that one."""
-        reason = reason_for(self.graph, self.layers, self.default_layer)
+        reason = reason_for(self.graph, self.layers, self.default_layer, self.tokens)
         return f"{reason}; {self.default_layer_doubt}" if self.default_layer_doubt else reason
 
     def view(self, layer: str | None = None) -> LayerView:
         """Open the network at a layer, by default at `default_layer`.
 
         Raises:
-            InputError: If there is no such layer, or if it has no spatial extent.
+            InputError: If there is no such layer, or its output has no places in the picture.
         """
-        name = layer or self.default_layer
-        if name in self.layers:
-            return LayerView(self, self.layers[name])
-        everything = {step.name: step for step in self.graph.steps}
-        if name in everything:
-            raise InputError(
-                f"layer {name!r} has no spatial extent before the scores: its output is "
-                f"{everything[name].shape}, expected [N, h, w, K] with h or w above 1; "
-                f"the default is {self.default_layer!r}"
-            )
-        nearest = difflib.get_close_matches(name, self.layers, n=3, cutoff=0.0)
-        raise InputError(
-            f"layer {name!r} is not in {self.name!r}; nearest: {', '.join(nearest)}; "
-            f"the default is {self.default_layer!r}"
-        )
+        return view_at(self, layer or self.default_layer)

@@ -40,6 +40,7 @@ def open_network(
     output: str | None = None,
     fixed_inputs: Mapping[str, Any] | None = None,
     scores: Scores | None = None,
+    grid: Sequence[int] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     unsafe_lambda: bool = False,
 ) -> Network:
@@ -61,6 +62,7 @@ def open_network(
         output: As `input`.
         fixed_inputs: As `input`.
         scores: As in `Network`.
+        grid: As in `Network`.
         custom_objects: The user's own classes and functions by name, for a model file.
         unsafe_lambda: As in `load_model`.
 
@@ -88,6 +90,7 @@ def open_network(
         "output": output,
         "fixed_inputs": fixed_inputs,
         "scores": scores,
+        "grid": grid,
     }
     if isinstance(model, keras.Model):
         if weights not in ("imagenet", None):
@@ -160,6 +163,7 @@ def _open_application(
         weights=source,
         class_names=parts["class_names"],
         scores=parts["scores"],
+        grid=parts["grid"],
         deferred=True,
     )
     network.takes_pixels = preprocess != "none"

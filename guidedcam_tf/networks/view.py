@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import difflib
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +14,20 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.failures import gradient_stopper
 from guidedcam_tf.networks.geometry import Box
 from guidedcam_tf.networks.geometry import box_of
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.tokens import RANK
+from guidedcam_tf.networks.tokens import ToTokens
+from guidedcam_tf.networks.tokens import on_grid
 from guidedcam_tf.networks.traits import Trait
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
 
+GLOBAL_POOLING = (keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D)
 
 Compiler = Callable[[Callable[..., Any], Sequence[Any]], Callable[..., Any]]
 """What compiles a function of tensors for its signature."""
@@ -99,9 +106,52 @@ class LayerView:
 
         Then the gradient of a logit is the same at every position of the layer.
         """
-        later = self.network.graph.downstream(self.step)
+        downstream = self.network.graph.downstream(self.step)
+        later = [step for step in downstream if not isinstance(step.layer, ToTokens)]
         return (
             bool(later)
-            and isinstance(later[0].layer, keras.layers.GlobalAveragePooling2D)
+            and isinstance(later[0].layer, GLOBAL_POOLING)
             and all(Trait.LINEAR in step.traits for step in later[1:])
         )
+
+
+def view_at(network: Network, name: str) -> LayerView:
+    """Open a network at a layer; tokens are given as maps, `[N, h, w, K]`.
+
+    Raises:
+        InputError: If there is no such layer, or its output has no places in the picture.
+    """
+    if name in network.layers:
+        step = network.layers[name]
+        if step not in network.tokens.grids:
+            return LayerView(network, step)
+        twin = copy.copy(network)
+        twin.graph, as_map = on_grid(network.graph, step, network.tokens.grids[step])
+        return LayerView(twin, as_map)
+    steps = {step.name: step for step in network.graph.steps}
+    if name in steps:
+        raise InputError(
+            f"layer {name!r} cannot be explained: {_why_not(network, steps[name])}"
+            f"{_instead(network)}"
+        )
+    nearest = difflib.get_close_matches(name, network.layers, n=3, cutoff=0.0)
+    raise InputError(
+        f"layer {name!r} is not in {network.name!r}; nearest: {', '.join(nearest)}"
+        f"{_instead(network)}"
+    )
+
+
+def _why_not(network: Network, step: Step) -> str:
+    if len(step.shape) == RANK and step.shape[1] != 1 and step in network.graph.picture_steps:
+        return network.tokens.why_not(step)
+    return (
+        f"it has no spatial extent before the scores: its output is {step.shape}, expected "
+        "[N, h, w, K] with h or w above 1, or tokens [N, T, K]"
+    )
+
+
+def _instead(network: Network) -> str:
+    try:
+        return f"; the default is {network.default_layer!r}"
+    except InputError:
+        return ""

@@ -1,0 +1,281 @@
+"""Layers of tokens, `[N, T, C]`, read as feature maps `[N, h, w, C]`.
+
+Which place of the picture a token stands for is found out by changing the picture in its corners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Slot
+from guidedcam_tf.networks.graph import Step
+
+if TYPE_CHECKING:
+    from guidedcam_tf.networks.network import Network
+
+RANK = 3
+"""The rank of an output of tokens, `[N, T, C]`."""
+
+EXTRA = 16
+"""How many class and register tokens are looked for where the picture does not tell them."""
+
+SWAPS = (keras.layers.Permute, keras.src.ops.numpy.Transpose, keras.src.ops.numpy.Swapaxes)
+"""What exchanges tokens and channels."""
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """How tokens lie in the picture: row by row, between others that stand for no place.
+
+    Attributes:
+        height, width: How many tokens there are from top to bottom, and from left to right.
+        before, after: How many class and register tokens come before them, and after them.
+    """
+
+    height: int
+    width: int
+    before: int = 0
+    after: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many tokens there are."""
+        return self.before + self.height * self.width + self.after
+
+    def __str__(self) -> str:
+        extra = self.before + self.after
+        others = f", without {extra} that {'is' if extra == 1 else 'are'} no place"
+        return f"{self.height} x {self.width} tokens{others if extra else ''}"
+
+
+@dataclass(frozen=True)
+class FromTokens:
+    """Takes tokens `[N, T, C]` to their places, `[N, h, w, C]`."""
+
+    grid: TokenGrid
+
+    def __call__(self, tokens: tf.Tensor) -> tf.Tensor:
+        grid = self.grid
+        places = tokens[:, grid.before : tokens.shape[1] - grid.after]
+        return tf.reshape(places, [-1, grid.height, grid.width, tokens.shape[2]])
+
+
+@dataclass(frozen=True)
+class ToTokens:
+    """Puts a map `[N, h, w, C]` into the place of what `FromTokens` took, among all tokens."""
+
+    grid: TokenGrid
+
+    def __call__(self, tokens: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        grid, (_, count, channels) = self.grid, tokens.shape
+        flat = tf.reshape(tf.cast(places, tokens.dtype), [-1, grid.height * grid.width, channels])
+        parts = [tokens[:, : grid.before], flat, tokens[:, count - grid.after :]]
+        return tf.concat(parts, axis=1) if grid.before or grid.after else flat
+
+
+def on_grid(graph: Graph, step: Step, grid: TokenGrid) -> tuple[Graph, Step]:
+    """Return the same network with a layer's tokens on their grid for a moment.
+
+    Returns:
+        The graph, and its step that gives the map `[N, h, w, C]`, under the layer's name. What the
+        network computes with that map in place of the layer's tokens is the same.
+    """
+    tokens = graph.new_slot()
+    places = Slot(tokens.index + 1)
+    taken, put = FromTokens(grid), ToTokens(grid)
+    shape = (None, grid.height, grid.width, step.shape[2])
+    as_map = Step(step.name, taken, taken, (tokens,), {}, (places,), shape)
+    back = Step(step.name, put, put, (tokens, places), {}, step.outputs[:1], step.shape)
+    made = replace(step, outputs=(tokens, *step.outputs[1:]))
+    steps = [[made, as_map, back] if each is step else [each] for each in graph.steps]
+    return replace(graph, steps=tuple(each for some in steps for each in some)), as_map
+
+
+def checked_grid(grid: object) -> tuple[int, int] | None:
+    """Return a grid as the user said it. Raises `InputError` if it is no height and width."""
+    if grid is None:
+        return None
+    sides = list(grid) if isinstance(grid, (tuple, list)) else []
+    if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides) or sides == [1, 1]:
+        raise InputError(
+            f"grid must be the height and width in tokens, such as (14, 14); received {grid!r}"
+        )
+    return sides[0], sides[1]
+
+
+class Tokens:
+    """What is known of the tokens of a network.
+
+    Args:
+        network: The network.
+        said: The height and width of the grid, if the user said it.
+    """
+
+    def __init__(self, network: Network, said: tuple[int, int] | None) -> None:
+        self._network = network
+        self._graph = network.graph
+        self._said = said
+        self._first: dict[int, np.ndarray] = {}
+
+    @cached_property
+    def grids(self) -> dict[Step, TokenGrid]:
+        """The layers whose tokens have known places, in the order in which they run."""
+        return {step: grid for step in self._steps if isinstance(grid := self._of(step), TokenGrid)}
+
+    def why_not(self, step: Step) -> str:
+        """Say why a layer of tokens has no map, and what would give it one; empty if it has one."""
+        found = self._of(step)
+        if isinstance(found, TokenGrid):
+            return ""
+        shape = ", ".join("?" if side is None else str(side) for side in step.shape[1:])
+        return f"its output is [N, {shape}]: tokens, {found}"
+
+    @cached_property
+    def batch(self) -> dict[Step, int | None]:
+        """How many rows each step gives for two pictures; windows of a picture are rows too."""
+        steps = [step for step in self._graph.picture_steps if len(step.shape) >= RANK]
+        if not any(len(step.shape) == RANK for step in steps):
+            return dict.fromkeys(steps, PICTURES)
+        values = {self._graph.input: self._network.noise()}
+        tensors = self._graph.run(values, [step.outputs[0] for step in steps])
+        return {step: len(tensor) for step, tensor in zip(steps, tensors, strict=True)}
+
+    @cached_property
+    def _steps(self) -> list[Step]:
+        """The steps that give tokens, one row a picture, by tokens and not by channels."""
+        swapped, found = set(), []
+        for step in self._graph.picture_steps:
+            inputs = [slot for slot in step.inputs if self._rank(slot) == RANK]
+            is_swapped = bool(inputs) and inputs[0] in swapped
+            if isinstance(step.layer, SWAPS) and inputs:
+                is_swapped = not is_swapped
+            if is_swapped:
+                swapped.update(step.outputs)
+            elif len(step.shape) == RANK and not step.is_linear_part and step.shape[1] != 1:
+                found.append(step)
+        return [step for step in found if self.batch[step] == PICTURES]
+
+    def _rank(self, slot: Slot) -> int:
+        source = self._graph.source(slot)
+        return len(self._graph.input_shape if source is None else source.shape)
+
+    def _of(self, step: Step) -> TokenGrid | str:
+        """The places of a layer's tokens, or in words why they are not known."""
+        if step not in self._steps:
+            return (
+                "but not one row of them for each picture (they are parts of it, such as windows), "
+                "or channels in the tokens' place; choose a layer before or after"
+            )
+        count = step.shape[1]
+        if count is None:
+            return "whose number the network does not fix; give it an input of one size"
+        if self._said is not None:
+            return self._said_grid(count)
+        seen = self._seen(step)
+        for before, after in _extras(seen):
+            for height, width in self._extents(step, count - before - after):
+                grid = TokenGrid(height, width, before, after)
+                if _lies_right(grid, seen):
+                    return grid
+        return (
+            "whose places in the picture cannot be told; say them with grid=(h, w), as many rows "
+            f"and columns of patches as the picture has ({count} tokens with h * w of them places)"
+        )
+
+    def _said_grid(self, count: int) -> TokenGrid | str:
+        height, width = self._said or (0, 0)
+        if height * width > count:
+            return f"too few for grid=({height}, {width}), which has {height * width} places"
+        extra = count - height * width
+        return TokenGrid(height, width, extra, 0)
+
+    def _extents(self, step: Step, places: int) -> Iterator[tuple[int, int]]:
+        """Heights and widths that a number of places can have, the likeliest first."""
+        if places < 2:
+            return
+        earlier = [each.shape[1:3] for each in self._graph.needed(step.outputs[0]) if _is_map(each)]
+        yield from (shape for shape in reversed(earlier) if shape[0] * shape[1] == places)
+        sizes = [*reversed(earlier), self._network.some_shape(1)[1:3]]
+        for rows, columns in sizes:
+            height = round((places * rows / columns) ** 0.5)
+            if height and places % height == 0 and height * columns == places // height * rows:
+                yield height, places // height
+
+    def _seen(self, step: Step) -> np.ndarray:
+        """What each picture of `_corner_pictures` changes in each token, `[4, T]`.
+
+        It is taken where that number of tokens comes first, before they mix.
+        """
+        count = step.shape[1]
+        if count not in self._first:
+            needed = set(self._graph.needed(step.outputs[0]))
+            first = next(s for s in self._steps if s in needed and s.shape[1] == count)
+            values = {self._graph.input: self._network.preprocess(self._corner_pictures())}
+            with inference():
+                (tokens,) = self._graph.run(values, first.outputs[:1])
+            tokens = np.asarray(tf.cast(tokens, tf.float32))
+            self._first[count] = np.abs(tokens[1:] - tokens[:1]).sum(axis=-1)
+        return self._first[count]
+
+    def _corner_pictures(self) -> np.ndarray:
+        """Noise, other noise, and the first with the other's top left, top right, bottom left."""
+        shape = self._network.some_shape(1)[1:]
+        scale = 255.0 if self._network.takes_pixels else 1.0
+        one, other = np.random.default_rng(1).uniform(0, scale, [2, *shape]).astype(np.float32)
+        rows, columns = (max(1, side // 4) for side in shape[:2])
+        pictures = np.stack([one, other, one, one, one])
+        for picture, (down, right) in zip(pictures[2:], CORNERS, strict=True):
+            part = (
+                slice(-rows, None) if down else slice(rows),
+                slice(-columns, None) if right else slice(columns),
+            )
+            picture[part] = other[part]
+        return pictures
+
+
+PICTURES = 2
+"""How many pictures `Network.noise` has."""
+
+CORNERS = ((False, False), (False, True), (True, False))
+"""Top left, top right and bottom left, as (down, right)."""
+
+
+def _is_map(step: Step) -> bool:
+    return len(step.shape) == 4 and None not in step.shape[1:3] and step.shape[1:3] != (1, 1)
+
+
+def _extras(seen: np.ndarray) -> Sequence[tuple[int, int]]:
+    """How many tokens before and after the places are none, the likeliest first.
+
+    A class or register token is the same for all pictures, until the tokens are mixed: then a
+    change in one corner changes all.
+    """
+    count = seen.shape[1]
+    if not seen.all():
+        varying = np.flatnonzero(seen[0])
+        return [(int(varying[0]), count - 1 - int(varying[-1]))] if len(varying) else []
+    return [(before, 0) for before in range(min(EXTRA, count - 1) + 1)]
+
+
+def _lies_right(grid: TokenGrid, seen: np.ndarray) -> bool:
+    """Whether what changes most is in the corner where the picture changed."""
+    places = seen[1:, grid.before : seen.shape[1] - grid.after]
+    for changes, (down, right) in zip(places, CORNERS, strict=True):
+        row, column = divmod(int(changes.argmax()), grid.width)
+        ends = ((row, down, grid.height), (column, right, grid.width))
+        wrong = any((2 * at < n - 1) if end else (2 * at > n - 1) for at, end, n in ends)
+        if wrong and changes.any():  # What crops a picture may not see its corners.
+            return False
+    return True
