@@ -42,6 +42,7 @@ class CAM(Method):
             InputError: If anything but global average pooling and one linear layer follows the
                 layer; the message names what stands in the way.
         """
+        view.refuse_tokens(self.name)
         classifier = _classifier(view)
 
         @view.compiled(kernel_signature(view))

@@ -43,6 +43,7 @@ class ExcitationBackprop(OnePass):
 
     def check(self, view: LayerView) -> None:
         """Refuse a layer that the walk cannot reach, with the reason."""
+        view.refuse_tokens(self.name)
         steps = view.network.graph.downstream(view.step)
         for step in steps:
             _rule_of(step, self.name)

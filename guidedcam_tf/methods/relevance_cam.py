@@ -54,6 +54,7 @@ class RelevanceCAM(Method):
         Raises:
             InputError: If a layer between the explained one and the logits has no rule.
         """
+        view.refuse_tokens(self.name)
         explained, logits_slot = view.step.outputs[0], view.network.graph.logits
         steps = view.network.graph.downstream(view.step)
         record = recorder(view.network.graph, {s: rule_of(s) for s in steps}, self.conv_bias)

@@ -51,6 +51,7 @@ class _Sise(Method):
         Raises:
             InputError: If the network's layers have no sizes that tell them apart.
         """
+        view.refuse_tokens(self.name)
         first_pass = _compiled_first_pass(view, block_ends(view))
         masked_scores = compiled_masked_scores(view, self.score)
 
@@ -171,6 +172,8 @@ def block_ends(view: LayerView) -> list[Step]:
     network, ends = view.network, {}
     cuts = set(network.graph.cuts)
     for step in network.layers.values():
+        if step in network.tokens.grids:
+            continue
         passive = Trait.REARRANGES in step.traits or Trait.PREPARES in step.traits
         if step in cuts and not passive and None not in step.shape[1:] and step.shape[-1] != 1:
             ends[step.shape[1:3]] = step

@@ -67,6 +67,7 @@ class FromTokens:
     grid: TokenGrid
 
     def __call__(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return the map."""
         grid = self.grid
         places = tokens[:, grid.before : tokens.shape[1] - grid.after]
         return tf.reshape(places, [-1, grid.height, grid.width, tokens.shape[2]])
@@ -79,6 +80,7 @@ class ToTokens:
     grid: TokenGrid
 
     def __call__(self, tokens: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        """Return all tokens."""
         grid, (_, count, channels) = self.grid, tokens.shape
         flat = tf.reshape(tf.cast(places, tokens.dtype), [-1, grid.height * grid.width, channels])
         parts = [tokens[:, : grid.before], flat, tokens[:, count - grid.after :]]

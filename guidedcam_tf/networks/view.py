@@ -20,6 +20,7 @@ from guidedcam_tf.networks.geometry import Box
 from guidedcam_tf.networks.geometry import box_of
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.tokens import RANK
+from guidedcam_tf.networks.tokens import FromTokens
 from guidedcam_tf.networks.tokens import ToTokens
 from guidedcam_tf.networks.tokens import on_grid
 from guidedcam_tf.networks.traits import Trait
@@ -64,6 +65,15 @@ class LayerView:
     def layer(self) -> str:
         """The layer's name."""
         return self.step.name
+
+    def refuse_tokens(self, method: str) -> None:
+        """Raise `InputError` for a method of convolutional networks at a layer of tokens."""
+        if isinstance(self.step.layer, FromTokens):
+            raise InputError(
+                f"{method} cannot explain layer {self.layer!r}, whose output is tokens: it has "
+                "rules for what follows a feature map of a convolutional network only; choose "
+                "gradcam, hirescam or another method of gradients, or scorecam"
+            )
 
     def forward(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Run preprocessed pictures through the network once, in inference mode.

@@ -148,10 +148,30 @@ MIXERS = {
 
 
 @pytest.mark.parametrize("kind", MIXERS)
-def test_what_mixes_tokens_after_the_patches_is_said(kind):
-    model = network(lambda x: classes(layers.GlobalMaxPooling1D()(MIXERS[kind](tokens(x)))))
-    with pytest.warns(UserWarning, match="'body' stands before . layers that mix tokens"):
-        assert gcam.Explainer(model).layer == "body"
+def test_the_last_layer_of_tokens_after_what_mixes_them_is_chosen(kind):
+    model = network(
+        lambda x: classes(
+            layers.GlobalMaxPooling1D()(
+                layers.LayerNormalization(name="norm")(MIXERS[kind](tokens(x)))
+            )
+        )
+    )
+    explainer = gcam.Explainer(model)
+    assert explainer.layer == "norm"
+    assert "norm' (LayerNormalization, 8 x 8 tokens) is the last" in (
+        explainer.network.default_layer_reason
+    )
+
+
+def test_what_mixes_tokens_without_places_after_the_patches_is_said():
+    """Steps in time: the columns of a picture, one after another."""
+
+    def end(x):
+        columns = layers.Reshape((8, 8 * 16))(layers.Permute((2, 1, 3))(x))
+        return classes(layers.LSTM(9)(layers.LSTM(16, return_sequences=True)(columns)))
+
+    with pytest.warns(UserWarning, match="'body' stands before 2 layers that mix tokens"):
+        assert gcam.Explainer(network(end)).layer == "body"
 
 
 def test_a_grid_made_of_tokens_is_chosen():

@@ -164,6 +164,13 @@ def test_other_methods_make_maps_of_the_places(explainer, method):
     assert found.max() > 0
 
 
+@pytest.mark.parametrize("method", ["cam", "relevance_cam", "excitation_backprop", "sise"])
+def test_methods_of_convolutional_networks_say_why_not(explainer, method):
+    message = f"{method} cannot explain layer 'last_norm1', whose output is tokens"
+    with pytest.raises(InputError, match=message):
+        explainer.maps(pictures(1), 1, method)
+
+
 def test_with_a_class_token_the_last_blocks_first_normalisation_is_chosen(explainer):
     assert explainer.layer == "last_norm1"
     reason = explainer.network.default_layer_reason
@@ -294,3 +301,19 @@ def test_nothing_of_the_model_changes(model, explainer):
     for variable, old in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(variable, old)
     np.testing.assert_array_equal(model(images, training=False), expected)
+
+
+def test_the_command_lists_tokens_and_takes_their_grid(tmp_path, capsys):
+    from guidedcam_tf.cli import app
+    from guidedcam_tf.opening import open_explainer
+
+    file = tmp_path / "steps.keras"
+    headed(columns, (16, 16, 3)).save(file)
+    said = {"model": str(file), "grid": "1x16", "layer": "steps", "scores": "logits"}
+    explainer = open_explainer(said)
+    assert explainer.maps(pictures(1, (16, 16)), 0, "hirescam", raw=True).shape == (1, 1, 16)
+    assert explainer.said["grid"] == [1, 16]
+    app(["layers", str(file), "--grid", "1x16"], standalone_mode=False)
+    assert "1 x 16 x 64 (16 tokens)" in capsys.readouterr().out
+    with pytest.raises(InputError, match="key grid"):
+        open_explainer({**said, "grid": "16"})
