@@ -24,8 +24,8 @@ class EigenCAM(Method):
     X is not centred, as in the paper, so v is near the mean activation; the wide-spread ports
     centre it. No gradient and no target enter: every target has the same map. The sign of v is free
     in a singular value decomposition. Here it is the one with which X v agrees with the activations
-    summed over the channels (their inner product is not negative); where X v is then positive
-    nowhere, as it can be of a layer with negative values, it is the other one.
+    summed over the channels (their inner product is not negative).
+
     """
 
     name = "eigencam"
@@ -50,11 +50,8 @@ class EigenCAM(Method):
 
         return kernel
 
-    def principal_map(self, activations: tf.Tensor, *, of_a_class: bool = False) -> tf.Tensor:
-        """The method's formula: float32 `[N, h, w, K]` to `[N, h, w]`, at least 0.
-
-        What speaks against a class everywhere stays zero everywhere with `of_a_class`.
-        """
+    def principal_map(self, activations: tf.Tensor) -> tf.Tensor:
+        """The method's formula: float32 `[N, h, w, K]` to `[N, h, w]`, at least 0."""
         count, height, width, channels = tf.unstack(tf.shape(activations))
         x = tf.reshape(activations, [count, height * width, channels])
         if self.center:
@@ -65,9 +62,6 @@ class EigenCAM(Method):
         )
         agreement = tf.reduce_sum(projection * tf.reduce_sum(x, axis=-1), axis=1, keepdims=True)
         projection = tf.where(agreement < 0, -projection, projection)
-        if not of_a_class:
-            nowhere = tf.reduce_all(projection <= 0, axis=1, keepdims=True)
-            projection = tf.where(nowhere, -projection, projection)
         return tf.nn.relu(tf.reshape(projection, [count, height, width]))
 
 

@@ -26,5 +26,4 @@ class EigenGradCAM(GradientMethod):
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""
-        eigencam, x = EigenCAM(center=self.center), gradients * activations
-        return {"saliency": eigencam.principal_map(x, of_a_class=True)}
+        return {"saliency": EigenCAM(center=self.center).principal_map(gradients * activations)}

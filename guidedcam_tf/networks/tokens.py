@@ -185,7 +185,7 @@ class Tokens:
             return "whose number the network does not fix; give it an input of one size"
         if self._said is not None:
             return self._said_grid(count)
-        seen = self._seen(step)
+        seen = self._seen(step, count)
         for before, after in _extras(seen):
             for height, width in self._extents(step, count - before - after):
                 grid = TokenGrid(height, width, before, after)
@@ -207,20 +207,20 @@ class Tokens:
         """Heights and widths that a number of places can have, the likeliest first."""
         if places < 2:
             return
-        earlier = [each.shape[1:3] for each in self._graph.needed(step.outputs[0]) if _is_map(each)]
+        steps = self._graph.needed(step.outputs[0])
+        earlier = [extent for each in steps if (extent := _extent(each)) is not None]
         yield from (shape for shape in reversed(earlier) if shape[0] * shape[1] == places)
-        sizes = [*reversed(earlier), self._network.some_shape(1)[1:3]]
-        for rows, columns in sizes:
+        _, tall, wide, _ = self._network.some_shape(1)
+        for rows, columns in [*reversed(earlier), (tall, wide)]:
             height = round((places * rows / columns) ** 0.5)
             if height and places % height == 0 and height * columns == places // height * rows:
                 yield height, places // height
 
-    def _seen(self, step: Step) -> np.ndarray:
+    def _seen(self, step: Step, count: int) -> np.ndarray:
         """What each picture of `_corner_pictures` changes in each token, `[4, T]`.
 
         It is taken where that number of tokens comes first, before they mix.
         """
-        count = step.shape[1]
         if count not in self._first:
             needed = set(self._graph.needed(step.outputs[0]))
             first = next(s for s in self._steps if s in needed and s.shape[1] == count)
@@ -254,8 +254,12 @@ CORNERS = ((False, False), (False, True), (True, False))
 """Top left, top right and bottom left, as (down, right)."""
 
 
-def _is_map(step: Step) -> bool:
-    return len(step.shape) == 4 and None not in step.shape[1:3] and step.shape[1:3] != (1, 1)
+def _extent(step: Step) -> tuple[int, int] | None:
+    """The height and width of a feature map; `None` for anything else."""
+    if len(step.shape) != 4 or step.shape[1:3] == (1, 1):
+        return None
+    height, width = step.shape[1:3]
+    return None if height is None or width is None else (height, width)
 
 
 def _extras(seen: np.ndarray) -> Sequence[tuple[int, int]]:

@@ -157,9 +157,12 @@ def _split(model, layer, images):
     return keras.Model(model.input, tokens)(images), keras.Model(tokens, model.output)
 
 
-@pytest.mark.parametrize("method", ["eigencam", "faster_scorecam", "gradcam++"])
-def test_other_methods_make_maps_of_the_places(explainer, method):
-    found = explainer.maps(pictures(), [0, 2], method, raw=True)
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("eigencam", {"center": True}), ("faster_scorecam", {}), ("gradcam++", {})],
+)
+def test_other_methods_make_maps_of_the_places(explainer, method, options):
+    found = explainer.maps(pictures(), [0, 2], method, raw=True, **options)
     assert found.shape == (2, 4, 4)
     assert found.max() > 0
 
