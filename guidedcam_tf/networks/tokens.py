@@ -157,7 +157,8 @@ class Tokens:
     @cached_property
     def _steps(self) -> list[Step]:
         """The steps that give tokens, one row a picture, by tokens and not by channels."""
-        swapped, found = set(), []
+        swapped: set[Slot] = set()
+        found = []
         for step in self._graph.picture_steps:
             inputs = [slot for slot in step.inputs if self._rank(slot) == RANK]
             is_swapped = bool(inputs) and inputs[0] in swapped
