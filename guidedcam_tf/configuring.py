@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 from typing import Any
 from typing import TypeVar
 from typing import get_args
@@ -14,9 +16,13 @@ from typing import get_args
 import yaml
 from pydantic import BaseModel
 from pydantic import ConfigDict
+from pydantic import PlainSerializer
 from pydantic import ValidationError
+from pydantic import WrapValidator
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import is_remote
 
 DEEPEST = 20
 MOST = 10_000
@@ -28,6 +34,14 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+def _any_path(value: Any, check: Callable[[Any], Path]) -> Path:
+    found = as_path(value) if isinstance(value, str) else value
+    return found if is_remote(found) else check(value)
+
+
+AnyPath = Annotated[Path, WrapValidator(_any_path), PlainSerializer(str, when_used="json")]
+"""A path, or a URL of a store; see `guidedcam_tf.storage`."""
 
 Config = TypeVar("Config", bound=BaseModel)
 

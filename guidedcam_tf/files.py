@@ -9,24 +9,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import is_remote
+from guidedcam_tf.storage import make_folder
+from guidedcam_tf.storage import reason
+from guidedcam_tf.storage import send
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a temporary path of the same name; move it to `path` if the block succeeds."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as folder:
+    beside = None if is_remote(path) else path.parent
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".partial-") as folder:
         temporary = Path(folder) / path.name
         yield temporary
-        temporary.replace(path)
+        if beside is None:
+            send(temporary, path)
+        else:
+            temporary.replace(path)
 
 
 def output_folder(folder: str | os.PathLike[str]) -> Path:
     """Make a folder for results. Raises `InputError` if it cannot be made or written to."""
-    path = Path(folder)
+    path = as_path(folder)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise InputError(f"output folder {path} cannot be written: {error.strerror}") from error
+        make_folder(path)
+    except Exception as error:  # Stores raise kinds of their own.
+        raise InputError(f"output folder {path} cannot be written: {reason(error)}") from error
     return path

@@ -16,10 +16,13 @@ from pydantic import Field
 from pydantic import PositiveInt
 from pydantic import field_validator
 
+from guidedcam_tf.configuring import AnyPath
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.configuring import validate
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import readable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,7 +47,7 @@ class NetworkConfig(Strict):
     preprocess: Literal["caffe", "tf", "torch", "unit", "signed", "none"] | None = Field(
         default=None, description="For a model file: what its pictures go through."
     )
-    class_names: Path | None = Field(
+    class_names: AnyPath | None = Field(
         default=None, description="A text with a name a line, or a JSON list or `class_indices`."
     )
     scores: Literal["logits", "probabilities", "sigmoid", "regression"] | None = Field(
@@ -52,7 +55,7 @@ class NetworkConfig(Strict):
     )
     input: str | None = Field(default=None, description="The picture's input, of several.")
     output: str | None = Field(default=None, description="The output to explain, of several.")
-    fixed_inputs: Path | None = Field(
+    fixed_inputs: AnyPath | None = Field(
         default=None, description="An NPZ with the other inputs' values, by their names."
     )
     grid: tuple[PositiveInt, PositiveInt] | None = Field(
@@ -115,8 +118,9 @@ class NetworkConfig(Strict):
         Raises:
             InputError: If that file cannot be read or holds an unknown key.
         """
-        folder = Path(self.model).parent
-        if not (Path(self.model).is_file() and (folder / BESIDE).is_file()):
+        file = as_path(self.model)
+        folder = file.parent
+        if not (file.is_file() and (folder / BESIDE).is_file()):
             return self
         beside = read_config(folder / BESIDE, NetworkConfig)
         if "model" in beside.model_fields_set:
@@ -150,7 +154,7 @@ def open_explainer(said: Mapping[str, Any], **changes: Any) -> Explainer:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(readable(path), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except Exception as error:  # NumPy and zipfile each raise kinds of their own.
         raise InputError(

@@ -15,6 +15,7 @@ from guidedcam_tf.data import Picture
 from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.methods import Method
 from guidedcam_tf.pipeline import Pipeline
+from guidedcam_tf.storage import as_path
 
 
 def origin_of(
@@ -35,7 +36,7 @@ def origin_of(
         method: The method.
         targets: The class indices; `None` for functions.
     """
-    file = Path(picture).absolute() if isinstance(picture, (str, os.PathLike)) else None
+    file = as_path(picture).absolute() if isinstance(picture, (str, os.PathLike)) else None
     values = content.shown if content.values is None else content.values
     encoded = values.tobytes() if file is None else file.read_bytes()
     return {

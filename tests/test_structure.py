@@ -30,7 +30,7 @@ ROOMS = (
     ("networks",),
     ("ops",),
     ("overlay", "configuring", "plotting"),
-    ("colour_maps", "errors", "files", "progress"),
+    ("colour_maps", "errors", "files", "progress", "storage"),
 )
 """From the top of the house to the bottom; the last ones know nothing of the others."""
 

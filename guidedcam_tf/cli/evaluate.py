@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.storage import as_path
 
 PANEL = "Who computes"
 
@@ -20,7 +21,9 @@ def evaluate(
         typer.Option("--set", help="Change a key: key=value or key.key=value. Repeatable."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only so many pictures.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder of runs.")] = Path("runs"),
+    out: Annotated[
+        Path, typer.Option(parser=as_path, metavar="PATH", help="The folder of runs, or its URL.")
+    ] = Path("runs"),
     executor: Annotated[
         str | None, typer.Option(help="Who computes: local, or ray.", rich_help_panel=PANEL)
     ] = None,

@@ -14,6 +14,7 @@ import typer
 
 from guidedcam_tf import colour_maps
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.storage import as_path
 
 PANEL = "The network"
 
@@ -131,7 +132,7 @@ def of_network(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
 def _check_files(said: dict[str, Any]) -> None:
     """Refuse files that are not there before TensorFlow is waited for."""
     for name in ("model", "weights", "class_names", "fixed_inputs"):
-        file = Path(said.get(name, "."))
+        file = as_path(said.get(name, "."))
         named = name != "model" or file.suffix.lower() in (".keras", ".h5", ".hdf5")
         if named and not file.exists() and said[name] != "imagenet":
             raise InputError(f"{name.replace('_', ' ')} file {file} does not exist")

@@ -9,12 +9,18 @@ import typer
 
 from guidedcam_tf.cli.quiet import import_tensorflow
 from guidedcam_tf.files import output_folder
+from guidedcam_tf.storage import as_path
 
 
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Folders of `evaluate` and `figure`.", show_default=False),
+        typer.Argument(
+            parser=as_path,
+            metavar="RUNS",
+            help="Folders of `evaluate` and `figure`.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The HTML file.")] = Path("runs/report.html"),
     cases: Annotated[

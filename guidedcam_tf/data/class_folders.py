@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from guidedcam_tf.data.class_map import ClassMap
@@ -20,6 +19,7 @@ from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.storage import as_path
 
 _EXPECTED = """
 ROOT/cat/any name.jpg     a folder for each class, named after it
@@ -42,7 +42,7 @@ def open_class_folders(
     Raises:
         InputError: If there is no such folder, or no picture in its folders.
     """
-    root = Path(root)
+    root = as_path(root)
     pictures = sorted(find_pictures(root))
     inside = [path for path in pictures if path.parent != root]
     if not inside:

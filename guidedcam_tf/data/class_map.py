@@ -19,6 +19,7 @@ import yaml
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import imagenet_classes
+from guidedcam_tf.storage import as_path
 
 SHIPPED = "class_map.yaml"
 
@@ -156,7 +157,7 @@ def read_class_map(
         InputError: If the file is missing, has no map of that data set, or has an entry of another
             form, an index out of range or with another class's name, or a class twice.
     """
-    source = resources.files(__package__).joinpath(SHIPPED) if file is None else Path(file)
+    source = resources.files(__package__).joinpath(SHIPPED) if file is None else as_path(file)
     try:
         text = source.read_text("utf-8-sig")
         document = yaml.safe_load(text)

@@ -37,6 +37,7 @@ from guidedcam_tf.data.tree import is_file
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.storage import as_path
 
 _EXPECTED = """
 ROOT/annotations/instances_val2014.json      with images, annotations and categories
@@ -72,7 +73,7 @@ def open_coco(
     Raises:
         InputError: If a file or folder is missing, the JSON is not COCO's, or pycocotools is.
     """
-    root = Path(root)
+    root = as_path(root)
     file = root / (annotations or Path("annotations") / f"instances_{split}.json")
     folder = root / (pictures or split)
     if not folder.is_dir():

@@ -16,6 +16,8 @@ from PIL.ExifTags import Base
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.orientation import turned
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.storage import is_remote
+from guidedcam_tf.storage import readable
 
 MAX_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decoded."""
@@ -37,7 +39,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     check_file(path)
     with decoding(str(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
+        with Image.open(readable(path)) as image:
             if image.format == "EPS":
                 raise InputError(f"{path} is PostScript, a program that is not run; convert it")
             yield image
@@ -113,7 +115,9 @@ def check_size(height: int, width: int, name: str) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise `InputError` if there is no such file, or nothing in it."""
+    """Raise `InputError` if there is no such file, or nothing in it; a URL is read to see that."""
+    if is_remote(path):
+        return
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder, expected a picture")

@@ -14,6 +14,8 @@ from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import files_below
 
 PICTURE_SUFFIXES = frozenset(
     f".{kind}"
@@ -40,7 +42,7 @@ def open_folder(root: str | os.PathLike[str]) -> DataSet:
     Raises:
         InputError: If there is no such folder or it holds no picture.
     """
-    root = Path(root)
+    root = as_path(root)
     samples = tuple(
         Sample(path.relative_to(root).as_posix(), path, Constant(Annotation()))
         for path in sorted(find_pictures(root))
@@ -64,8 +66,7 @@ def find_pictures(folder: Path) -> Iterator[Path]:
     """Find the files in a folder, and in those below, that have a picture's suffix."""
     return (
         path
-        for path in folder.rglob("*")
+        for path in files_below(folder)
         if path.suffix.lower() in PICTURE_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.is_dir()
     )

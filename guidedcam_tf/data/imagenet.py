@@ -33,6 +33,7 @@ from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import imagenet_classes
+from guidedcam_tf.storage import as_path
 
 _EXPECTED = f"""
 a folder a class:
@@ -80,7 +81,7 @@ def open_imagenet(
     Raises:
         InputError: If the folder has none of these forms, or a list cannot be read.
     """
-    root = Path(root)
+    root = as_path(root)
     folders = [path for path in _entries(root) if _WNID.fullmatch(path.name) and path.is_dir()]
     if labels is None and folders:
         found, skipped = _from_folders(root, folders)
@@ -119,13 +120,14 @@ def _from_file(
         root / GROUND_TRUTH,
         root / "ILSVRC2012_devkit_t12" / "data" / GROUND_TRUTH,
     )
-    file = Path(labels) if labels is not None else next(filter(Path.exists, usual), None)
+    beside = (path for path in usual if path.exists())
+    file = as_path(labels) if labels is not None else next(beside, None)
     if file is None:
         raise _wrong(root, f"{root} has no folders named by wnid, no labels.csv, no ground truth")
     if not file.is_file() or not root.is_dir():
         raise _wrong(root, f"there is no list {file}" if root.is_dir() else f"there is no {root}")
     if _is_ground_truth(file):
-        indices = read_ground_truth(file, Path(synsets) if synsets is not None else None)
+        indices = read_ground_truth(file, as_path(synsets) if synsets is not None else None)
         return _from_validation(root, indices)
     return _from_list(root, file)
 

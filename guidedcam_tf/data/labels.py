@@ -32,6 +32,7 @@ from guidedcam_tf.data.tables import read_table
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.storage import as_path
 
 CLASS = ("class", "label")
 SIDES = ("x_min", "y_min", "x_max", "y_max")
@@ -66,7 +67,7 @@ def open_labels(
     Raises:
         InputError: If the list is missing, cannot be read or lacks a column.
     """
-    root, file = Path(root), Path(root) / labels
+    root, file = as_path(root), as_path(root) / labels
     if not file.is_file():
         raise wrong_tree(root, f"there is no list {file}", _EXPECTED)
     header, rows = read_table(file)

@@ -16,6 +16,9 @@ from guidedcam_tf.data.decoding import decoding
 from guidedcam_tf.data.decoding import opened
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import is_remote
+from guidedcam_tf.storage import readable
 
 ROUNDING = 0.5
 """How far resampling may have left 0..255."""
@@ -55,11 +58,11 @@ def read(picture: Picture) -> Decoded:
     if isinstance(picture, Image.Image):
         with decoding("picture"):
             return decode(picture, "picture")
-    if not isinstance(picture, (str, os.PathLike)):
+    if not isinstance(picture, (str, os.PathLike)) and not is_remote(picture):
         raise InputError(
             f"picture must be a path, a PIL picture or an array [H, W, C]; received {picture!r}"
         )
-    path = Path(picture)
+    path = as_path(picture)
     if path.suffix.lower() == ".npy":
         return _of_values(_load(path), str(path))
     with opened(path) as image:
@@ -100,7 +103,7 @@ def _of_values(array: np.ndarray, name: str) -> Decoded:
 def _load(path: Path) -> np.ndarray:
     check_file(path)
     try:
-        found = np.load(path, allow_pickle=False)
+        found = np.load(readable(path), allow_pickle=False)
     # NumPy raises kinds of its own on damaged bytes.
     except Exception as error:
         raise InputError(f"{path} is not a readable NPY file: {error!s:.200}") from error

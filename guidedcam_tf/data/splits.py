@@ -13,6 +13,7 @@ from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.data.tree import read_lines
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import writing
+from guidedcam_tf.storage import as_path
 
 
 def draw(data_set: DataSet, count: int, seed: int) -> DataSet:
@@ -77,7 +78,7 @@ def write_list(ids: Iterable[str], file: str | os.PathLike[str]) -> str:
     Returns:
         The SHA-256 of the list, in hexadecimal.
     """
-    file = Path(file)
+    file = as_path(file)
     text = _as_text(ids)
     line = f"{_sha256(text)}  {file.name}\n"
     for path, content in ((file, text), (_hash_file(file), line)):
@@ -94,7 +95,7 @@ def read_list(file: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises:
         InputError: If it cannot be read, or there is a `.sha256` beside it that it does not match.
     """
-    file = Path(file)
+    file = as_path(file)
     try:
         content = file.read_bytes()
         lines = read_lines(file)

@@ -8,6 +8,7 @@ import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import imagenet_classes
+from guidedcam_tf.storage import readable
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 SYNSETS = ("meta.mat", "map_clsloc.txt")
@@ -38,7 +39,7 @@ def read_synsets(file: Path) -> dict[int, int]:
 def _from_mat(file: Path) -> list[tuple[int, str]]:
     from scipy.io import loadmat
 
-    table = np.atleast_1d(loadmat(file, squeeze_me=True)["synsets"])
+    table = np.atleast_1d(loadmat(readable(file), squeeze_me=True)["synsets"])
     return [(int(row["ILSVRC2012_ID"]), str(row["WNID"])) for row in table]
 
 

@@ -32,6 +32,7 @@ from guidedcam_tf.data.voc_files import read_mask
 from guidedcam_tf.data.voc_files import read_objects
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.storage import as_path
 
 CLASSES = (
     "aeroplane",
@@ -98,7 +99,7 @@ def open_voc(
     Raises:
         InputError: If the folder is missing or laid out otherwise.
     """
-    root = _find_root(Path(root))
+    root = _find_root(as_path(root))
     lines = _read_names(root, image_set, split)
     for folder in ("JPEGImages", *(["SegmentationClass"] if masks else annotations)):
         if not (root / folder).is_dir():

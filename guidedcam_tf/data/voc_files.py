@@ -20,6 +20,7 @@ from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.tree import is_file
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.storage import readable
 
 VOID = 255
 """The value of pixels that belong to no class."""
@@ -136,7 +137,7 @@ def read_objects(
         SampleError: If it is no such XML, or an object has no class or no box in the picture.
     """
     try:
-        tree = parse_xml(file)
+        tree = parse_xml(readable(file))
     except DefusedXmlException as error:
         message = f"{file} declares entities or a document type of its own: {error}"
         raise SampleError("bad annotation", message) from error

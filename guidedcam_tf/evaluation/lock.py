@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from datetime import timezone
 from pathlib import Path
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.lease import leased
+from guidedcam_tf.evaluation.lease import lessee
+from guidedcam_tf.evaluation.lease import this_process
+from guidedcam_tf.storage import is_remote
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold a run's folder for this process, which lets go of it however it ends.
 
+    A folder of object storage is leased, as there are no locks there.
+
     Raises:
         InputError: If another process holds it; the message says which.
     """
+    if is_remote(folder):
+        refuse_held(folder)
+        with leased(folder):
+            yield
+        return
     with (folder / "lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,8 +41,7 @@ def held(folder: Path) -> Iterator[None]:
                 stacklevel=3,
             )
         file.truncate(0)
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n")
+        file.write(f"{this_process()}\n")
         file.flush()
         yield
 
@@ -49,6 +55,8 @@ def refuse_held(folder: Path) -> None:
 
 def holder(folder: Path) -> str | None:
     """Return which process holds a run's folder, or `None`."""
+    if is_remote(folder):
+        return lessee(folder)
     try:
         with (folder / "lock").open(encoding="utf-8") as file:
             try:

@@ -7,6 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guidedcam_tf.storage import readable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -66,7 +68,7 @@ def read_rows(folder: Path) -> pd.DataFrame:
 
     texts = dict.fromkeys(("image", "class_name", "method", "metric", "area", "note"), "str")
     return pd.read_csv(
-        folder / "rows.csv",
+        readable(folder / "rows.csv"),
         dtype={**texts, "target": "Int64"},
         keep_default_na=False,
         na_values={"value": ["nan"], "target": [""]},
@@ -77,4 +79,4 @@ def read_left_out(folder: Path) -> pd.DataFrame:
     """Read which pictures of a run gave no rows."""
     import pandas as pd
 
-    return pd.read_csv(folder / "skipped.csv", dtype="str", keep_default_na=False)
+    return pd.read_csv(readable(folder / "skipped.csv"), dtype="str", keep_default_na=False)

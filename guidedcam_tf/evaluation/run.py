@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.data.splits import write_list
@@ -24,6 +25,7 @@ from guidedcam_tf.evaluation.units import Shards
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.progress import progress
+from guidedcam_tf.storage import as_path
 
 
 def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> Path:
@@ -45,7 +47,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
             process works on it.
     """
     execute = get_executor(config.executor.kind)
-    folder = out / config.name
+    folder = as_path(out) / config.name
     refuse_held(folder)
     job = open_job(config, limit)
     with held(output_folder(folder)):
@@ -81,7 +83,7 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
     """Write the resolved configuration, or make sure that the folder's run has the same."""
     file = folder / "config.yaml"
     if file.exists():
-        earlier = yaml.safe_load(file.read_text("utf-8"))
+        earlier = _earlier(file)
         differing = [key for key in identity if earlier.get(key) != identity[key]]
         if differing:
             raise InputError(
@@ -91,3 +93,15 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
         return
     with writing(file) as temporary:
         temporary.write_text(yaml.safe_dump(identity, sort_keys=False), "utf-8")
+
+
+def _earlier(file: Path) -> dict[str, Any]:
+    """What a folder's run was, with the defaults of keys that did not exist when it was begun."""
+    raw: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    try:
+        config = EvaluationConfig.model_validate(
+            {key: value for key, value in raw.items() if key in EvaluationConfig.model_fields}
+        )
+    except ValidationError:
+        return raw
+    return raw | config.model_dump(mode="json", exclude={"executor"})

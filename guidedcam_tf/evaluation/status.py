@@ -12,6 +12,7 @@ from guidedcam_tf.evaluation.lock import holder
 from guidedcam_tf.evaluation.units import Shards
 from guidedcam_tf.evaluation.units import Unit
 from guidedcam_tf.files import writing
+from guidedcam_tf.storage import reason
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ def status(folder: Path) -> Status:
         with (folder / "units.csv").open(newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))[1:]
     except OSError as error:
-        raise InputError(
-            f"{folder} holds no run of guidedcam evaluate: {error.strerror}"
-        ) from error
+        raise InputError(f"{folder} holds no run of guidedcam evaluate: {reason(error)}") from error
     units = [Unit(int(chunk), int(group), tuple(methods)) for chunk, group, *methods in lines]
     shards = Shards(folder)
     done, errors = shards.done(), shards.failed()

@@ -23,6 +23,7 @@ from guidedcam_tf.evaluation.rows import ROW_HEADER
 from guidedcam_tf.evaluation.rows import LeftOut
 from guidedcam_tf.evaluation.rows import Row
 from guidedcam_tf.files import writing
+from guidedcam_tf.storage import is_remote
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class Shards:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "shards"
-        self._folder.mkdir(exist_ok=True)
+        if not is_remote(folder):
+            self._folder.mkdir(exist_ok=True)
 
     def done(self) -> set[str]:
         """The names of the units whose shards are there."""
@@ -111,10 +113,10 @@ class Shards:
 
     def read(self, units: Sequence[Unit]) -> Iterator[Shard]:
         """Read the shards that are there, in the units' order."""
+        done = self.done()
         for unit in units:
-            file = self._folder / f"{unit.name}.json"
-            if file.exists():
-                raw = json.loads(file.read_text("utf-8"))
+            if unit.name in done:
+                raw = json.loads((self._folder / f"{unit.name}.json").read_text("utf-8"))
                 yield Shard(
                     [Row(**row) for row in raw["rows"]],
                     [LeftOut(**entry) for entry in raw["left_out"]],

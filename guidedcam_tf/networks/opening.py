@@ -28,6 +28,8 @@ from guidedcam_tf.networks.traits import Trait
 from guidedcam_tf.networks.weights import WeightsSource
 from guidedcam_tf.networks.weights import load_application
 from guidedcam_tf.networks.weights import load_file
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import local_copy
 
 
 def open_network(
@@ -98,8 +100,9 @@ def open_network(
         return _open_model(model, preprocess, parts, WeightsSource("the model passed in"))
     name = os.fspath(model)
     if is_model_file(name):
-        loaded = load_model(Path(name), custom_objects, unsafe_lambda=unsafe_lambda)
-        source = WeightsSource("file", Path(name))
+        file = local_copy(as_path(name))
+        loaded = load_model(file, custom_objects, unsafe_lambda=unsafe_lambda)
+        source = WeightsSource("file", file)
         if weights not in ("imagenet", None):
             source = _load_user_file(loaded, weights)
         return _open_model(loaded, preprocess, parts, source)
@@ -171,6 +174,7 @@ def _open_application(
 
 
 def _load_user_file(model: keras.Model, weights: str | os.PathLike[str]) -> WeightsSource:
-    if Path(weights).is_file() and Path(weights).suffix == ".h5":
-        check_it_ends(Path(weights))
-    return load_file(model, weights)
+    file = local_copy(as_path(weights))
+    if file.is_file() and file.suffix == ".h5":
+        check_it_ends(file)
+    return load_file(model, file)

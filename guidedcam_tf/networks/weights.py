@@ -30,6 +30,9 @@ from guidedcam_tf.networks import npm_weights
 from guidedcam_tf.networks.applications import APPLICATIONS
 from guidedcam_tf.networks.applications import Application
 from guidedcam_tf.networks.applications import find_application
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import is_remote
+from guidedcam_tf.storage import local_copy
 
 FOLDER_VARIABLE = "GUIDEDCAM_WEIGHTS"
 SUFFIXES = (".weights.h5", ".h5", ".keras")
@@ -59,7 +62,7 @@ class WeightsSource:
 def weights_folder() -> Path:
     """The folder of source 2, which the fetched weights are kept in."""
     if folder := os.environ.get(FOLDER_VARIABLE):
-        return Path(folder).expanduser()
+        return as_path(folder).expanduser()
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache).expanduser() / "guidedcam_tf"
 
@@ -149,7 +152,7 @@ def load_file(model: keras.Model, file: str | os.PathLike[str]) -> WeightsSource
     Raises:
         InputError: If the file is missing, not of these kinds, damaged, or of another network.
     """
-    path = Path(file)
+    path = local_copy(as_path(file))
     if not path.is_file():
         raise InputError(f"weights file {path} does not exist")
     if not path.name.endswith(SUFFIXES):
@@ -249,7 +252,7 @@ def _patience(seconds: float) -> Iterator[None]:
 
 def _without_home(folder: Path) -> str:
     """A folder for a manifest that others read: with `~` for the user's home."""
-    if not folder.is_relative_to(Path.home()):
+    if is_remote(folder) or not folder.is_relative_to(Path.home()):
         return str(folder)
     return f"~/{folder.relative_to(Path.home()).as_posix()}"
 

@@ -34,6 +34,7 @@ from guidedcam_tf.report.parts import Section
 from guidedcam_tf.report.parts import drawing
 from guidedcam_tf.report.tables import plain_table
 from guidedcam_tf.report.tables import tables_by_area
+from guidedcam_tf.storage import readable
 
 FIGURE_PIXELS = 2000
 
@@ -81,12 +82,12 @@ def _section(run: Path, cases: int, metric: str | None) -> Section:
 
 def _figure(run: Path, manifest: dict[str, Any]) -> Section:
     name = manifest["figure"]
-    numbers = pd.read_csv(run / f"{name}.csv", keep_default_na=False)
+    numbers = pd.read_csv(readable(run / f"{name}.csv"), keep_default_na=False)
     kind = manifest["config"]["kind"]
     classes = ", ".join(dict.fromkeys(map(str, numbers["class_name"])))
     methods = ", ".join(map(style.method_title, dict.fromkeys(numbers["method"])))
     words = f"Figure {name} ({kind}) of {classes} by {methods}. Its numbers are in the table below."
-    image = Image.open(run / f"{name}.png").convert("RGB")
+    image = Image.open(readable(run / f"{name}.png")).convert("RGB")
     short = numbers.drop(columns=["fraction", "score"], errors="ignore").drop_duplicates()
     facts = [("kind", kind), ("demo pictures", "yes" if manifest["demo"] else "no")]
     facts += [("left out", line) for line in manifest["left_out"]]
@@ -102,7 +103,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
     raw = yaml.safe_load((run / "config.yaml").read_text("utf-8"))
     keys = EvaluationConfig.model_fields
     config = EvaluationConfig.model_validate({k: v for k, v in raw.items() if k in keys})
-    summary = pd.read_csv(run / "table.csv", dtype={"area": str})
+    summary = pd.read_csv(readable(run / "table.csv"), dtype={"area": str})
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     facts = [
         ("network", f"{style.network_title(manifest['model'])}, {manifest['layer']}"),
