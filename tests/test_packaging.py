@@ -21,6 +21,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "skimage": "scikit-image",
     "tensorflow_serving": "tensorflow-serving-api",
+    "upath": "universal_pathlib",
     "yaml": "PyYAML",
 }
 BROUGHT_BY_OTHERS = {
