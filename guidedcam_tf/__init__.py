@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
+    from guidedcam_tf import targets
     from guidedcam_tf.callback import SaliencyCallback
     from guidedcam_tf.errors import InputError
     from guidedcam_tf.evaluation.results import Run
@@ -51,14 +52,17 @@ __all__ = [
     "list_methods",
     "open_run",
     "quantus_explain",
+    "targets",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOMES and name != "targets":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name != "InputError":
         import_module("guidedcam_tf.errors").check_backend()
+    if name == "targets":
+        return import_module("guidedcam_tf.targets")
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -97,3 +99,52 @@ def batches(count: int, batch_size: int) -> Iterator[slice]:
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; received {batch_size}")
     return (slice(start, start + batch_size) for start in range(0, count, batch_size))
+
+
+def split_values(
+    given: Any, network: Network, pictures: int | None = None
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """Return what takes the place of pictures, and what the other inputs get, by name.
+
+    Args:
+        given: Pictures; or, for a network with several inputs, a dict with them, and a value of
+            each other input that has no fixed one, by the inputs' names.
+        network: The network.
+        pictures: How many pictures there are; by default as many as the first axis has.
+
+    Raises:
+        InputError: If an input is missing, or has another name or shape.
+    """
+    picture, expected = network.graph.picture_name, [network.graph.picture_name, *network.inputs]
+    if not isinstance(given, Mapping):
+        if network.inputs:
+            raise InputError(
+                f"model {network.name!r} has further inputs, {', '.join(network.inputs)}: give "
+                "each picture's, {" + ", ".join(f"{name!r}: ..." for name in expected) + "}, or "
+                "one for all pictures with fixed_inputs="
+            )
+        return given, {}
+    if set(given) != set(expected):
+        raise InputError(
+            f"pictures with values must be a dict of {', '.join(map(repr, expected))}; received "
+            f"{', '.join(map(repr, given)) or 'none'}"
+        )
+    values = {
+        name: np.asarray(given[name], spec.dtype.as_numpy_dtype)
+        for name, spec in network.inputs.items()
+    }
+    _check_values(values, network, len(given[picture]) if pictures is None else pictures)
+    return given[picture], values
+
+
+def _check_values(values: Mapping[str, np.ndarray], network: Network, pictures: int) -> None:
+    """Raise `InputError` if other inputs have another shape than `[N, ...]` for N pictures."""
+    for name, value in values.items():
+        expected = (pictures, *network.inputs[name].shape[1:])
+        if value.ndim != len(expected) or any(
+            side not in (None, actual) for side, actual in zip(expected, value.shape, strict=True)
+        ):
+            raise InputError(
+                f"input {name!r} must have one value for each picture, shape {expected}; "
+                f"received {value.shape}"
+            )

@@ -18,6 +18,7 @@ import tensorflow as tf
 from guidedcam_tf.arrays import as_input
 from guidedcam_tf.arrays import batches
 from guidedcam_tf.arrays import check_images
+from guidedcam_tf.arrays import split_values
 from guidedcam_tf.data import Picture
 from guidedcam_tf.data.pictures import read
 from guidedcam_tf.explanation import Explanation
@@ -27,6 +28,8 @@ from guidedcam_tf.networks import Network
 from guidedcam_tf.networks import open_network
 from guidedcam_tf.networks.failures import said_clearly
 from guidedcam_tf.networks.outputs import Scores
+from guidedcam_tf.networks.picture_values import WithValues
+from guidedcam_tf.networks.picture_values import cut
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.ops.postprocessing import postprocessing_of
 from guidedcam_tf.origin import in_words
@@ -34,7 +37,6 @@ from guidedcam_tf.origin import origin_of
 from guidedcam_tf.pipeline import Fit
 from guidedcam_tf.pipeline import Pipeline
 from guidedcam_tf.runtimes import open_runtime
-from guidedcam_tf.targets import Resolved
 from guidedcam_tf.targets import Targets
 from guidedcam_tf.targets import resolve
 
@@ -60,9 +62,9 @@ class Explainer:
         fit: How a picture gets the network's shape: `"squash"`, or `"crop"` for the largest centred
             part of that shape; outside of it the map is zero.
         input: For a model with several inputs, the name of the one that takes the picture.
-        output: For a model with several outputs, the name of the one that is explained.
-        fixed_inputs: For a model with several inputs, what the others get, by name, the same for
-            all pictures: arrays without the batch axis.
+        output: Of several outputs, the one to explain; by default all, for targets made of several.
+        fixed_inputs: For a model with several inputs, what others get, by name, the same for all
+            pictures: arrays without the batch axis. The rest comes with each picture.
         scores: What the output is: `"logits"`, which a softmax turns into probabilities (of one
             unit, a sigmoid); `"sigmoid"`, logits of classes that are decided one by one;
             `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
@@ -169,10 +171,11 @@ class Explainer:
                 network of other channels or without preprocessing, an array `[H, W]` or
                 `[H, W, C]` of any range, or an NPY file of one: it gets the values as they are,
                 and `guidedcam_tf.data.shown_as_picture` makes what is shown.
+                For a model with several inputs, a dict of them by name: one of these, and what
+                the others get, `[1, ...]`.
             targets: Class indices, class names, wnids, `"top1"` or `"topK"` for the K best classes;
-                or functions of the output, each giving one number a picture: what they get is
-                float32 `[N, ...]`, before a final softmax or sigmoid, and they return `[N]`, in
-                TensorFlow operations. A function is compiled once: pass the same one again.
+                or what `guidedcam_tf.targets` has for outputs that are no classes: regions, boxes,
+                and functions of the output (each is compiled once: pass the same one again).
             method: A name from `list_methods()`, or a method.
             **options: The method's options.
 
@@ -183,23 +186,26 @@ class Explainer:
             InputError: If the picture cannot be read, or a target, method or option is unknown.
         """
         resolved, chosen = resolve(targets, self.network), get_method(method, **options)
-        if not resolved.functions:
+        if not resolved.asked:
             self._warn_of_doubt()
-        content, pipeline = read(picture), self._for(resolved)
+        picture, values = split_values(picture, self.network, 1)
+        content, pipeline = read(picture), resolved.pipeline(self.pipeline)
         pixels = content.shown
         network, classes = pipeline.network, pipeline.network.classes
         fitted = pipeline.fitted(as_input(content, self.network)[None])
-        maps = pipeline.explain(chosen, fitted, tf.constant(resolved.class_ids))
+        settled = resolved.settle(self.pipeline, fitted, pixels.shape[:2], slice(0, 1), values)
+        maps = pipeline.explain(chosen, fitted, resolved.class_ids, settled.values)
         arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
         class_ids = arrays["class_ids"].astype(int)
-        asked = None if resolved.functions else class_ids.tolist()
+        words = resolved.words if resolved.asked else class_ids.tolist()
+        named = None if values else picture
         return Explanation(
             picture=pixels,
             maps=pipeline.finish(maps["saliency"][0], pixels.shape[:2]).numpy(),
             raw=arrays["saliency"],
             intermediates={name: arrays[name] for name in chosen.outputs[1:]},
-            targets=class_ids,
-            names=[classes.names[index] for index in class_ids],
+            targets=class_ids if settled.numbers is None else settled.numbers[0],
+            names=settled.names[0] if settled.names else [classes.names[i] for i in class_ids],
             wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
             probabilities=network.probabilities(maps["logits"]).numpy()[0, class_ids],
             model=network.name,
@@ -208,7 +214,7 @@ class Explainer:
             weights=network.weights.source,
             stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
             quantity=network.quantity,
-            origin=origin_of(picture, content, self.said, pipeline, chosen, asked),
+            origin=origin_of(named, content, self.said, pipeline, chosen, words),
         )
 
     def maps(
@@ -225,10 +231,11 @@ class Explainer:
 
         Args:
             images: RGB in 0..255, uint8 or float, `[N, H, W, 3]`. (A model without `preprocess`
-                gets them as they are, whatever their range.)
+                gets them as they are, whatever their range.) For a model with several inputs, a
+                dict of them by name, with a value of each picture, `[N, ...]`.
             class_ids: Targets as in `explain`: one for all pictures, a list of one for each, or
-                `[N, T]` for T targets of each; `None` for each picture's best class; or T functions
-                of the output in a list.
+                `[N, T]` for T targets of each; `None` for each picture's best class; or T targets
+                in a list that are no classes, for all pictures.
             method: A name from `list_methods()`, or a method.
             raw: Return the method's own map, before smoothing, normalising and resizing.
             batch_size: How many pictures go through the network at a time.
@@ -242,14 +249,16 @@ class Explainer:
             InputError: If an argument has another form, or a target is unknown.
         """
         chosen = get_method(method, **options)
+        images, values = split_values(images, self.network)
         images = check_images(images, self.network)
         resolved = resolve(class_ids, self.network, len(images), "class_ids")
-        pipeline = self._for(resolved)
+        pipeline = resolved.pipeline(self.pipeline)
         parts = []
         for part in batches(len(images), batch_size):
             fitted = pipeline.fitted(images[part])
-            targets = tf.constant(resolved.class_ids[part])
-            saliency = pipeline.explain(chosen, fitted, targets)["saliency"]
+            size, ids = images.shape[1:3], resolved.class_ids[part]
+            settled = resolved.settle(self.pipeline, fitted, size, part, cut(values, part))
+            saliency = pipeline.explain(chosen, fitted, ids, settled.values)["saliency"]
             if not raw:
                 flat = tf.reshape(saliency, [-1, *saliency.shape[2:]])
                 flat = pipeline.finish(flat, images.shape[1:3])
@@ -267,13 +276,13 @@ class Explainer:
         Raises:
             InputError: If the pictures have another form.
         """
+        images, values = split_values(images, self.network)
         images = check_images(images, self.network)
         self._warn_of_doubt()
-        with said_clearly(self.network, images):
-            logits = [
-                self.pipeline.logits(self.pipeline.fitted(images[part])).numpy()
-                for part in batches(len(images), batch_size)
-            ]
+        logits = []
+        for part in batches(len(images), batch_size):
+            with WithValues(cut(values, part)), said_clearly(self.network, images):
+                logits.append(self.pipeline.logits(self.pipeline.fitted(images[part])).numpy())
         return self.network.as_output(self.network.probabilities(np.concatenate(logits))).numpy()
 
     def forward(self, fitted: np.ndarray) -> tf.Tensor:
@@ -289,8 +298,3 @@ class Explainer:
         if doubt and self.network.meaning.kind == "softmax" and not self._warned:
             self._warned = True
             warn(doubt, stacklevel=3)
-
-    def _for(self, resolved: Resolved) -> Pipeline:
-        if not resolved.functions:
-            return self.pipeline
-        return self.pipeline.scored_by(resolved.functions)

@@ -201,9 +201,10 @@ class Explanation:
             InputError: If the folder cannot be written to.
         """
         path, digest = output_folder(folder), self.digest(colour_map, opacity)
+        called = [f"{n}-{_plain(name)}" for n, name in zip(self.targets, self.names, strict=True)]
         overlays = [
-            path / f"{self.stem}_{self.method}_{target}-{_plain(name)}_{digest}.png"
-            for target, name in zip(self.targets, self.names, strict=True)
+            path / f"{self.stem}_{self.method}_{name}{_again(called, i)}_{digest}.png"
+            for i, name in enumerate(called)
         ]
         for i, file in enumerate(overlays):
             with writing(file) as temporary:
@@ -257,6 +258,12 @@ class Explanation:
             "origin": self.origin,
             "versions": {name: version(name) for name in PACKAGES},
         }
+
+
+def _again(names: list[str], place: int) -> str:
+    """What tells a name from the same one before it: such as two masks of one name."""
+    before = names[:place].count(names[place])
+    return f"-{before + 1}" if before else ""
 
 
 def _plain(name: str) -> str:

@@ -19,22 +19,22 @@ from guidedcam_tf.storage import as_path
 
 
 def origin_of(
-    picture: Picture,
+    picture: Picture | None,
     content: Decoded,
     network: Mapping[str, Any] | None,
     pipeline: Pipeline,
     method: Method,
-    targets: Sequence[int] | None,
+    targets: Sequence[int] | Sequence[str] | None,
 ) -> dict[str, Any]:
     """Return the origin of a picture's maps.
 
     Args:
-        picture: The picture as it was given.
+        picture: The picture as it was given; `None` if that was not all that was given.
         content: What was read of it.
         network: What opened the network, as `in_words` returns it.
         pipeline: What made the maps.
         method: The method.
-        targets: The class indices; `None` for functions.
+        targets: The class indices, or texts that say what the targets are; `None` for functions.
     """
     file = as_path(picture).absolute() if isinstance(picture, (str, os.PathLike)) else None
     values = content.shown if content.values is None else content.values

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from functools import lru_cache
+from functools import partial
 from typing import Any
 from typing import Literal
 from typing import get_args
@@ -24,7 +26,10 @@ from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.failures import said_clearly
 from guidedcam_tf.networks.geometry import lay
-from guidedcam_tf.networks.target_functions import TargetFunction
+from guidedcam_tf.networks.picture_values import WithValues
+from guidedcam_tf.networks.picture_values import compiler_with_values
+from guidedcam_tf.networks.picture_values import one_by_one
+from guidedcam_tf.networks.target_functions import Question
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.runtimes import Runtime
 from guidedcam_tf.runtimes import open_runtime
@@ -32,7 +37,7 @@ from guidedcam_tf.runtimes import open_runtime
 Fit = Literal["squash", "crop"]
 
 KEPT = 16
-"""How many layers, and how many sets of functions as targets, have their kernels kept."""
+"""How many layers, and how many questions in place of classes, have their kernels kept."""
 
 
 class Pipeline:
@@ -76,7 +81,8 @@ class Pipeline:
             raise InputError(f"fit must be 'squash' or 'crop'; received {fit!r}")
         self.network = network
         self.runtime = runtime or open_runtime()
-        self.view = replace(network.view(layer), compiler=self.runtime.compile)
+        self._compile = compiler_with_values(self.runtime.compile, network.graph.specs)
+        self.view = replace(network.view(layer), compiler=self._compile)
         self.fit = fit
         self.postprocessing = postprocessing or Postprocessing()
         self.at = lru_cache(KEPT)(self._at)
@@ -94,9 +100,9 @@ class Pipeline:
         """Return the same network with the same choices at another layer."""
         return Pipeline(self.network, layer, self.fit, self.postprocessing, self.runtime)
 
-    def _scored_by(self, functions: Sequence[TargetFunction]) -> Pipeline:
-        """Return the same for functions of the output; `class_ids` then count the functions."""
-        network = self.network.scored_by(functions)
+    def _scored_by(self, question: Question) -> Pipeline:
+        """Return the same for a question; `class_ids` then count what it asks for."""
+        network = self.network.scored_by(question)
         return Pipeline(network, self.layer, self.fit, self.postprocessing, self.runtime)
 
     def fitted(self, images: tf.Tensor) -> tf.Tensor:
@@ -106,10 +112,10 @@ class Pipeline:
             Float32 in the pictures' own range, bilinear with half-pixel centres.
         """
         images = tf.convert_to_tensor(images)
-        top, left, height, width = self._seen(*images.shape[1:3])
+        top, left, height, width = self.seen(*images.shape[1:3])
         return self.network.fit(images[:, top : top + height, left : left + width])
 
-    def _seen(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def seen(self, height: int, width: int) -> tuple[int, int, int, int]:
         """What of a picture the network sees: top, left, height, width."""
         rows, columns = self.network.input_size
         if self.fit == "squash" or rows is None or columns is None:
@@ -127,13 +133,13 @@ class Pipeline:
     @cached_property
     def _logits(self) -> Callable[[tf.Tensor], tf.Tensor]:
         self.network.verify()
-        return self.runtime.compile(self.network.logits, [self._pictures])
+        return self._compile(self.network.logits, [self._pictures])
 
     @cached_property
     def _probabilities(self) -> Callable[[tf.Tensor], tf.Tensor]:
         network = self.network
         network.verify()
-        return self.runtime.compile(
+        return self._compile(
             lambda inputs: network.probabilities(network.logits_of(inputs)), [self._pictures]
         )
 
@@ -189,13 +195,21 @@ class Pipeline:
             found.append(self._probabilities(cut))
         return tf.concat(found, axis=0)
 
-    def explain(self, method: Method, fitted: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+    def explain(
+        self,
+        method: Method,
+        fitted: tf.Tensor,
+        class_ids: tf.Tensor,
+        values: Mapping[str, Any] | None = None,
+    ) -> Maps:
         """Compute the raw maps of pictures.
 
         Args:
             method: The method; it is compiled at its first use.
             fitted: What `fitted` returned.
             class_ids: Int32 `[N, T]`, as `targets.resolve` returns them: -k is the k-th best class.
+            values: The values of each picture that the network takes, `[N, ...]` each, by the names
+                of its `graph.specs`.
 
         Returns:
             Float32 `[N, T, h, w]` for each of the method's outputs, `"class_ids"` int32 `[N, T]`,
@@ -206,10 +220,12 @@ class Pipeline:
                 for pictures of that size; if the runtime lacks an operation; or if scores or maps
                 are not finite numbers.
         """
+        if values and method.many_passes and len(fitted) > 1:
+            return one_by_one(partial(self.explain, method), fitted, class_ids, values)
         self._check_weights()
         self._warn_of_coincidence(method)
         try:
-            with said_clearly(self.network, fitted):
+            with WithValues(values or {}), said_clearly(self.network, fitted):
                 maps = self.kernel(method)(fitted, class_ids)
         except MissingOperationError as missing:
             raise missing.of(method.name, self.layer, self.network.name) from missing
@@ -268,7 +284,7 @@ class Pipeline:
             Float32 `[M, *size]` in `[0, 1]`.
         """
         rows, columns = size
-        top, left, height, width = self._seen(rows, columns)
+        top, left, height, width = self.seen(rows, columns)
         maps = self.finish_fitted(raw, (height, width))
         below, right = rows - top - height, columns - left - width
         return tf.pad(maps, [[0, 0], [top, below], [left, right]])

@@ -286,7 +286,7 @@ def test_bad_calls_say_what_is_wrong(name):
 
 def two_outputs():
     inputs = keras.Input((8, 8, 3))
-    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))
     return keras.Model(inputs, [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
 
 
@@ -300,7 +300,10 @@ BAD_MODELS = {
     "file": (lambda: gcam.Explainer("no.keras"), "model file no.keras does not exist"),
     "type": (lambda: gcam.Explainer(3), "model must be a keras.Model.*received builtins.int"),
     "helper": (lambda: gcam.guided_cam("resnet50", GOOD), "must be a keras.Model; received str"),
-    "outputs": (lambda: gcam.Explainer(two_outputs()), "has 2 outputs.*expected one output"),
+    "outputs": (
+        lambda: gcam.Explainer(two_outputs()).explain(np.zeros((8, 8, 3), np.uint8)),
+        "has 2 outputs.*expected output= with the name of one",
+    ),
     "space": (lambda: gcam.Explainer(no_space()), "no layer with spatial extent"),
     "layer": (
         lambda: gcam.Explainer(build_toy(), layer="conv3"),

@@ -396,8 +396,10 @@ BAD_MODELS = {
         "has no input 'middle'; expected one of left, right, number",
     ),
     "no value": (
-        lambda: gcam.Explainer(two_inputs(), input="left", fixed_inputs={"right": PICTURES[0]}),
-        r"'number': give it a value of shape \(2,\) with fixed_inputs",
+        lambda: gcam.Explainer(
+            two_inputs(), input="left", fixed_inputs={"right": PICTURES[0]}
+        ).maps(PICTURES),
+        r"further inputs, number: give each picture's, \{'left': ..., 'number': ...\}.*fixed_inp",
     ),
     "value's shape": (
         lambda: gcam.Explainer(
@@ -410,8 +412,8 @@ BAD_MODELS = {
         r"fixed_inputs\['left'\] is not another input.*expected right, number",
     ),
     "outputs": (
-        lambda: gcam.Explainer(several_outputs()),
-        r"has 2 outputs \(.*age.*\); expected one output, or output=",
+        lambda: gcam.Explainer(several_outputs()).maps(PICTURES),
+        r"has 2 outputs \(age, scores\), not \[N, classes\]; expected output= with the name of one",
     ),
     "output's name": (
         lambda: gcam.Explainer(several_outputs(), output="sex"),
@@ -423,7 +425,7 @@ BAD_MODELS = {
     ),
     "no classes": (
         lambda: gcam.Explainer(segments()).maps(PICTURES),
-        r"output of 'flat' is \(None, 4, 4, 4\), not \[N, classes\].*function of the output",
+        r"'flat' gives \(None, 4, 4, 4\), not \[N, classes\].*region.*function of the output",
     ),
 }
 

@@ -9,6 +9,7 @@ from common import build_toy
 import guidedcam_tf as gcam
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.networks.target_functions import Functions
 
 OPTIONS = {
     "integrated_gradcam": {"steps": 3},
@@ -119,13 +120,14 @@ def test_a_function_is_compiled_once(images):
     explainer.explain(np.zeros((9, 9, 3), np.uint8), counted)
     explainer.maps(images, [0, 1, 2])
     assert len(calls) == first
-    kernel = explainer.pipeline.scored_by((counted,)).kernel(get_method("guided"))
+    kernel = explainer.pipeline.scored_by(Functions((counted,))).kernel(get_method("guided"))
     assert kernel.experimental_get_tracing_count() == 1
 
 
 def test_many_functions_do_not_fill_the_memory(explainer, images):
     for index in range(40):
-        explainer.pipeline.scored_by((lambda logits, index=index: logits[:, 0] * index,))
+        question = Functions((lambda logits, index=index: logits[:, 0] * index,))
+        explainer.pipeline.scored_by(question)
     assert explainer.pipeline.scored_by.cache_info().currsize <= 16
 
 
@@ -173,7 +175,7 @@ def test_a_regression_and_an_embedding(images):
 BAD = {
     "one number": (lambda logits: tf.reduce_sum(logits), r"one number for each picture.*\(\)"),
     "many numbers": (lambda logits: logits, r"from outputs \(None, 3\) it gave \(None, 3\)"),
-    "no tensor operation": ([first, 1], "all classes or all functions"),
+    "no tensor operation": ([first, 1], "all of one kind: classes, functions"),
     "no gradient": (
         lambda logits: tf.cast(logits[:, 0] > 0, tf.float32),
         "no gradient of the scores reaches layer 'conv2': layer 'target function'",

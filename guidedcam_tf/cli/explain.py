@@ -52,7 +52,12 @@ def explain(
     ] = None,
     target: Annotated[
         list[str] | None,
-        typer.Option(help="A class index, name or wnid, top1 or topK. Repeatable. [default: top1]"),
+        typer.Option(
+            help="A class index, name or wnid, top1 or topK; 'class 7', 'class 7 in mask.png' or "
+            "'class 7 in 10,20,110,220' (x_min,y_min,x_max,y_max) of a segmentation; 'box 3' or "
+            "'detection 0' (after non-maximum suppression) of a detector, with 'of 7' for a class; "
+            "'unit 2' of a regression; 'negative' of a binary network. Repeatable. [default: top1]"
+        ),
     ] = None,
     option: options.MethodOptions = None,
     out: Annotated[Path, typer.Option(help="The folder for the results.")] = Path("out"),
@@ -93,19 +98,21 @@ def explain(
     if "layer" not in network and explainer.layer == explainer.network.default_layer:
         print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
     targets = target or ["top1"]
-    resolve(targets, explainer.network)
+    resolve(targets, explainer.network).pipeline(explainer.pipeline)
     found = list(_pictures(images or []))
     rows: list[tuple[object, ...]] = []
     failures: list[str] = []
+    quantity = ""
     for image in progress(found, "explaining"):
         try:
             explanations = [explainer.explain(image, targets, one) for one in chosen]
         except InputError as error:
             failures.append(str(error))
             continue
+        quantity = explanations[0].quantity
         rows += _save(image, explanations, folder, Look(colour_map, opacity, figure))
     if rows:
-        print_table(_header(explainer.network.quantity), rows)
+        print_table(_header(quantity), rows)
     if failures and not rows:
         raise InputError("\n".join(failures))
     if failures:
@@ -141,7 +148,7 @@ def _check_targets(targets: list[str], network: dict[str, Any]) -> None:
     if model.suffix or model.exists() or "class_names" in network:
         return
     for target in targets:
-        if not re.fullmatch(r"top\d+", target):
+        if not re.fullmatch(r"top\d+|unit \d+", target):
             imagenet_classes().find(target)
 
 

@@ -114,12 +114,15 @@ def explain(
 ) -> list[Explanation]:
     """Explain a picture by several methods; those of one pass share one pass and one trace."""
     explainer = explainer or loaded.explainer
-    pixels, classes = loaded.pixels, explainer.network.classes
-    ids = tf.constant(resolve(loaded.targets, explainer.network).class_ids)
+    pixels, whole = loaded.pixels, slice(0, 1)
+    resolved = resolve(loaded.targets, explainer.network)
+    pipeline, ids = resolved.pipeline(explainer.pipeline), tf.constant(resolved.class_ids)
+    network, classes = pipeline.network, pipeline.network.classes
+    fitted = pipeline.fitted(pixels[None])
+    settled = resolved.settle(explainer.pipeline, fitted, pixels.shape[:2], whole, {})
     found = {}
     for group in group_methods({name: get_method(name) for name in methods}):
-        pipeline = explainer.pipeline
-        result = pipeline.explain(group.method, pipeline.fitted(pixels[None]), ids)
+        result = pipeline.explain(group.method, fitted, ids, settled.values)
         targets = result["class_ids"][0].numpy().astype(int)
         for name, output in group.outputs.items():
             raw = result[output][0]
@@ -128,16 +131,16 @@ def explain(
                 maps=pipeline.finish(raw, pixels.shape[:2]).numpy(),
                 raw=raw.numpy(),
                 intermediates={},
-                targets=targets,
-                names=[classes.names[index] for index in targets],
+                targets=targets if settled.numbers is None else settled.numbers[0],
+                names=settled.names[0] if settled.names else [classes.names[i] for i in targets],
                 wnids=[classes.wnids[index] for index in targets] if classes.wnids else [],
-                probabilities=explainer.network.probabilities(result["logits"][0]).numpy()[targets],
-                model=explainer.network.name,
+                probabilities=network.probabilities(result["logits"][0]).numpy()[targets],
+                model=network.name,
                 layer=explainer.layer,
                 method=name,
-                weights=explainer.network.weights.source,
+                weights=network.weights.source,
                 stem=loaded.name,
-                quantity=explainer.network.quantity,
+                quantity=network.quantity,
             )
     return [found[name] for name in methods]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import keras
@@ -17,12 +19,29 @@ from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.keras_graph import all_layers
 from guidedcam_tf.networks.keras_graph import functional_of
+from guidedcam_tf.networks.picture_values import WithValues
+from guidedcam_tf.networks.picture_values import samples
 from guidedcam_tf.networks.ports import choose
 from guidedcam_tf.networks.ports import named
+from guidedcam_tf.networks.ports import side_by_side
 from guidedcam_tf.networks.tracing import trace
 
 TOLERANCES = {"float16": 3e-2, "bfloat16": 5e-2}
 """How far results may differ, in parts of the largest; 1e-3 elsewhere."""
+
+
+def comparison(
+    model: keras.Model, graph: Graph, noise: Callable[[], tf.Tensor], output: str | None
+) -> Callable[[], np.ndarray]:
+    """Return what compares a graph with its model once; see `compare`."""
+
+    @cache
+    def verify() -> np.ndarray:
+        # Also where a function is being traced, as for an export.
+        with tf.init_scope(), WithValues(samples(graph.specs)):
+            return compare(model, graph, noise(), output)
+
+    return verify
 
 
 def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | None) -> np.ndarray:
@@ -32,7 +51,7 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
         model: The model.
         graph: What was read of it.
         inputs: What the graph takes, `[N, H, W, C]`.
-        output: The name of the output that is explained.
+        output: The name of the output that is explained; of several, all without one.
 
     Returns:
         What the model gives, float32, channels last.
@@ -108,10 +127,14 @@ def _outputs(
         values = [value(name) for name, _ in named(functional.inputs, functional._inputs_struct)]
         given = keras.tree.pack_sequence_as(functional._inputs_struct, values)
     ports = named(functional.outputs, functional._outputs_struct)
+    results = [
+        tf.transpose(each, [0, 2, 3, 1]) if first and len(each.shape) == 4 else each
+        for each in keras.tree.flatten(model(given, training=False))
+    ]
+    if graph.ends:
+        return _as_numbers(side_by_side(results))
     wanted = choose("output", ports, output, model.name)
-    place = [tensor is wanted for _, tensor in ports].index(True)
-    found = _as_numbers(keras.tree.flatten(model(given, training=False))[place])
-    return found.transpose(0, 2, 3, 1) if first and found.ndim == 4 else found
+    return _as_numbers(results[[tensor is wanted for _, tensor in ports].index(True)])
 
 
 def _as_numbers(tensor: Any) -> np.ndarray:

@@ -14,8 +14,6 @@ from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.errors import reason_of
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Step
-from guidedcam_tf.networks.target_functions import TargetFunction
-from guidedcam_tf.networks.target_functions import function_name
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -33,7 +31,7 @@ def gradient_stopper(graph: Graph, step: Step, input_shape: Sequence[int]) -> st
 
         edits = dict.fromkeys(slots, watched)
         values = {graph.input: tf.zeros(input_shape)}
-        *tensors, logits = graph.run(values, [*slots, graph.logits], edits)
+        *tensors, logits = graph.tried(values, [*slots, graph.logits], edits)
     gradients = tape.gradient(logits, tensors)
     reached = {s: g is not None for s, g in zip(slots, gradients, strict=True)}
     reached[graph.logits] = True
@@ -41,6 +39,18 @@ def gradient_stopper(graph: Graph, step: Step, input_shape: Sequence[int]) -> st
         if reached[each.outputs[0]] and not any(reached.get(slot) for slot in each.inputs):
             return f"layer {each.name!r} ({type(each.layer).__name__})"
     return "a layer"
+
+
+def no_classes(graph: Graph, model: str) -> InputError:
+    """What to raise where classes are asked for, of outputs that have none."""
+    names = ", ".join(graph.ends)
+    found = f"has {len(graph.ends)} outputs ({names})" if names else f"gives {graph.output_shape}"
+    ways = "output= with the name of one that is, or " if names else ""
+    return InputError(
+        f"model {model!r} {found}, not [N, classes]; expected {ways}a target that is no class: "
+        "gcam.targets.region of a segmentation ('class 7 in mask.png'), gcam.targets.box of a "
+        "detector ('box 3'), or a function of the output with one number per picture"
+    )
 
 
 @contextmanager
@@ -53,8 +63,8 @@ def said_clearly(network: Network, fitted: tf.Tensor) -> Iterator[None]:
             raise behind from None
         if not isinstance(error, tf.errors.InvalidArgumentError):
             raise
-        if network.functions:
-            raise _no_batch(network.functions, len(fitted), error) from error
+        if network.question:
+            raise _no_batch(network.question.names, len(fitted), error) from error
         if None not in network.input_size:
             raise
         raise InputError(
@@ -64,12 +74,12 @@ def said_clearly(network: Network, fitted: tf.Tensor) -> Iterator[None]:
         ) from error
 
 
-def _no_batch(functions: Sequence[TargetFunction], count: int, error: Exception) -> InputError:
+def _no_batch(asked: Sequence[str], count: int, error: Exception) -> InputError:
     """What to raise where functions of the output cannot be computed for a batch."""
-    names = ", ".join(repr(function_name(function)) for function in functions)
+    names = ", ".join(map(repr, asked))
     return InputError(
         f"target {names} cannot be computed for a batch of {count} pictures: {reason_of(error)}. "
         "A function gets the outputs of batch_size pictures at a time, fewer in the last batch: "
-        "one that holds a value for each picture needs a batch_size of at least the number of "
-        "pictures"
+        "what it holds of each picture is to be an argument, "
+        "gcam.targets.function(name, argument=values), which is cut as the pictures are"
     )

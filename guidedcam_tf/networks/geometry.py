@@ -50,7 +50,7 @@ def box_of(network: Network, step: Step, size: tuple[int, int]) -> Box | None:
     try:
         with tf.init_scope(), inference():
             inputs = network.preprocess(probes)
-            (seen,) = network.graph.run({network.graph.input: inputs}, [slot])
+            (seen,) = network.graph.tried({network.graph.input: inputs}, [slot])
     except Exception:  # What prepares pictures may take no such ones.
         return None
     seen = np.asarray(tf.cast(seen, tf.float32))

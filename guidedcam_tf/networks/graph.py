@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
@@ -16,14 +17,21 @@ import keras
 import tensorflow as tf
 
 from guidedcam_tf.networks.calls import inference
-from guidedcam_tf.networks.target_functions import TargetFunction
-from guidedcam_tf.networks.target_functions import apply_all
+from guidedcam_tf.networks.picture_values import Specs
+from guidedcam_tf.networks.picture_values import WithValues
+from guidedcam_tf.networks.picture_values import samples
+from guidedcam_tf.networks.target_functions import ARGUMENT
+from guidedcam_tf.networks.target_functions import Question
+from guidedcam_tf.networks.target_functions import ask
 from guidedcam_tf.networks.traits import NONNEGATIVE
 from guidedcam_tf.networks.traits import Trait
 from guidedcam_tf.networks.traits import traits_of
 
 TARGET = "target function"
 """What the step of `Graph.scored_by` is called."""
+
+ALL = "all outputs"
+"""What the step is called that puts several outputs side by side."""
 
 
 class Role(Enum):
@@ -32,7 +40,7 @@ class Role(Enum):
     CALL = "a whole layer or operation"
     LINEAR = "a layer without the activation that it holds"
     ACTIVATION = "the activation that a layer holds"
-    FIXED = "an input that is the same for all pictures"
+    FIXED = "another input than the picture"
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,10 @@ class Graph:
         logits: The slot of the scores before a final softmax or sigmoid.
         score_activation: What makes the output of the logits: `"softmax"`, `"sigmoid"`, or `""`
             where they are the output itself.
+        ends: Where there are several outputs and all are explained, the scores of each, by name.
+        activations: What makes each of these outputs of its scores, by name.
+        specs: The values that come with each picture, by name.
+        picture_name: The name of the picture's input.
     """
 
     steps: tuple[Step, ...]
@@ -121,6 +133,10 @@ class Graph:
     input_shape: tuple[int | None, ...]
     output_shape: tuple[int | None, ...]
     score_activation: str = ""
+    ends: Mapping[str, Slot] = field(default_factory=dict)
+    activations: Mapping[str, str] = field(default_factory=dict)
+    specs: Specs = field(default_factory=dict)
+    picture_name: str = ""
 
     @cached_property
     def _by_slot(self) -> dict[Slot, Step]:
@@ -130,24 +146,27 @@ class Graph:
         """Return a slot that no step fills."""
         return Slot(1 + max([self.input.index, *(slot.index for slot in self._by_slot)]))
 
-    def scored_by(self, functions: Sequence[TargetFunction]) -> Graph:
-        """Return the graph with functions of the logits in the logits' place.
-
-        Args:
-            functions: They turn the logits, float32, into one number for each picture.
-
-        Returns:
-            A graph with the same steps and one more, whose logits are `[N, len(functions)]`.
-        """
-        call = partial(apply_all, functions)
-        return self.followed_by(TARGET, None, call, (None, len(functions)))
+    def scored_by(self, question: Question) -> Graph:
+        """Return the graph with the answer to a question in the logits' place, `[N, T]`."""
+        asked = self.ends or self.logits
+        graph = self.followed_by(TARGET, None, partial(ask, question), (None, None), asked)
+        arguments = {ARGUMENT.format(name): spec for name, spec in question.arguments}
+        return replace(graph, specs={**self.specs, **arguments})
 
     def followed_by(
-        self, name: str, layer: Any, call: Callable[..., Any], shape: tuple[int | None, ...]
+        self,
+        name: str,
+        layer: Any,
+        call: Callable[..., Any],
+        shape: tuple[int | None, ...],
+        reads: Any = None,
     ) -> Graph:
-        """Return the graph with one more step after the logits, whose output takes their place."""
+        """Return the graph with one more step, whose output takes the logits' place.
+
+        It reads the logits, or the slots that are given.
+        """
         slot = self.new_slot()
-        step = Step(name, layer, call, (self.logits,), {}, (slot,), shape)
+        step = Step(name, layer, call, (reads or self.logits,), {}, (slot,), shape)
         return replace(
             self, steps=(*self.steps, step), output=slot, logits=slot, output_shape=shape
         )
@@ -229,6 +248,11 @@ class Graph:
                 missing.difference_update(step.outputs)
                 missing.update(set(step.inputs) - available)
         return steps[::-1]
+
+    def tried(self, *arguments: Any) -> list[tf.Tensor]:
+        """As `run`, to try a network out: what else comes with pictures is the same for all."""
+        with WithValues(samples(self.specs)):
+            return self.run(*arguments)
 
     def run(
         self,

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from functools import cache
 from functools import cached_property
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.networks.checking import compare
+from guidedcam_tf.networks.checking import comparison
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
 from guidedcam_tf.networks.default_layer import default_layer as choose_layer
 from guidedcam_tf.networks.default_layer import explainable_layers
 from guidedcam_tf.networks.default_layer import reason_for
+from guidedcam_tf.networks.failures import no_classes
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.outputs import Meaning
 from guidedcam_tf.networks.outputs import Scores
@@ -30,8 +28,7 @@ from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.preprocessing import preprocessing
 from guidedcam_tf.networks.preprocessing import seeded_pictures
 from guidedcam_tf.networks.reading import read_graph
-from guidedcam_tf.networks.target_functions import TargetFunction
-from guidedcam_tf.networks.target_functions import function_name
+from guidedcam_tf.networks.target_functions import Question
 from guidedcam_tf.networks.tokens import Tokens
 from guidedcam_tf.networks.tokens import checked_grid
 from guidedcam_tf.networks.view import LayerView
@@ -71,7 +68,8 @@ class Network:
     Attributes:
         takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
         meaning: What the output means.
-        functions: What is explained in the place of classes; see `scored_by`.
+        question: What is explained in the place of classes, if that is done; see `scored_by`.
+        inputs: The inputs that have a value for each picture, by name.
         verify: Compares what was read with the model, unless that is done, and returns what the
             model gave; see `compare`.
 
@@ -95,7 +93,7 @@ class Network:
         deferred: bool = False,
     ) -> None:
         self.model = model
-        self.functions: tuple[TargetFunction, ...] = ()
+        self.question: Question | None = None
         graph = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
         if len(graph.input_shape) != 4:
             raise InputError(
@@ -105,28 +103,21 @@ class Network:
         self.input_size: tuple[int | None, int | None] = graph.input_shape[1:3]
         self.channels: int | None = graph.input_shape[3]
         self.weights = weights or WeightsSource("the model passed in")
+        self.inputs = dict(graph.specs)
         self._preprocess = preprocessing(preprocess, graph.input_shape)
         self.takes_pixels = preprocess is not None and preprocess != "none"
         self._default_layer = default_layer
         self._grid = checked_grid(grid)
         self.graph = graph
-        self.verify: Callable[[], np.ndarray] = cache(self._comparison(model, output))
+        self.verify = comparison(model, graph, self.noise, output)
         outputs = None if deferred else self.verify()
         loss = getattr(model, "loss", None)
         self.graph, self.meaning = meaning_of(graph, outputs, scores, loss)
         self.has_pair = self.graph.output_shape == (None, 1) and self.meaning.kind != "values"
         if self.has_pair:
             self.graph = paired(self.graph)
+        self._given_names = class_names
         self._class_names = self._named_classes(class_names)
-
-    def _comparison(self, model: keras.Model, output: str | None) -> Callable[[], np.ndarray]:
-        graph = self.graph
-
-        def verify() -> np.ndarray:
-            with tf.init_scope():  # Also where a function is being traced, as for an export.
-                return compare(model, graph, self.noise(), output)
-
-        return verify
 
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as the model takes them, the same each time."""
@@ -143,9 +134,17 @@ class Network:
             given = [f"not {next(iter(given))}", *given]
         if len(shape) == 2 and shape[1] is not None:
             return class_names_for(shape[1], given)
-        if given is not None:
-            raise InputError(f"class_names goes with an output [N, classes]; this one is {shape}")
+        if len(shape) > 2 and shape[-1] is not None and given is not None:
+            class_names_for(shape[-1], given)
         return None
+
+    def names_of(self, count: int) -> ClassNames:
+        """The names of the classes of an output `[N, ..., classes]` with that many.
+
+        Raises:
+            InputError: If there are more or fewer names than classes.
+        """
+        return class_names_for(count, self._given_names)
 
     @property
     def name(self) -> str:
@@ -173,6 +172,11 @@ class Network:
         )
 
     @property
+    def has_classes(self) -> bool:
+        """Whether the output is `[N, classes]`."""
+        return self._class_names is not None
+
+    @property
     def classes(self) -> ClassNames:
         """The names of the outputs.
 
@@ -180,23 +184,15 @@ class Network:
             InputError: If the output is not `[N, classes]`.
         """
         if self._class_names is None:
-            raise InputError(
-                f"the output of {self.name!r} is {self.graph.output_shape}, not [N, classes]: "
-                "expected a target that is a function of the output with one number per picture"
-            )
+            raise no_classes(self.graph, self.name)
         return self._class_names
 
-    def scored_by(self, functions: Sequence[TargetFunction]) -> Network:
-        """Return the network with functions of its output in the place of its classes.
-
-        Args:
-            functions: They turn the output before a final softmax or sigmoid, float32 `[N, ...]`,
-                into one number for each picture, `[N]`, in TensorFlow operations.
-        """
+    def scored_by(self, question: Question) -> Network:
+        """Return the network with the answer to a question in the place of its classes."""
         twin = copy.copy(self)
-        twin.functions = tuple(functions)
-        twin.graph = self.graph.scored_by(functions)
-        twin._class_names = ClassNames(tuple(map(function_name, functions)))
+        twin.question = question
+        twin.graph = self.graph.scored_by(question)
+        twin._class_names = ClassNames(question.names)
         twin.meaning = Meaning("values", "is asked for functions of its output")
         return twin
 
@@ -247,6 +243,8 @@ class Network:
 
     def as_output(self, probabilities: tf.Tensor) -> tf.Tensor:
         """Return probabilities in the form of the model's output: of one unit, `[N, 1]`."""
+        if self.graph.ends:
+            raise no_classes(self.graph, self.name)
         return probabilities[:, 1:] if self.has_pair else probabilities
 
     @cached_property

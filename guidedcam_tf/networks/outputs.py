@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
@@ -15,8 +16,11 @@ import tensorflow as tf
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.class_pair import ClassPair
+from guidedcam_tf.networks.graph import ALL
 from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.ports import side_by_side
 from guidedcam_tf.networks.traits import Trait
 
 Scores = Literal["logits", "probabilities", "sigmoid", "regression"]
@@ -24,6 +28,8 @@ Scores = Literal["logits", "probabilities", "sigmoid", "regression"]
 
 Kind = Literal["softmax", "sigmoid", "probabilities", "values"]
 """How probabilities are made of what `Graph.logits` holds; `"probabilities"` are there already."""
+
+Shape = tuple[int | None, ...]
 
 MAKERS = {
     "softmax": tf.nn.softmax,
@@ -54,6 +60,25 @@ def find_logits(graph: Graph) -> Graph:
         graph, scores = replace(graph, steps=(*graph.steps, step)), slot
     kind = activation.removeprefix("log_")
     return replace(graph, logits=scores, score_activation=kind)
+
+
+def find_all_logits(graph: Graph, ends: Mapping[str, tuple[Slot, Shape]]) -> Graph:
+    """Return the graph of several outputs, all of which are explained, side by side.
+
+    Args:
+        graph: The graph.
+        ends: The outputs by name, and their shapes.
+    """
+    found, activations = {}, {}
+    for name, (slot, shape) in ends.items():
+        one = replace(graph, output=slot, logits=slot, output_shape=shape, score_activation="")
+        one = find_logits(one)
+        graph, found[name] = replace(graph, steps=one.steps), one.logits
+        activations[name] = one.score_activation
+    outputs = [slot for slot, _ in ends.values()]
+    whole = graph.followed_by(ALL, None, side_by_side, (None, None), outputs)
+    scores = whole.followed_by(ALL, None, side_by_side, (None, None), list(found.values()))
+    return replace(scores, output=whole.output, ends=found, activations=activations)
 
 
 def _handed_on(graph: Graph, step: Step) -> Step | None:
@@ -136,6 +161,8 @@ def meaning_of(
     Raises:
         InputError: If `scores` is none of the four.
     """
+    if graph.ends:
+        return graph, Meaning("values", "has several outputs, which are no classes")
     if scores is not None:
         return _as_told(graph, scores)
     if graph.score_activation == "softmax":

@@ -35,19 +35,23 @@ def choose(what: str, ports: list[tuple[str, Any]], wanted: str | None, model: s
     return dict(ports)[wanted]
 
 
-def fixed_value(name: str, tensor: Any, values: Mapping[str, Any] | None, model: str) -> np.ndarray:
+def choose_picture(
+    ports: list[tuple[str, Any]], wanted: str | None, fixed: Mapping[str, Any] | None, model: str
+) -> Any:
+    """The input that takes the picture: the one of that name, or the only one of rank 4."""
+    pictures = [port for port in ports if len(port[1].shape) == 4 and port[0] not in (fixed or {})]
+    if wanted is None and len(pictures) == 1:
+        return pictures[0][1]
+    return choose("input", ports, wanted, model)
+
+
+def fixed_value(name: str, tensor: Any, given: Any) -> np.ndarray:
     """The one value of an input, without the batch axis.
 
     Raises:
-        InputError: If there is none, or if it has another shape.
+        InputError: If it has another shape.
     """
-    expected = tuple(tensor.shape[1:])
-    if values is None or name not in values:
-        raise InputError(
-            f"model {model!r} has a second input {name!r}: give it a value of shape "
-            f"{expected} with fixed_inputs={{{name!r}: array}}"
-        )
-    value = np.asarray(values[name])
+    expected, value = tuple(tensor.shape[1:]), np.asarray(given)
     if value.ndim == len(expected) + 1 and len(value) == 1:
         value = value[0]
     if value.ndim != len(expected) or any(
@@ -68,6 +72,12 @@ def check_fixed_names(values: Mapping[str, Any] | None, names: list[str]) -> Non
                 f"fixed_inputs[{name!r}] is not another input of the model; "
                 f"expected {', '.join(names) or 'none'}"
             )
+
+
+def side_by_side(outputs: Sequence[Any]) -> tf.Tensor:
+    """All values of several outputs, float32 `[N, values]`."""
+    flat = [tf.reshape(tf.cast(each, tf.float32), [tf.shape(each)[0], -1]) for each in outputs]
+    return tf.concat(flat, axis=1)
 
 
 def for_each(value: tf.Tensor, pictures: tf.Tensor) -> tf.Tensor:

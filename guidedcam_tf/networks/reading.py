@@ -35,9 +35,12 @@ from guidedcam_tf.networks.keras_graph import functional_of
 from guidedcam_tf.networks.keras_graph import inner_inputs
 from guidedcam_tf.networks.keras_graph import inner_model
 from guidedcam_tf.networks.keras_graph import nodes_of
+from guidedcam_tf.networks.outputs import find_all_logits
 from guidedcam_tf.networks.outputs import find_logits
+from guidedcam_tf.networks.picture_values import value_for
 from guidedcam_tf.networks.ports import check_fixed_names
 from guidedcam_tf.networks.ports import choose
+from guidedcam_tf.networks.ports import choose_picture
 from guidedcam_tf.networks.ports import fixed_value
 from guidedcam_tf.networks.ports import for_each
 from guidedcam_tf.networks.ports import named
@@ -67,37 +70,51 @@ def read_graph(
         model: A functional `keras.Model`, a `keras.Sequential` that is built, or a subclassed model
             that is built and that Keras can trace. Models nested inside it are read through; one
             that cannot be traced is one step.
-        input: The name of the picture's input where the model has several inputs.
-        output: The name of the output to explain where the model has several outputs.
+        input: The name of the picture's input where several inputs may be that.
+        output: The name of the output to explain where the model has several outputs; by default
+            all of them, for targets that are made of several.
         fixed_inputs: By name, what the other inputs get: for all pictures the same, so without the
-            batch axis or with one of length 1.
+            batch axis or with one of length 1. Those that are left out have a value for each
+            picture.
 
     Raises:
-        InputError: If the model's graph is not known to Keras, or if it has several inputs or
-            outputs and the names do not say what each is for.
+        InputError: If the model's graph is not known to Keras, or if it has several inputs and the
+            names do not say what each is for.
     """
     functional = functional_of(model) or trace(model)
     if any(isinstance(layer, keras.layers.TFSMLayer) for layer in all_layers(functional)):
         raise InputError(f"model {model.name!r} holds a TFSMLayer. {NO_SAVED_MODEL}")
     inputs = named(functional.inputs, functional._inputs_struct)
     outputs = named(functional.outputs, functional._outputs_struct)
-    explained = choose("input", inputs, input, model.name)
-    wanted = choose("output", outputs, output, model.name)
+    explained = choose_picture(inputs, input, fixed_inputs, model.name)
+    all_of_them = output is None and len(outputs) > 1
+    wanted = outputs[0][1] if all_of_them else choose("output", outputs, output, model.name)
     reader = _Reader(is_channels_first(all_layers(functional)))
     picture = reader.new_slot()
-    slots = []
+    slots, specs = [], {}
     for name, tensor in inputs:
         if tensor is explained:
             slots.append(picture)
-        else:
-            value = fixed_value(name, tensor, fixed_inputs, model.name)
+            picture_name = name
+        elif name in (fixed_inputs or {}):
+            value = fixed_value(name, tensor, (fixed_inputs or {})[name])
             slots.append(reader.fixed(name, picture, tf.constant(value, tensor.dtype)))
+        else:
+            specs[name] = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+            slots.append(reader.of_pictures(name, picture, specs[name]))
     check_fixed_names(fixed_inputs, [name for name, tensor in inputs if tensor is not explained])
     found = reader.read(functional, slots, prefix="")
     place = [tensor is wanted for _, tensor in outputs].index(True)
     steps, end = tuple(reader.steps), found[place]
     shapes = reader.shape(explained), reader.shape(wanted)
-    return find_logits(Graph(steps, picture, end, end, *shapes))
+    graph = Graph(steps, picture, end, end, *shapes, specs=specs, picture_name=picture_name)
+    if not all_of_them:
+        return find_logits(graph)
+    ends = {
+        name: (slot, reader.shape(tensor))
+        for (name, tensor), slot in zip(outputs, found, strict=True)
+    }
+    return find_all_logits(graph, ends)
 
 
 class _Reader:
@@ -123,6 +140,19 @@ class _Reader:
             value, shape = tf.transpose(value, [1, 2, 0]), channels_last_shape(shape)
         slot = self.new_slot()
         call = partial(for_each, value)
+        self.steps.append(Step(name, None, call, (picture,), {}, (slot,), shape, Role.FIXED))
+        return slot
+
+    def of_pictures(self, name: str, picture: Slot, spec: tf.TensorSpec) -> Slot:
+        """Add a step that gives an input the value that comes with each picture."""
+        turned = self._channels_first and spec.shape.rank == 4
+
+        def call(pictures: tf.Tensor) -> tf.Tensor:
+            value = value_for(name, spec, pictures)
+            return tf.transpose(value, [0, 2, 3, 1]) if turned else value
+
+        shape, slot = tuple(spec.shape), self.new_slot()
+        shape = channels_last_shape(shape) if turned else shape
         self.steps.append(Step(name, None, call, (picture,), {}, (slot,), shape, Role.FIXED))
         return slot
 

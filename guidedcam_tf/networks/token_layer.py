@@ -39,7 +39,7 @@ def last_token_layer(
     if base is None:
         return None
     crossing = [base.outputs[0], *graph.frontier(base)]
-    known = dict(zip(crossing, graph.run({graph.input: inputs}, crossing), strict=True))
+    known = dict(zip(crossing, graph.tried({graph.input: inputs}, crossing), strict=True))
     for step in reversed(live[live.index(base) + 1 :]):
         around = _gradients(graph, known, [base], stopped=step.outputs[0])
         if not _reaches(around[base], grids[base]):
@@ -71,7 +71,7 @@ def _gradients(
         given = {
             slot: watched(tensor) if slot in slots else tensor for slot, tensor in known.items()
         }
-        *tensors, logits = graph.run(given, [*slots, graph.logits], edits)
+        *tensors, logits = graph.tried(given, [*slots, graph.logits], edits)
         scores = tf.cast(logits, tf.float32)
         weights = tf.random.stateless_normal(tf.shape(scores), [0, 1])
         mixture = tf.reduce_sum(scores * weights)

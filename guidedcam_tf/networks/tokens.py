@@ -151,7 +151,7 @@ class Tokens:
         if not any(len(step.shape) == RANK for step in steps):
             return dict.fromkeys(steps, PICTURES)
         values = {self._graph.input: self._network.noise()}
-        tensors = self._graph.run(values, [step.outputs[0] for step in steps])
+        tensors = self._graph.tried(values, [step.outputs[0] for step in steps])
         return {step: len(tensor) for step, tensor in zip(steps, tensors, strict=True)}
 
     @cached_property
@@ -227,7 +227,7 @@ class Tokens:
             first = next(s for s in self._steps if s in needed and s.shape[1] == count)
             values = {self._graph.input: self._network.preprocess(self._corner_pictures())}
             with inference():
-                (tokens,) = self._graph.run(values, first.outputs[:1])
+                (tokens,) = self._graph.tried(values, first.outputs[:1])
             tokens = np.asarray(tf.cast(tokens, tf.float32))
             self._first[count] = np.abs(tokens[1:] - tokens[:1]).sum(axis=-1)
         return self._first[count]

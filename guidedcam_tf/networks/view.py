@@ -95,6 +95,25 @@ class LayerView:
         )
         return activations, tf.cast(logits, tf.float32)
 
+    @cached_property
+    def outputs(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """The plain compiled forward pass, to the outputs before a final softmax or sigmoid.
+
+        From pictures that `Network.fit` returned to float32 `[N, ...]` by name; the one output of a
+        model that has one is called `""`.
+        """
+        network, graph = self.network, self.network.graph
+        network.verify()
+        ends = graph.ends or {"": graph.logits}
+
+        @self.compiled([tf.TensorSpec([None, *network.input_size, network.channels])])
+        def outputs(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            found = graph.run({graph.input: network.preprocess(images)}, list(ends.values()))
+            scores = [tf.cast(tensor, tf.float32) for tensor in found]
+            return dict(zip(ends, scores, strict=True))
+
+        return outputs
+
     def gradient_stopper(self) -> str:
         """The last layer between this one and the logits that lets no gradient through, by name."""
         return gradient_stopper(self.network.graph, self.step, self.network.some_shape(1))

@@ -205,7 +205,7 @@ def test_functions_of_the_output(model, pictures):
     assert explainer.maps(pictures, nearness).any()
     message = told(lambda: explainer.maps(pictures, nearness, batch_size=2))
     assert "target 'nearness' cannot be computed for a batch of 2 pictures: Incompatible" in message
-    assert "needs a batch_size of at least the number of pictures" in message
+    assert "is to be an argument, gcam.targets.function(name, argument=values)" in message
     message = told(lambda: explainer.maps(pictures, lambda outputs: np.asarray(outputs)[:, 0]))
     assert "target '<lambda>' raised NotImplementedError" in message
     message = told(lambda: explainer.maps(pictures, nearness, "relevance_cam"))

@@ -1,27 +1,38 @@
-"""The one language of targets: what of a network's output is explained, for which picture.
-
-A target is a class index, a class name, a wnid, `"top1"`, `"topK"` for the K best classes, or a
-function of the output that returns one number for each picture.
-"""
+"""Reading targets for a network: from what is asked to class indices, or to a question."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import ClassNames
 from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.picture_values import WithValues
+from guidedcam_tf.networks.target_functions import ARGUMENT
 from guidedcam_tf.networks.target_functions import TargetFunction
+from guidedcam_tf.pipeline import Pipeline
+from guidedcam_tf.targets.asked import Asked
+from guidedcam_tf.targets.asked import Scene
+from guidedcam_tf.targets.asked import Settled
+from guidedcam_tf.targets.functions import Function
+from guidedcam_tf.targets.units import Negative
+from guidedcam_tf.targets.units import Unit
+from guidedcam_tf.targets.words import read_words
 
-Target = int | str | TargetFunction
+Target = int | str | TargetFunction | Asked | Unit | Negative
 Targets = Target | Sequence[Target] | Sequence[Sequence[int | str]] | np.ndarray | None
 
-EXPECTED = "an index, a class name, a wnid, 'top1', 'topK', or a function of the output"
+EXPECTED = (
+    "an index, a class name, a wnid, 'top1', 'topK', a function of the output, or one of "
+    "gcam.targets"
+)
 
 
 @dataclass(frozen=True)
@@ -30,14 +41,58 @@ class Resolved:
 
     Attributes:
         class_ids: Int32 `[N, T]`. -k is the k-th best class of the picture. Where the targets are
-            functions, these are counted.
-        functions: The functions; none where the targets are classes.
+            no classes, these are counted.
+        asked: The targets, where they are no classes.
         single: Whether one target of each picture was asked for, and not a list of them.
     """
 
     class_ids: np.ndarray
-    functions: tuple[TargetFunction, ...] = ()
+    asked: tuple[Asked, ...] = ()
     single: bool = False
+
+    def pipeline(self, pipeline: Pipeline) -> Pipeline:
+        """Return what explains the targets, from what explains the network.
+
+        Raises:
+            InputError: If the network has no output for them.
+        """
+        if not self.asked:
+            return pipeline
+        return pipeline.scored_by(type(self.asked[0]).question(self.asked, pipeline.network))
+
+    def settle(
+        self,
+        pipeline: Pipeline,
+        fitted: tf.Tensor,
+        size: tuple[int, int],
+        part: slice,
+        values: dict[str, np.ndarray],
+    ) -> Settled:
+        """Find what the targets take of some pictures, and put it beside the pictures' values.
+
+        Args:
+            pipeline: What explains the network.
+            fitted: The pictures at its size, `[n, H, W, C]`.
+            size: Height and width of the pictures themselves.
+            part: Which of all pictures they are.
+            values: The values that the network itself takes of each picture, by name.
+
+        Raises:
+            InputError: If a target is not there in a picture.
+        """
+        if not self.asked:
+            return Settled(values)
+        scene = Scene(pipeline, fitted, size, part, len(self.class_ids))
+        with WithValues(values):
+            found = type(self.asked[0]).settle(self.asked, scene)
+        own = {ARGUMENT.format(name): value for name, value in found.values.items()}
+        return replace(found, values={**values, **own})
+
+    @property
+    def words(self) -> list[str] | None:
+        """The targets as texts that mean the same; `None` where one has none, or is a class."""
+        words = [target.words for target in self.asked]
+        return [each for each in words if each is not None] if words and all(words) else None
 
 
 def resolve(
@@ -47,8 +102,9 @@ def resolve(
 
     Args:
         targets: One target; for one picture, a list of its targets. For several pictures, a list of
-            one target for each, or of T targets for each (`[N, T]`); or a list of functions, all of
-            which are explained in each picture. `None` is each picture's best class.
+            one target for each, or of T targets for each (`[N, T]`); or a list of targets that are
+            no classes, all of which are explained in each picture. `None` is each picture's best
+            class.
         network: The network, whose class names are looked up.
         pictures: How many pictures there are; by default one, whose targets are listed.
         argument: What the caller calls the targets, for messages.
@@ -68,9 +124,10 @@ def resolve(
                [ -1]], dtype=int32)
     """
     count = 1 if pictures is None else pictures
-    if functions := _functions(targets, argument):
-        places = np.tile(np.arange(len(functions), dtype=np.int32), (count, 1))
-        return Resolved(places, functions, single=callable(targets))
+    targets = _read(targets, network)
+    if asked := _asked(targets, argument):
+        places = np.tile(np.arange(len(asked), dtype=np.int32), (count, 1))
+        return Resolved(places, asked, single=_is_one(targets))
     targets = "top1" if targets is None and pictures is not None else targets
     classes = network.classes
     if _is_one(targets):
@@ -115,17 +172,33 @@ def _refuse_one_hot(listed: list[Any], classes: int, argument: str) -> None:
         )
 
 
-def _functions(targets: Any, argument: str) -> tuple[TargetFunction, ...]:
-    if callable(targets):
-        return (targets,)
-    listed = targets if isinstance(targets, (list, tuple)) else ()
-    functions = tuple(target for target in listed if callable(target))
-    if functions and len(functions) != len(listed):
-        raise InputError(
-            f"{argument} must be all classes or all functions of the output; received both: "
-            f"{targets!r}"
+def _read(targets: Any, network: Network) -> Any:
+    """Return targets with those in words, and those that are a class by another name, read."""
+    if isinstance(targets, (list, tuple)):
+        return [_read(target, network) for target in targets]
+    if isinstance(targets, str) and not _names_a_class(targets, network):
+        targets = read_words(targets)
+    if isinstance(targets, (Unit, Negative)):
+        return targets.class_id(network)
+    return Function(targets) if callable(targets) else targets
+
+
+def _names_a_class(text: str, network: Network) -> bool:
+    return network.has_classes and text in network.classes.names
+
+
+def _asked(targets: Any, argument: str) -> tuple[Asked, ...]:
+    listed = targets if isinstance(targets, list) else [targets]
+    asked = tuple(target for target in listed if isinstance(target, Asked))
+    if asked and (len(asked) != len(listed) or len({type(target) for target in asked}) > 1):
+        kinds = sorted(
+            {type(t).__name__.lower() if isinstance(t, Asked) else "class" for t in listed}
         )
-    return functions
+        raise InputError(
+            f"{argument} must be all of one kind: classes, functions of the output, regions or "
+            f"boxes; received {' and '.join(kinds)}"
+        )
+    return asked
 
 
 def _is_one(target: Any) -> bool:
