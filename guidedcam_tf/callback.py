@@ -19,6 +19,8 @@ from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
+from guidedcam_tf.methods import check_layer
+from guidedcam_tf.methods import get_method
 from guidedcam_tf.overlay import overlay
 from guidedcam_tf.targets import Targets
 from guidedcam_tf.targets import resolve
@@ -116,7 +118,7 @@ class SaliencyCallback(keras.callbacks.Callback):
             self._writer.close()
 
     def _open(self) -> Explainer:
-        """Open the model where it is new, and check the targets against it."""
+        """Open the model where it is new, and check the method and the targets against it."""
         if self._explainer is None or self._explainer.network.model is not self.model:
             explainer = Explainer(self.model, **self._options)
             if explainer.pipeline.runtime.frozen:
@@ -124,6 +126,7 @@ class SaliencyCallback(keras.callbacks.Callback):
                     f"runtime={explainer.pipeline.runtime.name!r} keeps a copy of the weights, and "
                     "training changes them; expected runtime='tensorflow'"
                 )
+            check_layer(get_method(self.method), explainer.pipeline.view)
             self._explainer = explainer
             resolve(self.targets, self._explainer.network, len(self.images))
         return self._explainer

@@ -166,7 +166,7 @@ class Explanation:
         return shown
 
     def _where(self) -> str:
-        return f"{self.method} at {self.layer} of {self.model}"
+        return f"{self.method}{self.layer and f' at {self.layer}'} of {self.model}"
 
     def _repr_html_(self) -> str:
         """The picture and its overlays in a notebook, with what they show."""

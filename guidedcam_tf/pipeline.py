@@ -20,6 +20,7 @@ import tensorflow as tf
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import MissingOperationError
 from guidedcam_tf.methods import Method
+from guidedcam_tf.methods import check_layer
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
@@ -257,6 +258,7 @@ class Pipeline:
     def kernel(self, method: Method) -> Kernel:
         """Return the method compiled for this network and layer; made once."""
         if method not in self._kernels:
+            check_layer(method, self.view)
             self.network.verify()
             self._kernels[method] = method.compile(self.view)
         return self._kernels[method]

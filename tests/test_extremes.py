@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 import guidedcam_tf as gcam
+from guidedcam_tf.again import explain_again
+from guidedcam_tf.methods import get_method
 
 layers = keras.layers
 
@@ -85,9 +87,59 @@ def test_a_network_without_features():
         layers.RandomFlip()(layers.Rescaling(1 / 255, name="scaled")(inputs))
     )
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)), name="dense")
+    explainer = gcam.Explainer(model)
+    message = "'guided' explains a layer, and model 'dense' has no layer with spatial extent"
+    with pytest.raises(
+        gcam.InputError, match=rf"{message}.*: scaled, .*need none: .*gradient, .*rise"
+    ):
+        explainer.explain(np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(gcam.InputError, match="'dense' has no layer with spatial extent"):
-        gcam.Explainer(model)
+        gcam.Explainer(model, layer="x")
     assert gcam.Explainer(model, layer="scaled").layer == "scaled"
+
+
+LAYERLESS = [name for name in gcam.list_methods() if not get_method(name).needs_layer]
+
+
+@pytest.fixture(scope="module")
+def perceptron():
+    """Two dense layers on a flattened picture of 8 x 8."""
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Dense(16, activation="relu", name="hidden")(layers.Flatten()(inputs))
+    keras.utils.set_random_seed(1)
+    return keras.Model(inputs, layers.Dense(3, name="scores")(x), name="perceptron")
+
+
+@pytest.mark.parametrize("method", LAYERLESS)
+def test_what_explains_the_picture_asks_for_no_layer(method, perceptron, rng):
+    """As in the same network behind a convolution that changes nothing, and so has a layer."""
+    inputs = keras.Input((8, 8, 1))
+    same = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones", name="same")
+    layered = keras.Model(inputs, perceptron(same(inputs)))
+    options = {"samples": 20} if method in ("rise", "smooth_fullgrad") else {}
+    pictures = rng.normal(size=(2, 8, 8, 1)).astype(np.float32)
+    explainer = gcam.Explainer(perceptron, preprocess="none", scores="logits")
+    assert explainer.layer == ""
+    found = explainer.maps(pictures, [0, 2], method, raw=True, **options)
+    assert found.shape == (2, 8, 8)
+    assert np.ptp(found) > 0
+    if method != "lrp":  # Its rule for the layer that sees the picture is another.
+        layered = gcam.Explainer(layered, preprocess="none", scores="logits")
+        expected = layered.maps(pictures, [0, 2], method, raw=True, **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_explanation_without_a_layer_is_saved_and_made_again(perceptron, tmp_path, rng):
+    file = tmp_path / "perceptron.keras"
+    perceptron.save(file)
+    picture = tmp_path / "picture.npy"
+    np.save(picture, rng.normal(size=(8, 8, 1)).astype(np.float32))
+    explainer = gcam.Explainer(file, preprocess="none", scores="logits")
+    explanation = explainer.explain(picture, [1], "integrated_gradients")
+    assert "by integrated_gradients of perceptron" in repr(explanation)
+    saved = explanation.save(tmp_path / "out")
+    again = explain_again(saved[-1])
+    np.testing.assert_array_equal(again.maps, explanation.maps)
 
 
 def test_where_no_gradient_passes_other_methods_do(pictures):

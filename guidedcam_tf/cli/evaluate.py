@@ -57,10 +57,14 @@ def evaluate(
     import_tensorflow()
     from guidedcam_tf.evaluation.run import evaluate as run
     from guidedcam_tf.evaluation.status import status
+    from guidedcam_tf.figures.ranks import write_ranks
 
     folder = run(read, out, limit=limit)
+    drawn = write_ranks(folder)
     print((folder / "table.md").read_text("utf-8"))
-    print(f"rows, tables and manifest are in {folder}")
+    print(
+        f"rows, tables and manifest are in {folder}{(drawn and f', ranks in {drawn.name}') or ''}"
+    )
     if (found := status(folder)).failed:
         print("\n".join(found.lines()), file=sys.stderr)
         raise typer.Exit(1)

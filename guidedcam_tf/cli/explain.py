@@ -95,7 +95,8 @@ def explain(
 
     chosen = methods_from_text(method or "guided", option or [])
     explainer = open_explainer(network)
-    if "layer" not in network and explainer.layer == explainer.network.default_layer:
+    default = explainer.layer and explainer.layer == explainer.network.default_layer
+    if default and "layer" not in network:
         print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
     targets = target or ["top1"]
     resolve(targets, explainer.network).pipeline(explainer.pipeline)

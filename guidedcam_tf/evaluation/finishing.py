@@ -17,6 +17,7 @@ from guidedcam_tf.evaluation.evidence import zero_is_black
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.evaluation.paper import paper_values
+from guidedcam_tf.evaluation.ranking import mean_ranks
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.tables import by_class
@@ -64,7 +65,8 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
         seed=config.seed,
     )
     pictures = len(job.data_set) - left_out.loc[left_out["methods"] == "", "image"].nunique()
-    title = f"{config.name}: {config.model}, {job.explainer.layer}, {pictures} pictures"
+    where = ", ".join(filter(None, [str(config.model), job.explainer.layer]))
+    title = f"{config.name}: {where}, {pictures} pictures"
     notes = [
         *_notes(config, job.explainer),
         *_part_notes(config, len(job.data_set)),
@@ -73,6 +75,7 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
     against_best = _compare(folder, config, rows, summary)
     write_tables(summary, folder, title=title, notes=notes, comparison=against_best)
     write_csv(by_class(rows, summary), folder / "classes.csv")
+    write_csv(mean_ranks(rows, summary), folder / "ranks.csv")
     _write_manifest(folder, job, rows, reasons, seconds)
 
 

@@ -38,8 +38,9 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
 
     Returns:
         The run's folder, with `config.yaml`, `pictures.txt` and its SHA-256, `units.csv`,
-        `shards/`, `rows.csv`, `skipped.csv`, `manifest.json`, `table.csv`, `table.md` and
-        `table.tex`. Units that failed are not in the tables; `status.status` names them.
+        `shards/`, `rows.csv`, `skipped.csv`, `manifest.json`, `table.csv`, `table.md`,
+        `table.tex`, `comparison.csv`, `classes.csv` and `ranks.csv`. Units that failed are not in
+        the tables; `status.status` names them.
 
     Raises:
         InputError: If the data set, the network or a method cannot be had, if a metric needs what

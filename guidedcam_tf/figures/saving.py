@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from guidedcam_tf.figures.style import look
 from guidedcam_tf.files import writing
@@ -22,3 +24,10 @@ def save_figure(figure: Figure, file: Path, *, dots_per_inch: int = 200) -> None
     """
     with look(), writing(file) as temporary:
         figure.savefig(temporary, dpi=dots_per_inch, metadata=_METADATA.get(file.suffix))
+
+
+def as_image(figure: Figure, *, dots_per_inch: int = 200) -> Image.Image:
+    """Draw a figure to an RGB image."""
+    with look(), io.BytesIO() as buffer:
+        figure.savefig(buffer, format="png", dpi=dots_per_inch)
+        return Image.open(buffer).convert("RGB")

@@ -49,6 +49,7 @@ from guidedcam_tf.methods.smooth_fullgrad import SmoothFullGrad
 from guidedcam_tf.methods.smoothgrad import SmoothGrad
 from guidedcam_tf.methods.smoothgradcam_plus_plus import SmoothGradCAMPlusPlus
 from guidedcam_tf.methods.xgradcam import XGradCAM
+from guidedcam_tf.networks import LayerView
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
@@ -124,6 +125,20 @@ def get_method(method: str | Method, **options: Any) -> Method:
     return known(**{**given, **options})
 
 
+def check_layer(method: Method, view: LayerView) -> None:
+    """Refuse a method that explains layers where a network is opened without one.
+
+    Raises:
+        InputError: With what the network has instead, and the methods that explain the picture.
+    """
+    if view.opened is None and method.needs_layer:
+        others = [name for name, kind in METHODS.items() if not kind().needs_layer]
+        raise InputError(
+            f"method {method.name!r} explains a layer, and {view.network.no_default_layer}; "
+            f"methods that explain the picture need none: {', '.join(others)}"
+        )
+
+
 def methods_from_text(names: str, options: Sequence[str] = ()) -> list[Method]:
     """Return methods as a command line names them.
 
@@ -190,6 +205,7 @@ __all__ = [
     "SmoothGrad",
     "SmoothGradCAMPlusPlus",
     "XGradCAM",
+    "check_layer",
     "fullgrad_completeness",
     "get_method",
     "list_methods",

@@ -30,12 +30,15 @@ class Method:
         many_passes: What it needs of the network in words, if that is too much for a request to a
             server; empty for one forward pass and at most one gradient a target, compiled as one
             function.
+        needs_layer: Whether it explains layers, and so cannot explain a network without feature
+            maps; else it explains the picture.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     outputs: ClassVar[tuple[str, ...]] = ("saliency",)
     many_passes: ClassVar[str] = ""
+    needs_layer: ClassVar[bool] = True
 
     def check(self, view: LayerView) -> None:
         """Warn of what makes the method doubtful at a layer; called before it is compiled."""
@@ -104,6 +107,8 @@ class PixelMethod(OnePass):
 
     Its map has the input's size, and the layer that an explainer is opened at does not matter.
     """
+
+    needs_layer = False
 
     def maps(self, inputs: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """The method's formula: from x and dY/dx, float32 `[N, H, W, C]`, to `[N, H, W]` maps."""

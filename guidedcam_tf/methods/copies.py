@@ -1,20 +1,27 @@
-"""The mean of a one-pass method over copies of a picture: noisy ones, or points of a path."""
+"""The sum of what one pass gives, over copies of a picture: noisy ones, or points of a path."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.baselines import Baseline
 from guidedcam_tf.methods.baselines import baseline_inputs
+from guidedcam_tf.methods.options import Amount
+from guidedcam_tf.methods.options import Count
+from guidedcam_tf.methods.options import Seed
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.progress import progress
 
@@ -25,7 +32,7 @@ CopyOf = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 """From x and its baseline `[H, W, C]`, a key `[2]` and a copy's number to the copy `[H, W, C]`."""
 
 
-def mean_over_copies(
+def sum_over_copies(
     view: LayerView,
     of_copies: OfCopies,
     copy_of: CopyOf,
@@ -36,6 +43,8 @@ def mean_over_copies(
     description: str,
     seed: int = 0,
     baseline: Baseline = "mean",
+    finish: Callable[[Maps], Maps] = dict,
+    targets_apart: bool = False,
 ) -> Kernel:
     """Return a kernel whose maps are sum_i w_i f(x_i) over copies x_i of each picture x.
 
@@ -46,12 +55,14 @@ def mean_over_copies(
         view: The network and layer.
         of_copies: f.
         copy_of: What makes a copy.
-        outputs: Which of the maps are averaged.
+        outputs: Which of the maps are summed.
         weights: w_i, one for each copy.
         block_size: Copies that go through the network at a time.
         description: What the progress bar calls the work.
         seed: Chooses the key that `copy_of` gets.
         baseline: The baseline that `copy_of` gets.
+        finish: What makes the maps of a picture's targets, `[T, ...]`, of their sums.
+        targets_apart: Finish a target before the next one begins, for sums that are large.
     """
     network = view.network
 
@@ -80,28 +91,70 @@ def mean_over_copies(
 
     def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         inputs, starts, class_ids, logits = clean_pass(images, class_ids)
+        width = 1 if targets_apart else class_ids.shape[1]
+        parts = range(0, class_ids.shape[1], width)
         blocks = range(0, len(weights), block_size)
-        jobs = progress(range(len(inputs) * len(blocks)), description)
+        jobs = progress(range(len(inputs) * len(parts) * len(blocks)), description)
         found = []
-        for image, x, start, targets in zip(images, inputs, starts, class_ids, strict=True):
+        for (image, x, start, targets), part in product(
+            zip(images, inputs, starts, class_ids, strict=True), parts
+        ):
             key = tf.constant([seed, zlib.crc32(np.asarray(image).tobytes())], tf.int64)
             sums: Maps = {}
             for first in blocks:
                 next(jobs)
                 numbers = range(first, min(first + block_size, len(weights)))
-                part = block_sum(
+                block = block_sum(
                     copied(x, start, key, tf.constant(list(numbers))),
                     x,
                     start,
-                    targets,
+                    targets[part : part + width],
                     tf.constant([weights[place] for place in numbers], tf.float32),
                 )
-                sums = {name: sums.get(name, 0.0) + part[name] for name in outputs}
-            found.append(sums)
-        maps = {name: tf.stack([sums[name] for sums in found]) for name in outputs}
+                sums = {name: sums.get(name, 0.0) + block[name] for name in outputs}
+            found.append(finish(sums))
+        maps = {name: tf.concat([each[name] for each in found], axis=0) for name in found[0]}
+        maps = {k: tf.reshape(m, [*class_ids.shape, *m.shape[1:]]) for k, m in maps.items()}
         return {**maps, "class_ids": class_ids, "logits": logits}
 
     return kernel
+
+
+@method
+class NoisyMethod(Method):
+    """A method that sums something over noisy copies x_i = x + e_i of the preprocessed picture x.
+
+    e_i is normal noise whose standard deviation is a part of x's range, max x - min x. It depends
+    on `seed` and on the picture's content alone.
+
+    Attributes:
+        samples: How many copies.
+        noise: The standard deviation's part of the range.
+        seed: Chooses the noise.
+        block_size: How many copies go through the network at a time.
+    """
+
+    samples: Count = option(25, "n, the noisy copies of a picture")
+    noise: Amount = option(
+        0.15, "standard deviation of the noise, as a part of the preprocessed picture's range"
+    )
+    seed: Seed = option(0, "chooses the noise")
+    block_size: Count = option(16, "copies that go through the network at a time")
+
+    def mean_over_noise(
+        self, view: LayerView, of_copies: OfCopies, outputs: Sequence[str]
+    ) -> Kernel:
+        """Return a kernel of the mean over the copies; arguments as in `sum_over_copies`."""
+        return sum_over_copies(
+            view,
+            of_copies,
+            noisy_copy(self.noise),
+            outputs=outputs,
+            weights=[1 / self.samples] * self.samples,
+            block_size=self.block_size,
+            description=self.name,
+            seed=self.seed,
+        )
 
 
 def noisy_copy(noise: float) -> CopyOf:

@@ -32,6 +32,7 @@ class DeepLIFT(OnePass):
     name = "deeplift"
     reference = "Shrikumar et al. 2017, ICML (arXiv 1704.02685), rescale rule (section 3.5.1)"
     outputs = ("saliency", "attribution")
+    needs_layer = False
 
     baseline: Literal["black", "mean"] = option(
         "black", "x_b: black, or zeros in the preprocessed input (the mean colour)"

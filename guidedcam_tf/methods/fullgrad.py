@@ -45,6 +45,7 @@ class FullGrad(Method):
     name = "fullgrad"
     reference = "Srinivas and Fleuret 2019, NeurIPS (arXiv 1905.00780), psi as in the authors' code"
     many_passes = "a backward pass through the whole network, with the gradient at every layer"
+    needs_layer = False
 
     align_corners: bool = option(
         True, "U keeps the centres of the corner cells in the corners; False: half-pixel centres"

@@ -55,6 +55,7 @@ class GuidedGradCAM(GuidedBackprop):
 
     name = "guided_gradcam"
     reference = "Selvaraju et al. 2017, ICCV, section 3.2"
+    needs_layer = True
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Multiply the two maps."""

@@ -12,7 +12,7 @@ from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.base import attributed
 from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import pixel_gradients
-from guidedcam_tf.methods.copies import mean_over_copies
+from guidedcam_tf.methods.copies import sum_over_copies
 from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
@@ -32,6 +32,7 @@ class IntegratedGradients(Method):
     reference = "Sundararajan et al. 2017, ICML (arXiv 1703.01365), eq. 1"
     outputs = ("saliency", "attribution")
     many_passes = "a forward and a backward pass for each step of the path"
+    needs_layer = False
 
     steps: Count = option(50, "n, the intervals of the path, one pass each")
     baseline: Literal["black", "mean", "blur"] = option(
@@ -60,7 +61,7 @@ class IntegratedGradients(Method):
 
             return by_target(of_target, class_ids, ["attribution"])
 
-        integrate = mean_over_copies(
+        integrate = sum_over_copies(
             view,
             of_points,
             point,

@@ -50,6 +50,7 @@ class LRP(OnePass):
     name = "lrp"
     reference = "Bach et al. 2015, PLOS ONE 10(7); z-box is Montavon et al. 2017, eq. 14"
     outputs = ("saliency", "attribution")
+    needs_layer = False
 
     def check(self, view: LayerView) -> None:
         """Refuse a network with a layer that has no rule, by its name."""

@@ -45,6 +45,8 @@ class MaskedMethod(Method):
         block_size: How many masked pictures go through the network at a time.
     """
 
+    needs_layer = False
+
     score: Score
     block_size: int
 

@@ -7,13 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from guidedcam_tf.methods.base import Kernel
-from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.base import OnePass
-from guidedcam_tf.methods.copies import mean_over_copies
-from guidedcam_tf.methods.copies import noisy_copy
-from guidedcam_tf.methods.options import Amount
-from guidedcam_tf.methods.options import Count
-from guidedcam_tf.methods.options import Seed
+from guidedcam_tf.methods.copies import NoisyMethod
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
@@ -34,12 +29,11 @@ def _smoothed(name: str) -> OnePass:
 
 
 @method
-class SmoothGrad(Method):
+class SmoothGrad(NoisyMethod):
     """S = (1 / n) sum_i s(x + e_i): the mean of a one-pass method's map s.
 
-    e_i is normal noise whose standard deviation is a part of the range of the preprocessed picture
-    x. It depends on `seed` and on the picture alone. s is the gradient's map unless another is
-    asked for, by name: `smooths="gradcam"`. With `noise=0`, S is s.
+    s is the gradient's map unless another is asked for, by name: `smooths="gradcam"`. With
+    `noise=0`, S is s.
     """
 
     name = "smoothgrad"
@@ -49,24 +43,18 @@ class SmoothGrad(Method):
     smooths: Annotated[
         str, AfterValidator(_one_pass), "the name of a method of one pass, such as 'gradcam'"
     ] = option("gradient", "the one-pass method whose maps are averaged, by its name")
-    samples: Count = option(25, "n, the noisy copies of a picture")
-    noise: Amount = option(
-        0.15, "standard deviation of the noise, as a part of the preprocessed picture's range"
-    )
-    seed: Seed = option(0, "chooses the noise")
-    block_size: Count = option(16, "copies that go through the network at a time")
+
+    @property
+    def needs_layer(self) -> bool:  # type: ignore[override]
+        """Whether the smoothed method does."""
+        return _smoothed(self.smooths).needs_layer
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over pictures and blocks of noisy copies."""
         smoothed = _smoothed(self.smooths)
         smoothed.check(view)
-        return mean_over_copies(
+        return self.mean_over_noise(
             view,
             lambda copies, classes, x, start: smoothed.of_inputs(view, copies, classes),
-            noisy_copy(self.noise),
-            outputs=self.outputs,
-            weights=[1 / self.samples] * self.samples,
-            block_size=self.block_size,
-            description=self.name,
-            seed=self.seed,
+            self.outputs,
         )

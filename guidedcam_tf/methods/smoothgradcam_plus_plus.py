@@ -6,24 +6,18 @@ import tensorflow as tf
 
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
-from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import target_gradients
-from guidedcam_tf.methods.copies import mean_over_copies
-from guidedcam_tf.methods.copies import noisy_copy
-from guidedcam_tf.methods.options import Amount
-from guidedcam_tf.methods.options import Count
-from guidedcam_tf.methods.options import Seed
+from guidedcam_tf.methods.copies import NoisyMethod
 from guidedcam_tf.methods.options import method
-from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 
 ORDERS = ("first", "second", "third")
 
 
 @method
-class SmoothGradCAMPlusPlus(Method):
+class SmoothGradCAMPlusPlus(NoisyMethod):
     """S = ReLU(sum_k w^k M^k), w^k = sum_ij alpha^k_ij ReLU(D1), alpha = D2 / (2 D2 + T^k D3).
 
     D1, D2 and D3 are the means of grad, grad^2 and grad^3 over noisy copies of the picture, M^k are
@@ -34,13 +28,6 @@ class SmoothGradCAMPlusPlus(Method):
     name = "smoothgradcam++"
     reference = "Omeiza et al. 2019, arXiv 1908.01224"
     many_passes = "a forward pass and a gradient for each noisy copy of the picture"
-
-    samples: Count = option(25, "n, the noisy copies of a picture")
-    noise: Amount = option(
-        0.15, "standard deviation of the noise, as a part of the preprocessed picture's range"
-    )
-    seed: Seed = option(0, "chooses the noise")
-    block_size: Count = option(16, "copies that go through the network at a time")
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over pictures and blocks of noisy copies."""
@@ -58,16 +45,7 @@ class SmoothGradCAMPlusPlus(Method):
 
             return by_target(of_target, class_ids, ORDERS, rank=4)
 
-        average = mean_over_copies(
-            view,
-            derivatives,
-            noisy_copy(self.noise),
-            outputs=ORDERS,
-            weights=[1 / self.samples] * self.samples,
-            block_size=self.block_size,
-            description=self.name,
-            seed=self.seed,
-        )
+        average = self.mean_over_noise(view, derivatives, ORDERS)
         activations_of = view.compiled(kernel_signature(view)[:1])(
             lambda images: view.forward(view.network.preprocess(images))[0]
         )

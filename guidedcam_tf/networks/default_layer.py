@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.token_layer import last_token_layer
@@ -57,10 +56,8 @@ def default_layer(
         noise: Gives preprocessed pictures to test it on.
 
     Returns:
-        The layer's name, and a line of warning, empty where there is none.
-
-    Raises:
-        InputError: If there is no feature map.
+        The layer's name, and a line of warning, empty where there is none. Where there is no
+        feature map, an empty name, and what there is instead.
     """
     features = [step for step in _features(graph) if tokens.batch[step] == PICTURES]
     if not features or _of_tokens(graph, features[-1]):
@@ -68,7 +65,7 @@ def default_layer(
         if chosen is not None:
             return chosen.name, ""
     if not features:
-        raise InputError(
+        return "", (
             f"model {model!r} has no layer with spatial extent: expected an output "
             "[N, h, w, K] with h or w above 1, or tokens [N, T, K] with known places; "
             f"{_candidates(explainable_layers(graph, tokens))}"

@@ -273,12 +273,21 @@ class Network:
         Raises:
             InputError: If the network has none.
         """
+        if self.no_default_layer:
+            raise InputError(self.no_default_layer)
         return self._chosen[0]
+
+    @property
+    def no_default_layer(self) -> str:
+        """One line that says why there is no default layer; empty where there is one."""
+        name, reason = self._chosen
+        return "" if name else reason
 
     @property
     def default_layer_doubt(self) -> str:
         """One line that says what a map at the default layer does not show; empty for nothing."""
-        return self._chosen[1]
+        name, doubt = self._chosen
+        return doubt if name else ""
 
     @property
     def default_layer_reason(self) -> str:
@@ -289,7 +298,9 @@ class Network:
     def view(self, layer: str | None = None) -> LayerView:
         """Open the network at a layer, by default at `default_layer`.
 
+        A network that has none is opened without a layer.
+
         Raises:
             InputError: If there is no such layer, or its output has no places in the picture.
         """
-        return view_at(self, layer or self.default_layer)
+        return view_at(self, layer or self._chosen[0])

@@ -45,12 +45,13 @@ class LayerView:
 
     Attributes:
         network: The network.
-        step: The layer's place in the network's graph.
+        opened: The layer's place in the network's graph; `None` where the network has no feature
+            map, which leaves what explains the picture alone.
         compiler: What compiles functions that run the network.
     """
 
     network: Network
-    step: Step
+    opened: Step | None
     compiler: Compiler = traced
 
     def compiled(self, signature: Sequence[Any]) -> Callable[[Callable[..., Any]], Any]:
@@ -62,9 +63,20 @@ class LayerView:
         return lambda function: self.compiler(function, signature)
 
     @property
+    def step(self) -> Step:
+        """The layer's place in the network's graph.
+
+        Raises:
+            InputError: If the network is opened without a layer.
+        """
+        if self.opened is None:
+            raise InputError(self.network.no_default_layer)
+        return self.opened
+
+    @property
     def layer(self) -> str:
-        """The layer's name."""
-        return self.step.name
+        """The layer's name; empty where the network is opened without one."""
+        return self.opened.name if self.opened else ""
 
     def refuse_tokens(self, method: str) -> None:
         """Raise `InputError` for a method of convolutional networks at a layer of tokens."""
@@ -135,7 +147,7 @@ class LayerView:
 
         Then the gradient of a logit is the same at every position of the layer.
         """
-        downstream = self.network.graph.downstream(self.step)
+        downstream = self.network.graph.downstream(self.opened) if self.opened else []
         later = [step for step in downstream if not isinstance(step.layer, ToTokens)]
         return (
             bool(later)
@@ -145,11 +157,15 @@ class LayerView:
 
 
 def view_at(network: Network, name: str) -> LayerView:
-    """Open a network at a layer; tokens are given as maps, `[N, h, w, K]`.
+    """Open a network at a layer, or without one where the name is empty.
+
+    Tokens are given as maps, `[N, h, w, K]`.
 
     Raises:
         InputError: If there is no such layer, or its output has no places in the picture.
     """
+    if not name:
+        return LayerView(network, None)
     if name in network.layers:
         step = network.layers[name]
         if step not in network.tokens.grids:
@@ -180,7 +196,4 @@ def _why_not(network: Network, step: Step) -> str:
 
 
 def _instead(network: Network) -> str:
-    try:
-        return f"; the default is {network.default_layer!r}"
-    except InputError:
-        return ""
+    return "" if network.no_default_layer else f"; the default is {network.default_layer!r}"

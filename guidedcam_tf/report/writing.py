@@ -21,8 +21,11 @@ from PIL import Image
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.ranking import mean_ranks
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.figures import style
+from guidedcam_tf.figures.ranks import draw_ranks
+from guidedcam_tf.figures.saving import as_image
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import MaskRule
 from guidedcam_tf.metrics import metric_of
@@ -30,6 +33,7 @@ from guidedcam_tf.report.cases import CASE_METRICS
 from guidedcam_tf.report.cases import compare_methods
 from guidedcam_tf.report.cases import find_cases
 from guidedcam_tf.report.painting import Painter
+from guidedcam_tf.report.parts import Drawing
 from guidedcam_tf.report.parts import Section
 from guidedcam_tf.report.parts import drawing
 from guidedcam_tf.report.tables import plain_table
@@ -118,7 +122,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
             f"metric {metric!r} is not in run {run}; it has "
             f"{', '.join(dict.fromkeys(rows['metric'][rows['metric'] != '']))}"
         )
-    section = Section(config.name, tuple(facts), tables_by_area(summary))
+    section = Section(config.name, tuple(facts), tables_by_area(summary), _ranks(rows, summary))
     if not (cases and chosen):
         return section
     plain = rows[rows["area"] == ""]
@@ -130,6 +134,21 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
         compared=compare_methods(plain, chosen, painter) if painter else (),
         remark=remark,
     )
+
+
+def _ranks(rows: pd.DataFrame, summary: pd.DataFrame) -> Drawing | None:
+    """The critical-difference diagrams of a run, where it has enough methods and pictures."""
+    ranks = mean_ranks(rows, summary.assign(area=summary["area"].fillna("")))
+    figure = draw_ranks(ranks)
+    if figure is None:
+        return None
+    best = ranks[ranks["area"] == ""].drop_duplicates("metric")
+    listed = "; ".join(
+        f"{metric_of(metric).title}: {style.method_title(method)} first at {rank:.2f}"
+        for metric, method, rank in best[["metric", "method", "mean_rank"]].itertuples(index=False)
+    )
+    words = f"Mean ranks of the methods, with bars over those that are not told apart. {listed}."
+    return drawing(as_image(figure), FIGURE_PIXELS, words)
 
 
 def _painter(config: EvaluationConfig) -> tuple[Painter | None, str]:
