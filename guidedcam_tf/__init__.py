@@ -15,6 +15,8 @@ from typing import Any
 
 if TYPE_CHECKING:
     from guidedcam_tf import targets
+    from guidedcam_tf.bridges import quantus_explain
+    from guidedcam_tf.bridges import xplique_explain
     from guidedcam_tf.callback import SaliencyCallback
     from guidedcam_tf.errors import InputError
     from guidedcam_tf.evaluation.results import Run
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.explanation import Explanation
     from guidedcam_tf.methods import list_methods
-    from guidedcam_tf.quantus import quantus_explain
     from guidedcam_tf.serving.saved_model import export
     from guidedcam_tf.shortcut import guided_cam
 
@@ -36,7 +37,8 @@ _HOMES = {
     "SaliencyCallback": "guidedcam_tf.callback",
     "guided_cam": "guidedcam_tf.shortcut",
     "list_methods": "guidedcam_tf.methods",
-    "quantus_explain": "guidedcam_tf.quantus",
+    "quantus_explain": "guidedcam_tf.bridges",
+    "xplique_explain": "guidedcam_tf.bridges",
     "Run": "guidedcam_tf.evaluation.results",
     "open_run": "guidedcam_tf.evaluation.results",
 }
@@ -53,6 +55,7 @@ __all__ = [
     "open_run",
     "quantus_explain",
     "targets",
+    "xplique_explain",
 ]
 
 

@@ -93,7 +93,7 @@ def test_a_network_without_features():
         gcam.InputError, match=rf"{message}.*: scaled, .*need none: .*gradient, .*rise"
     ):
         explainer.explain(np.zeros((32, 32, 3), np.uint8))
-    with pytest.raises(gcam.InputError, match="'dense' has no layer with spatial extent"):
+    with pytest.raises(gcam.InputError, match="layer 'x' is not in 'dense'; nearest: scaled"):
         gcam.Explainer(model, layer="x")
     assert gcam.Explainer(model, layer="scaled").layer == "scaled"
 

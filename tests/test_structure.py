@@ -17,7 +17,7 @@ ROOMS = (
     ("bench",),
     ("serving",),
     ("evaluation",),
-    ("callback", "again", "shortcut", "quantus"),
+    ("callback", "again", "shortcut", "bridges"),
     ("opening",),
     ("explainer",),
     ("explanation", "origin", "arrays"),

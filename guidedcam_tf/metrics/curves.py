@@ -218,13 +218,7 @@ def _curve(blocks: Iterator[np.ndarray], score: Score, saliency: np.ndarray, ste
     reference=_RISE,
 )
 def _insertion(evidence: PictureMap, *, start: Substrate = "blur", step: Step = None) -> float:
-    return insertion(
-        evidence.inputs,
-        evidence.saliency,
-        evidence.probabilities,
-        substrate=_substrate(evidence, start),
-        step=step or math.ceil(evidence.saliency.size / STEPS),
-    ).auc
+    return _area(insertion, evidence, start, step)
 
 
 @metric(
@@ -235,14 +229,13 @@ def _insertion(evidence: PictureMap, *, start: Substrate = "blur", step: Step = 
     reference=_RISE,
 )
 def _deletion(evidence: PictureMap, *, end: Substrate = "mean", step: Step = None) -> float:
-    return deletion(
-        evidence.inputs,
-        evidence.saliency,
-        evidence.probabilities,
-        substrate=_substrate(evidence, end),
-        step=step or math.ceil(evidence.saliency.size / STEPS),
-    ).auc
+    return _area(deletion, evidence, end, step)
 
 
-def _substrate(evidence: PictureMap, kind: Substrate) -> ArrayLike:
-    return blurred(evidence.inputs) if kind == "blur" else evidence.cover_inputs
+def _area(
+    curve: Callable[..., Curve], evidence: PictureMap, substrate: Substrate, step: int | None
+) -> float:
+    inputs, saliency = evidence.inputs, evidence.saliency
+    cover = blurred(inputs) if substrate == "blur" else evidence.cover_inputs
+    step = step or math.ceil(saliency.size / STEPS)
+    return curve(inputs, saliency, evidence.probabilities, substrate=cover, step=step).auc
