@@ -22,8 +22,9 @@ WIDTH = 1600
 """Of the drawing, in pixels."""
 
 FEWER: dict[str, dict[str, Any]] = {
-    "rise": {"samples": 1000},
-    "prediction_difference": {"samples": 3},
+    "sise": {"mu": 0.2},
+    "rise": {"samples": 500},
+    "prediction_difference": {"samples": 1},
 }
 """Options that save time, and that docs/methods.md tells of."""
 
@@ -33,13 +34,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--layer", default="conv5_block3_out")
     parser.add_argument("--picture", default=repository / "demo/pictures/cat_and_coffee.png")
-    parser.add_argument("--layer-only", action="store_true", help="leave out what needs no layer")
+    parser.add_argument("--one-pass", action="store_true", help="layers, by one pass, alone")
     parser.add_argument("--out", type=Path, default=repository / "docs/images/methods.jpg")
     options = parser.parse_args()
     explainer = gcam.Explainer("resnet50", layer=options.layer)
     methods = [get_method(name, **FEWER.get(name, {})) for name in gcam.list_methods()]
-    if options.layer_only:
-        methods = [method for method in methods if method.needs_layer]
+    if options.one_pass:
+        methods = [method for method in methods if method.needs_layer and not method.many_passes]
     if not explainer.pipeline.view.pools_globally:
         methods = [method for method in methods if method.name != "cam"]
     found = [explainer.explain(options.picture, TARGETS, method) for method in methods]

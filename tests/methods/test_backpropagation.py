@@ -131,6 +131,18 @@ def test_one_unit_walks_by_its_negated_weights_for_the_other_class(toy_images):
     np.testing.assert_allclose(found["saliency"], swapped["saliency"], atol=1e-6)
 
 
+@pytest.mark.parametrize("layer", ["conv5_block3_out", "conv4_block6_out"])
+def test_each_of_two_objects_has_its_class_s_walk(resnet50, photographs, layer):
+    """A cat on the left and a cup of coffee on the right."""
+    targets = ["Egyptian cat", "espresso"]
+    method = "contrastive_excitation_backprop"
+    raw = resnet50.at(layer).explain(np.hstack(photographs), targets, method).raw
+    middle = raw.shape[-1] // 2
+    left = raw[:, :, :middle].sum(axis=(1, 2)) / raw.sum(axis=(1, 2))
+    assert left[0] > 0.8
+    assert left[1] < 0.2
+
+
 def test_contrastive_excitation_backprop_needs_weights_after_the_layer(toy_images):
     inputs = keras.Input((8, 8, 3))
     maps = layers.Conv2D(3, 3, activation="relu", name="maps")(inputs)

@@ -1,5 +1,6 @@
 """SmoothGrad, Smooth Grad-CAM++ and integrated gradients: means over copies of a picture."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -123,6 +124,20 @@ def test_integrated_gradients_are_complete(baseline, toy_images):
     sums = found["attribution"].sum(axis=(2, 3))
     np.testing.assert_allclose(sums, change, atol=1e-3 * np.abs(found["logits"]).max())
     np.testing.assert_array_equal(found["saliency"], np.maximum(found["attribution"], 0))
+
+
+def test_64_steps_are_complete_to_a_thousandth_where_nothing_switches(toy_images):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activation="gelu", name="conv")(inputs)
+    x = keras.layers.Dense(6, activation="tanh")(keras.layers.Flatten()(x))
+    keras.utils.set_random_seed(4)
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    explainer = gcam.Explainer(model, preprocess="none", scores="logits")
+    found = run(explainer, toy_images, "integrated_gradients", steps=64)
+    change = found["logits"] - explainer.network.logits(tf.zeros_like(toy_images)).numpy()
+    change = np.take_along_axis(change, np.array(IDS), axis=1)
+    assert np.abs(change).min() > 0.02
+    np.testing.assert_allclose(found["attribution"].sum(axis=(2, 3)), change, atol=1e-3)
 
 
 def test_integrated_gradients_by_hand():
