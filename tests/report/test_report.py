@@ -124,6 +124,12 @@ def test_best_and_worst_cases_are_the_rows(html):
     assert "The cases are listed without pictures" in text
 
 
+def test_mean_ranks_are_drawn_and_told(html):
+    """Of Dice, Grad-CAM has the ranks 3, 1 and 1, and Proposed 1, 2.5 and 2."""
+    (words,) = re.findall(r'alt="(Mean ranks[^"]+)"', html.read_text("utf-8"))
+    assert "Dice: Grad-CAM first at 1.67" in words
+
+
 def test_a_lower_drop_is_the_better_case(run, tmp_path):
     write_report([run], tmp_path / "r.html", cases=1, metric="saliency_drop")
     text = (tmp_path / "r.html").read_text("utf-8")
