@@ -129,8 +129,8 @@ class Explainer:
         network = open_network(**said)
         self.pipeline = Pipeline(network, layer, fit, postprocessing_of(postprocessing), runs)
         self._warned = False
-        if layer is None and network.default_layer_doubt:
-            warn(network.default_layer_doubt, stacklevel=2)
+        if layer is None and network.layer_choice.doubt:
+            warn(network.layer_choice.doubt, stacklevel=2)
         self.said = in_words(
             **said,
             runtime=None if runtime == "tensorflow" else runtime,

@@ -14,7 +14,6 @@ from typing import Literal
 from typing import get_args
 from warnings import warn
 
-import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
@@ -24,6 +23,7 @@ from guidedcam_tf.methods import check_layer
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
+from guidedcam_tf.methods.checking import check_maps
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.failures import said_clearly
 from guidedcam_tf.networks.geometry import lay
@@ -230,30 +230,8 @@ class Pipeline:
                 maps = self.kernel(method)(fitted, class_ids)
         except MissingOperationError as missing:
             raise missing.of(method.name, self.layer, self.network.name) from missing
-        if maps[method.outputs[0]].shape[2:] == (1, 1):
-            raise InputError(
-                f"layer {self.layer!r} has one position only for pictures of "
-                f"{fitted.shape[1]} x {fitted.shape[2]}, so its map would point nowhere; give "
-                "larger pictures, or an earlier layer"
-            )
-        self._refuse_what_is_not_finite(method, maps)
+        check_maps(method, self.view, fitted, maps)
         return maps
-
-    def _refuse_what_is_not_finite(self, method: Method, maps: Maps) -> None:
-        of_picture = tf.reduce_all(tf.math.is_finite(maps["logits"]), axis=-1).numpy()
-        if not of_picture.all():
-            raise InputError(
-                f"{self.network.name} gives scores that are NaN or infinite for "
-                f"{(~of_picture).sum()} of {len(of_picture)} pictures, so there is nothing to "
-                "explain: look for NaN in its weights, or for an overflow in float16"
-            )
-        for name in method.outputs:
-            if not np.isfinite(maps[name].numpy()).all():
-                raise InputError(
-                    f"the {name} map of {method.name} at {self.layer!r} of {self.network.name} is "
-                    "NaN or infinite: the layer's values or gradients overflow; choose another "
-                    "layer or method"
-                )
 
     def kernel(self, method: Method) -> Kernel:
         """Return the method compiled for this network and layer; made once."""

@@ -134,7 +134,7 @@ def check_layer(method: Method, view: LayerView) -> None:
     if view.opened is None and method.needs_layer:
         others = [name for name, kind in METHODS.items() if not kind().needs_layer]
         raise InputError(
-            f"method {method.name!r} explains a layer, and {view.network.no_default_layer}; "
+            f"method {method.name!r} explains a layer, and {view.network.layer_choice.missing}; "
             f"methods that explain the picture need none: {', '.join(others)}"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -39,34 +40,45 @@ def _is_map(step: Step) -> bool:
     return len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The layer that is explained unless another is asked for.
+
+    Attributes:
+        name: Its name; empty where there is none.
+        doubt: One line that says what a map of it does not show; empty for nothing.
+        missing: One line that says why there is none; empty where there is one.
+    """
+
+    name: str = ""
+    doubt: str = ""
+    missing: str = ""
+
+
 def default_layer(
     graph: Graph, model: str, tokens: Tokens, noise: Callable[[], tf.Tensor]
-) -> tuple[str, str]:
+) -> Choice:
     """Choose the last feature map that all paths from the picture to the scores pass through.
 
     A feature map is learned, has more than one channel, and is not the output itself. Where tokens
     are mixed after it, such as by attention, the last layer whose tokens reach the scores is
-    chosen. Where no feature map has all paths, the last one is chosen, and the second result says
-    what else there is.
+    chosen. Where no feature map has all paths, the last one is chosen, and the doubt says what else
+    there is.
 
     Args:
         graph: The network.
         model: Its name.
         tokens: What is known of its tokens.
         noise: Gives preprocessed pictures to test it on.
-
-    Returns:
-        The layer's name, and a line of warning, empty where there is none. Where there is no
-        feature map, an empty name, and what there is instead.
     """
     features = [step for step in _features(graph) if tokens.batch[step] == PICTURES]
     if not features or _of_tokens(graph, features[-1]):
         chosen = last_token_layer(graph, noise(), tokens.grids)
         if chosen is not None:
-            return chosen.name, ""
+            return Choice(chosen.name)
     if not features:
-        return "", (
-            f"model {model!r} has no layer with spatial extent: expected an output "
+        return Choice(
+            missing=f"model {model!r} has no layer with spatial extent: expected an output "
             "[N, h, w, K] with h or w above 1, or tokens [N, T, K] with known places; "
             f"{_candidates(explainable_layers(graph, tokens))}"
         )
@@ -74,11 +86,12 @@ def default_layer(
     cuts = set(graph.cuts)
     chosen = next((step for step in reversed(wide) if step in cuts), None)
     if chosen is not None:
-        return chosen.name, _of_tokens(graph, chosen)
+        return Choice(chosen.name, _of_tokens(graph, chosen))
     ends = [step for step in wide if not set(graph.downstream(step)) & set(wide)]
-    return wide[-1].name, (
+    return Choice(
+        wide[-1].name,
         f"no layer of model {model!r} has all paths to the scores: the map of {wide[-1].name!r} "
-        f"shows one of them; {_candidates(step.name for step in ends)}"
+        f"shows one of them; {_candidates(step.name for step in ends)}",
     )
 
 

@@ -15,6 +15,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.checking import comparison
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
+from guidedcam_tf.networks.default_layer import Choice
 from guidedcam_tf.networks.default_layer import default_layer as choose_layer
 from guidedcam_tf.networks.default_layer import explainable_layers
 from guidedcam_tf.networks.default_layer import reason_for
@@ -258,9 +259,10 @@ class Network:
         return explainable_layers(self.graph, self.tokens)
 
     @cached_property
-    def _chosen(self) -> tuple[str, str]:
+    def layer_choice(self) -> Choice:
+        """The default layer, and what is to be said of it."""
         if self._default_layer is not None:
-            return self._default_layer, ""
+            return Choice(self._default_layer)
         return choose_layer(self.graph, self.name, self.tokens, self.noise)
 
     @property
@@ -273,27 +275,15 @@ class Network:
         Raises:
             InputError: If the network has none.
         """
-        if self.no_default_layer:
-            raise InputError(self.no_default_layer)
-        return self._chosen[0]
-
-    @property
-    def no_default_layer(self) -> str:
-        """One line that says why there is no default layer; empty where there is one."""
-        name, reason = self._chosen
-        return "" if name else reason
-
-    @property
-    def default_layer_doubt(self) -> str:
-        """One line that says what a map at the default layer does not show; empty for nothing."""
-        name, doubt = self._chosen
-        return doubt if name else ""
+        if self.layer_choice.missing:
+            raise InputError(self.layer_choice.missing)
+        return self.layer_choice.name
 
     @property
     def default_layer_reason(self) -> str:
         """One line that names the default layer, and says why it is that one."""
         reason = reason_for(self.graph, self.layers, self.default_layer, self.tokens)
-        return f"{reason}; {self.default_layer_doubt}" if self.default_layer_doubt else reason
+        return "; ".join(filter(None, [reason, self.layer_choice.doubt]))
 
     def view(self, layer: str | None = None) -> LayerView:
         """Open the network at a layer, by default at `default_layer`.
@@ -303,4 +293,4 @@ class Network:
         Raises:
             InputError: If there is no such layer, or its output has no places in the picture.
         """
-        return view_at(self, layer or self._chosen[0])
+        return view_at(self, layer or self.layer_choice.name)

@@ -70,7 +70,7 @@ class LayerView:
             InputError: If the network is opened without a layer.
         """
         if self.opened is None:
-            raise InputError(self.network.no_default_layer)
+            raise InputError(self.network.layer_choice.missing)
         return self.opened
 
     @property
@@ -196,4 +196,4 @@ def _why_not(network: Network, step: Step) -> str:
 
 
 def _instead(network: Network) -> str:
-    return "" if network.no_default_layer else f"; the default is {network.default_layer!r}"
+    return "" if network.layer_choice.missing else f"; the default is {network.default_layer!r}"

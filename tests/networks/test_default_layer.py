@@ -93,7 +93,7 @@ def test_the_last_map_on_all_paths_is_chosen(kind):
         warnings.simplefilter("error")
         explainer = gcam.Explainer(network(end))
     assert explainer.layer == expected
-    assert not explainer.network.default_layer_doubt
+    assert not explainer.network.layer_choice.doubt
 
 
 def test_a_cut_carries_the_whole_score(rng):
@@ -120,7 +120,7 @@ def test_two_branches_that_no_layer_joins_are_said():
     message = str(told[0].message)
     assert "fine" in message
     assert "coarse" in message
-    assert explainer.network.default_layer_doubt in explainer.network.default_layer_reason
+    assert explainer.network.layer_choice.doubt in explainer.network.default_layer_reason
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert gcam.Explainer(model, layer="coarse").layer == "coarse"
