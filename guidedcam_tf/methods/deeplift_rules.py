@@ -105,7 +105,8 @@ def rule_of(step: Step) -> Callable[[Step], Edit] | None:
 
 def rescaled_logits(graph: Graph, inputs: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The logits of pictures, float32 `[N, classes]`, with multipliers as gradients at `inputs`."""
-    bent = {step: rule for step in graph.picture_steps if (rule := rule_of(step)) is not None}
+    rules = {step: rule_of(step) for step in graph.picture_steps}
+    bent = {step: rule for step, rule in rules.items() if rule is not None}
     ends = {step: (step.inputs[0], step.outputs[0]) for step in bent}
     slots = [*dict.fromkeys(slot for pair in ends.values() for slot in pair)]
     base = dict(zip(slots, graph.run({graph.input: start}, slots), strict=True))

@@ -181,7 +181,7 @@ def view_at(network: Network, name: str) -> LayerView:
         )
     nearest = difflib.get_close_matches(name, network.layers, n=3, cutoff=0.0)
     raise InputError(
-        f"layer {name!r} is not in {network.name!r}; nearest: {', '.join(nearest)}"
+        f"layer {name!r} is not in {network.name!r}; nearest: {', '.join(nearest) or 'none'}"
         f"{_instead(network)}"
     )
 
