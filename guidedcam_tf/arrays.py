@@ -13,6 +13,7 @@ from guidedcam_tf.data import to_grey
 from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import Network
+from guidedcam_tf.ops.extent import LAYOUTS
 
 LUMINANCE = np.array([[0.299], [0.587], [0.114]], np.float32)
 """How bright red, green and blue are (ITU-R 601-2), `[3, 1]`."""
@@ -23,6 +24,8 @@ ROUNDING = 0.5
 
 def as_input(picture: Decoded, network: Network) -> np.ndarray:
     """Give a picture as many channels as the network takes, `[H, W, C]`.
+
+    Signals `[T, C]` and volumes `[D, H, W, C]` must have as many.
 
     An array keeps its values. Grey of 16 bits keeps its range for a grey network that does its own
     preprocessing, as Keras's loader gives it; otherwise files are 8-bit RGB.
@@ -40,14 +43,32 @@ def as_input(picture: Decoded, network: Network) -> np.ndarray:
     has = values.shape[-1]
     if channels in (None, has):
         return values
-    if has == 1 and channels == 3:
+    if network.sees_pictures and has == 1 and channels == 3:
         return np.repeat(values, 3, axis=-1)
-    if has == 3 and channels == 1:
+    if network.sees_pictures and has == 3 and channels == 1:
         return to_grey(values) if values.dtype == np.uint8 else values @ LUMINANCE
     raise InputError(
         f"{network.name} takes {channels} channels, the picture has {has}; give an array "
-        f"[H, W, {channels}], or an NPY file of one"
+        f"[{_layout(network)}], or an NPY file of one"
     )
+
+
+def check_sees_pictures(network: Network, what: str) -> None:
+    """Raise `InputError` if a network takes signals or volumes.
+
+    Args:
+        network: The network.
+        what: What needs pictures, for the message.
+    """
+    if not network.sees_pictures:
+        raise InputError(
+            f"{what} takes networks of pictures [N, H, W, C]; {network.name!r} takes "
+            f"{network.graph.input_shape}: `guidedcam explain`, or Explainer.maps, explains it"
+        )
+
+
+def _layout(network: Network) -> str:
+    return LAYOUTS[len(network.input_size)].replace("C", str(network.channels))
 
 
 def check_images(images: np.ndarray, network: Network) -> np.ndarray:
@@ -62,14 +83,15 @@ def check_images(images: np.ndarray, network: Network) -> np.ndarray:
             "tf.function; call them outside, or use Explainer.pipeline, which works on tensors"
         )
     array = np.asarray(images)
-    if array.ndim != 4 or array.shape[-1] != network.channels or not array.size:
+    axes = len(network.input_size)
+    if array.ndim != axes + 2 or array.shape[-1] != network.channels or not array.size:
         raise InputError(
-            f"images must have shape [N, H, W, {network.channels}] with N at least 1; "
+            f"images must have shape [N, {_layout(network)}] with N at least 1; "
             f"received {array.shape}"
         )
     if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         raise InputError(f"images must be uint8 or float; received {array.dtype}")
-    if min(array.shape[1:3]) < 2:
+    if network.sees_pictures and min(array.shape[1:3]) < 2:
         raise InputError(f"images must be at least 2 x 2 pixels; received {array.shape}")
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise InputError("images must be finite; received NaN or infinity")

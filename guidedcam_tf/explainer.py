@@ -189,11 +189,11 @@ class Explainer:
         if not resolved.asked:
             self._warn_of_doubt()
         picture, values = split_values(picture, self.network, 1)
-        content, pipeline = read(picture), resolved.pipeline(self.pipeline)
-        pixels = content.shown
+        content = read(picture, len(self.network.input_size))
+        pixels, pipeline = content.shown, resolved.pipeline(self.pipeline)
         network, classes = pipeline.network, pipeline.network.classes
         fitted = pipeline.fitted(as_input(content, self.network)[None])
-        settled = resolved.settle(self.pipeline, fitted, pixels.shape[:2], slice(0, 1), values)
+        settled = resolved.settle(self.pipeline, fitted, pixels.shape[:-1], slice(0, 1), values)
         maps = pipeline.explain(chosen, fitted, resolved.class_ids, settled.values)
         arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
         class_ids = arrays["class_ids"].astype(int)
@@ -201,7 +201,7 @@ class Explainer:
         named = None if values else picture
         return Explanation(
             picture=pixels,
-            maps=pipeline.finish(maps["saliency"][0], pixels.shape[:2]).numpy(),
+            maps=pipeline.finish(maps["saliency"][0], pixels.shape[:-1]).numpy(),
             raw=arrays["saliency"],
             intermediates={name: arrays[name] for name in chosen.outputs[1:]},
             targets=class_ids if settled.numbers is None else settled.numbers[0],
@@ -256,12 +256,12 @@ class Explainer:
         parts = []
         for part in batches(len(images), batch_size):
             fitted = pipeline.fitted(images[part])
-            size, ids = images.shape[1:3], resolved.class_ids[part]
+            size, ids = images.shape[1:-1], resolved.class_ids[part]
             settled = resolved.settle(self.pipeline, fitted, size, part, cut(values, part))
             saliency = pipeline.explain(chosen, fitted, ids, settled.values)["saliency"]
             if not raw:
                 flat = tf.reshape(saliency, [-1, *saliency.shape[2:]])
-                flat = pipeline.finish(flat, images.shape[1:3])
+                flat = pipeline.finish(flat, images.shape[1:-1])
                 saliency = tf.reshape(flat, [*saliency.shape[:2], *flat.shape[1:]])
             parts.append(saliency.numpy())
         maps = np.concatenate(parts)

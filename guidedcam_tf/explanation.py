@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import json
 import os
 import re
@@ -22,10 +20,11 @@ import numpy as np
 from PIL import Image
 
 from guidedcam_tf.colour_maps import OPACITY
+from guidedcam_tf.drawing import data_uri
+from guidedcam_tf.drawing import drawn
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
-from guidedcam_tf.overlay import overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,8 +45,10 @@ class Explanation:
     Two are equal if all that they hold is.
 
     Attributes:
-        picture: The picture, uint8 RGB `[H, W, 3]`.
-        maps: Float32 `[T, H, W]` in `[0, 1]`, at the picture's own size.
+        picture: The picture, uint8 RGB `[H, W, 3]`; of a volume or a clip `[D, H, W, 3]`; of a
+            signal its numbers, float32 `[T, C]`.
+        maps: Float32 `[T, H, W]` in `[0, 1]`, at the picture's own size; of signals and volumes
+            with as many spatial axes as these have.
         raw: Float32 `[T, h, w]`, the method's map before smoothing, normalising and resizing.
         intermediates: Further maps of the method, float32 `[T, h, w]` by name. The proposed method
             has `"guidance"` (G_M, eq. 5), `"unguided"` (eq. 4) and `"activation_sum"` (eq. 1).
@@ -96,15 +97,20 @@ class Explanation:
 
     @property
     def height(self) -> int:
-        """The picture's height in pixels."""
-        result: int = self.picture.shape[0]
+        """The picture's height in pixels, or that of a volume's slices; 1 of a signal."""
+        result: int = (1, *self.maps.shape[1:])[-2]
         return result
 
     @property
     def width(self) -> int:
-        """The picture's width in pixels."""
-        result: int = self.picture.shape[1]
+        """The picture's width in pixels, or that of a volume's slices; of a signal its length."""
+        result: int = self.maps.shape[-1]
         return result
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The picture as a person sees it, uint8 RGB: itself, a signal's curve, or slices."""
+        return drawn(self.picture)
 
     def number(self, index: int) -> str:
         """The probability or value of the target at that place, as it is shown."""
@@ -118,19 +124,21 @@ class Explanation:
     @property
     def empty(self) -> np.ndarray:
         """Which targets have a map that is zero everywhere: nothing supports them. Bool `[T]`."""
-        return np.logical_not(self.maps.any(axis=(1, 2)))
+        return np.logical_not(self.maps.reshape(len(self.maps), -1).any(axis=1))
 
     def overlay(
         self, target: int = 0, colour_map: str = "inferno", opacity: float = OPACITY
     ) -> np.ndarray:
         """Lay a map over the picture, uint8 RGB `[H, W, 3]`; see `guidedcam_tf.overlay.overlay`.
 
+        Of a signal it is the curve, and of a volume a sheet of slices: `guidedcam_tf.drawing`.
+
         Args:
             target: The place in `targets`.
             colour_map: One of `guidedcam_tf.overlay.COLOUR_MAPS`.
             opacity: How much of it is the map's colour where the map is 1.
         """
-        return overlay(self.picture, self.maps[target], colour_map, opacity)
+        return drawn(self.picture, self.maps[target], colour_map, opacity)
 
     def plot(
         self, colour_map: str = "inferno", opacity: float = OPACITY, columns: int = 4
@@ -158,7 +166,8 @@ class Explanation:
         self, colour_map: str = "inferno", opacity: float = OPACITY
     ) -> list[tuple[np.ndarray, str]]:
         """The picture and its overlays, with what they show."""
-        shown = [(self.picture, f"{self.stem}, {self.width} x {self.height}")]
+        extent = " x ".join(map(str, reversed(self.maps.shape[1:])))
+        shown = [(self.shown, f"{self.stem}, {extent}")]
         for i, name in enumerate(self.names):
             note = " (empty map)" if self.empty[i] else ""
             words = f"{name}: {self.number(i)}{note}"
@@ -171,7 +180,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         """The picture and its overlays in a notebook, with what they show."""
         figures = "".join(
-            f'<figure style="margin:0"><img src="{_data_uri(pixels)}" alt="{escape(words)}" '
+            f'<figure style="margin:0"><img src="{data_uri(pixels, 2 * SHOWN_WIDTH)}" alt="{escape(words)}" '
             f'style="width:{SHOWN_WIDTH}px"><figcaption>{escape(words)}</figcaption></figure>'
             for pixels, words in self._panels()
         )
@@ -230,14 +239,13 @@ class Explanation:
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def _record(self, overlays: list[Path]) -> dict[str, object]:
-        peaks = [np.unravel_index(saliency.argmax(), saliency.shape) for saliency in self.maps]
         targets = [
             {
                 "index": int(self.targets[i]),
                 "name": self.names[i],
                 "wnid": self.wnids[i] if self.wnids else None,
                 self.quantity: _number(self.probabilities[i]),
-                "peak_xy": None if self.empty[i] else [int(peaks[i][1]), int(peaks[i][0])],
+                "peak_xy": None if self.empty[i] else _peak(self.maps[i]),
                 "empty": bool(self.empty[i]),
                 "overlay": overlays[i].name,
             }
@@ -249,6 +257,7 @@ class Explanation:
                 "stem": self.stem,
                 "height": self.height,
                 "width": self.width,
+                **({"depth": self.maps.shape[1]} if self.maps.ndim == 4 else {}),
             },
             "model": self.model,
             "weights": self.weights,
@@ -266,15 +275,14 @@ def _again(names: list[str], place: int) -> str:
     return f"-{before + 1}" if before else ""
 
 
+def _peak(saliency: np.ndarray) -> list[int]:
+    """Where a map is highest: x, y; of a volume x, y and the slice; of a signal the time."""
+    place = np.unravel_index(saliency.argmax(), saliency.shape)
+    return [int(each) for each in reversed(place)]
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    content, image = io.BytesIO(), Image.fromarray(pixels)
-    image.thumbnail((2 * SHOWN_WIDTH, 2 * SHOWN_WIDTH))
-    image.save(content, "JPEG", quality=QUALITY, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -15,7 +15,7 @@ COLOUR_MAPS: tuple[str, ...] = get_args(ColourMap)
 
 
 def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
-    """Turn a map `[H, W]` in `[0, 1]` into uint8 RGB `[H, W, 3]`.
+    """Turn a map `[H, W]` in `[0, 1]`, or of any axes, into uint8 RGB `[H, W, 3]`.
 
     Args:
         saliency: The map.
@@ -29,7 +29,8 @@ def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
         raise InputError(f"colour map {colour_map!r} is unknown; expected {', '.join(COLOUR_MAPS)}")
     levels = np.round(np.clip(saliency, 0, 1) * 255).astype(np.uint8)
     table = getattr(cv2, f"COLORMAP_{colour_map.upper()}")
-    result: np.ndarray = cv2.cvtColor(cv2.applyColorMap(levels, table), cv2.COLOR_BGR2RGB)
+    flat = cv2.applyColorMap(levels.reshape(len(levels), -1), table)
+    result: np.ndarray = cv2.cvtColor(flat, cv2.COLOR_BGR2RGB).reshape(*levels.shape, 3)
     return result
 
 
@@ -44,21 +45,26 @@ def overlay(
     Where the map is 0 the picture's pixels stay as they are.
 
     Args:
-        picture: uint8 RGB `[H, W, 3]`.
-        saliency: `[H, W]` in `[0, 1]`.
+        picture: uint8 RGB `[H, W, 3]`, or `[D, H, W, 3]` of a volume.
+        saliency: `[H, W]` in `[0, 1]`, or `[D, H, W]`.
         colour_map: See `colour`.
         opacity: How much of the result is the map's colour where the map is 1, in `[0, 1]`.
 
     Returns:
-        uint8 RGB `[H, W, 3]`.
+        uint8 RGB of the picture's shape.
 
     Raises:
         InputError: If there is no such colour map, or the opacity is outside of `[0, 1]`.
     """
-    if not 0 <= opacity <= 1:
-        raise InputError(f"opacity must be between 0 and 1; received {opacity!r}")
+    check_opacity(opacity)
     share = (opacity * np.clip(saliency, 0, 1))[..., None]
     result: np.ndarray = np.round(
         (1 - share) * picture + share * colour(saliency, colour_map)
     ).astype(np.uint8)
     return result
+
+
+def check_opacity(opacity: float) -> None:
+    """Raise `InputError` if an opacity is outside of `[0, 1]`."""
+    if not 0 <= opacity <= 1:
+        raise InputError(f"opacity must be between 0 and 1; received {opacity!r}")

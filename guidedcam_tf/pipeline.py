@@ -26,6 +26,7 @@ from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.checking import check_maps
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.failures import said_clearly
+from guidedcam_tf.networks.geometry import largest_part
 from guidedcam_tf.networks.geometry import lay
 from guidedcam_tf.networks.picture_values import WithValues
 from guidedcam_tf.networks.picture_values import compiler_with_values
@@ -107,24 +108,23 @@ class Pipeline:
         return Pipeline(network, self.layer, self.fit, self.postprocessing, self.runtime)
 
     def fitted(self, images: tf.Tensor) -> tf.Tensor:
-        """Bring pictures `[N, H, W, C]` of any dtype to the network's size.
+        """Bring pictures `[N, H, W, C]`, signals or volumes of any dtype to the network's size.
 
         Returns:
             Float32 in the pictures' own range, bilinear with half-pixel centres.
         """
         images = tf.convert_to_tensor(images)
-        top, left, height, width = self.seen(*images.shape[1:3])
-        return self.network.fit(images[:, top : top + height, left : left + width])
+        starts, sides = self.seen(images.shape[1:-1])
+        return self.network.fit(tf.slice(images, [0, *starts, 0], [-1, *sides, -1]))
 
-    def seen(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """What of a picture the network sees: top, left, height, width."""
-        rows, columns = self.network.input_size
-        if self.fit == "squash" or rows is None or columns is None:
-            return 0, 0, height, width
-        scale = min(height / rows, width / columns)
-        inner_height = max(1, min(height, round(rows * scale)))
-        inner_width = max(1, min(width, round(columns * scale)))
-        return (height - inner_height) // 2, (width - inner_width) // 2, inner_height, inner_width
+    def seen(self, size: Sequence[int]) -> tuple[list[int], list[int]]:
+        """What of a picture of some height and width the network sees: its top and left, its size.
+
+        Of signals and volumes likewise, one number for each spatial axis.
+        """
+        if self.fit == "squash" or None in self.network.input_size:
+            return [0] * len(size), list(size)
+        return largest_part(size, self.network.input_size)
 
     def logits(self, fitted: tf.Tensor) -> tf.Tensor:
         """The plain compiled forward pass: fitted pictures to scores, float32 `[N, classes]`."""
@@ -257,24 +257,27 @@ class Pipeline:
         """Smooth, normalise and resize raw maps, and lay them where the network looked.
 
         Args:
-            raw: Float32 `[M, h, w]`.
-            size: The picture's height and width.
+            raw: Float32 `[M, h, w]`; of a signal or a volume, `[M, ...spatial]`.
+            size: The picture's height and width; of others, the size of each spatial axis.
 
         Returns:
             Float32 `[M, *size]` in `[0, 1]`.
         """
-        rows, columns = size
-        top, left, height, width = self.seen(rows, columns)
-        maps = self.finish_fitted(raw, (height, width))
-        below, right = rows - top - height, columns - left - width
-        return tf.pad(maps, [[0, 0], [top, below], [left, right]])
+        starts, sides = self.seen(size)
+        maps = self.finish_fitted(raw, sides)
+        room = zip(size, starts, sides, strict=True)
+        return tf.pad(maps, [[0, 0], *([at, all_ - at - side] for all_, at, side in room)])
 
     def finish_fitted(self, raw: tf.Tensor, size: Sequence[Any]) -> tf.Tensor:
         """As `finish`, for the size of what `fitted` returned."""
-        box = self.view.box(tuple(raw.shape[1:3]), (size[0], size[1]))
-        return lay(lambda part: self._postprocess(raw, tf.constant(part)), box, (size[0], size[1]))
+        box = self.view.box(tuple(raw.shape[1:]), size)
+        return lay(lambda part: self._postprocess(raw, tf.constant(part)), box, tuple(size))
 
     @cached_property
     def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        signature = [tf.TensorSpec([None] * 3, tf.float32), tf.TensorSpec([2], tf.int32)]
+        axes = len(self.network.input_size)
+        signature = [
+            tf.TensorSpec([None] * (axes + 1), tf.float32),
+            tf.TensorSpec([axes], tf.int32),
+        ]
         return tf.function(self.postprocessing.__call__, input_signature=signature)

@@ -29,7 +29,7 @@ ROOMS = (
     ("data",),
     ("networks",),
     ("ops",),
-    ("overlay", "configuring", "plotting"),
+    ("drawing", "overlay", "configuring", "plotting"),
     ("colour_maps", "errors", "files", "progress", "storage"),
 )
 """From the top of the house to the bottom; the last ones know nothing of the others."""

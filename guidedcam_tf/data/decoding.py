@@ -66,7 +66,8 @@ class Decoded:
     """What was read of a picture.
 
     Attributes:
-        shown: The picture as a person sees it, uint8 RGB `[H, W, 3]`.
+        shown: The picture as a person sees it, uint8 RGB `[H, W, 3]`; of a volume `[D, H, W, 3]`;
+            a signal's numbers, float32 `[T, C]`.
         frame: Its size, and how its file stores it.
         values: An array's own values `[H, W, C]`, or grey of 16 bits, `[H, W, 1]`; `None` where
             `shown` is all there is.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from guidedcam_tf.data.decoding import MAX_PIXELS
 from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.data.decoding import check_file
 from guidedcam_tf.data.decoding import check_size
@@ -16,12 +18,15 @@ from guidedcam_tf.data.decoding import decoding
 from guidedcam_tf.data.decoding import opened
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.ops.extent import LAYOUTS
 from guidedcam_tf.storage import as_path
 from guidedcam_tf.storage import is_remote
 from guidedcam_tf.storage import readable
 
 ROUNDING = 0.5
 """How far resampling may have left 0..255."""
+
+KINDS = {1: "signal", 3: "volume"}
 
 Picture = str | os.PathLike[str] | np.ndarray | Image.Image
 
@@ -43,18 +48,25 @@ def read_picture(picture: Picture) -> np.ndarray:
     return _from_array(picture) if isinstance(picture, np.ndarray) else read(picture).shown
 
 
-def read(picture: Picture) -> Decoded:
+def read(picture: Picture, axes: int = 2) -> Decoded:
     """Read a picture with the values that a network may take of it.
 
     Args:
         picture: As `read_picture` takes it; or an array `[H, W]` or `[H, W, C]` of any numbers, or
             one in an NPY file. Arrays are shown by `shown_as_picture`.
+        axes: 2 for a picture; 1 for a signal, an array `[T]` or `[T, C]`, which is shown as it is;
+            3 for a volume or a clip, an array `[D, H, W]` or `[D, H, W, C]`.
 
     Raises:
         InputError: As `read_picture`; but an array may have any channels and any finite range.
     """
     if isinstance(picture, np.ndarray):
-        return _of_values(picture, "picture")
+        return _of_values(picture, "picture", axes)
+    if axes != 2 and Path(str(picture)).suffix.lower() != ".npy":
+        layout = LAYOUTS[axes]
+        raise InputError(
+            f"{picture} is no {KINDS[axes]}: the network takes arrays [{layout}], or NPY files"
+        )
     if isinstance(picture, Image.Image):
         with decoding("picture"):
             return decode(picture, "picture")
@@ -64,13 +76,13 @@ def read(picture: Picture) -> Decoded:
         )
     path = as_path(picture)
     if path.suffix.lower() == ".npy":
-        return _of_values(_load(path), str(path))
+        return _of_values(_load(path), str(path), axes)
     with opened(path) as image:
         return decode(image, str(path))
 
 
 def shown_as_picture(values: np.ndarray) -> np.ndarray:
-    """Show values `[H, W, C]` as uint8 RGB `[H, W, 3]`.
+    """Show values `[H, W, C]` as uint8 RGB `[H, W, 3]`, or a volume's `[D, H, W, C]` likewise.
 
     One channel is grey, three are red, green and blue; of others their mean is shown as grey.
     Values that are 0..255 already stay; others are scaled, their lowest being black and their
@@ -84,20 +96,30 @@ def shown_as_picture(values: np.ndarray) -> np.ndarray:
     if values.dtype != np.uint8 and (low < 0 or high > 255 or high <= 1):
         seen = 255 * (seen - low) / (high - low or 1)
     rounded = np.round(seen).astype(np.uint8)
-    result: np.ndarray = np.broadcast_to(rounded, (*rounded.shape[:2], 3)).copy()
+    result: np.ndarray = np.broadcast_to(rounded, (*rounded.shape[:-1], 3)).copy()
     return result
 
 
-def _of_values(array: np.ndarray, name: str) -> Decoded:
-    values = array[..., None] if array.ndim == 2 else array
-    if values.ndim != 3 or not values.shape[-1]:
-        raise InputError(f"{name} must have shape [H, W] or [H, W, C]; received {array.shape}")
-    check_size(values.shape[0], values.shape[1], name)
+def _of_values(array: np.ndarray, name: str, axes: int) -> Decoded:
+    values = array[..., None] if array.ndim == axes else array
+    if values.ndim != axes + 1 or not values.shape[-1]:
+        layout = LAYOUTS[axes]
+        raise InputError(
+            f"{name} must have shape [{layout.removesuffix(', C')}] or [{layout}]; "
+            f"received {array.shape}"
+        )
+    height, width = (1, *values.shape[:-1])[-2:]
+    if axes == 2:
+        check_size(height, width, name)
+    elif not 1 < math.prod(values.shape[:-1]) <= MAX_PIXELS:
+        raise InputError(
+            f"{name} has the shape {array.shape}; expected 2 to {MAX_PIXELS:,} positions"
+        )
     is_real = np.issubdtype(values.dtype, np.number) and not np.iscomplexobj(values)
     if not is_real or not np.isfinite(values).all():
         raise InputError(f"{name} must hold finite numbers; its dtype is {values.dtype}")
-    frame = Frame((values.shape[0], values.shape[1]))
-    return Decoded(shown_as_picture(values), frame, values, is_array=True)
+    shown = values.astype(np.float32) if axes == 1 else shown_as_picture(values)
+    return Decoded(shown, Frame((height, width)), values, is_array=True)
 
 
 def _load(path: Path) -> np.ndarray:

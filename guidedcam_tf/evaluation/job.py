@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.data.kinds import KINDS
 from guidedcam_tf.data.samples import DataSet
 from guidedcam_tf.data.splits import draw
@@ -83,6 +84,7 @@ def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
             f"{config.data.kind} have not; expected one of {', '.join(having)}"
         )
     explainer = config.open()
+    check_sees_pictures(explainer.network, "evaluate")
     named = bool(of_objects) or config.protocol.zone_class == "object"
     mapped = named and config.protocol.object_class == "mapped"
     classes = explainer.network.classes if mapped else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.evaluation.groups import group_methods
@@ -100,6 +101,7 @@ def load_pictures(
         model = picture.model or config.model
         explainer = networks.get(model, config.layer if model == config.model else None)
         if explainer is not None:
+            check_sees_pictures(explainer.network, "a figure's configuration")
             resolve(picture.targets, explainer.network)
             found.append(
                 LoadedPicture(picture_name(picture.file), pixels, picture.targets, explainer)

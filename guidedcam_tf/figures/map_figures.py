@@ -70,20 +70,26 @@ def draw_explanations(explanations: Sequence[Explanation], colour_map: str = "in
             figure shows how the map comes about, as in figure 1.
         colour_map: One of `guidedcam_tf.overlay.COLOUR_MAPS`.
     """
-    if len(explanations) == 1 and explanations[0].guidance is not None:
+    first = {2: "signal", 3: "picture", 4: "slices"}[explanations[0].maps.ndim]
+    if len(explanations) == 1 and explanations[0].guidance is not None and first == "picture":
         return draw_guidances(explanations, colour_map)
-    columns = ("picture", *(style.method_title(each.method) for each in explanations))
-    grid = Grid(columns, tuple(_rows_by_target(explanations)))
+    columns = (first, *(style.method_title(each.method) for each in explanations))
+    grid = Grid(columns, tuple(_rows_by_target(explanations, colour_map)))
     return draw_grids([grid], title=network_line(explanations[0]), colour_map=colour_map)
 
 
-def _rows_by_target(explanations: Sequence[Explanation]) -> list[GridRow]:
+def _rows_by_target(
+    explanations: Sequence[Explanation], colour_map: str = "inferno"
+) -> list[GridRow]:
     """A row a target: the picture, then the map of each explanation."""
     first = explanations[0]
     return [
         GridRow(
             _label(first, at),
-            (_picture(first, at), *(_panel(explanation, at) for explanation in explanations)),
+            (
+                _picture(first, at),
+                *(_panel(each, at, colour_map=colour_map) for each in explanations),
+            ),
         )
         for at in range(len(first.targets))
     ]
@@ -173,12 +179,16 @@ def layers(config: LayersConfig, networks: Networks, pictures: Any, *_: bool) ->
 
 def _picture(explanation: Explanation, row: int) -> Panel | None:
     """The picture, beside the first of its rows only."""
-    return Panel(explanation.picture) if row == 0 else None
+    return Panel(explanation.shown) if row == 0 else None
 
 
-def _panel(explanation: Explanation, at: int, caption: str = "") -> Panel:
+def _panel(
+    explanation: Explanation, at: int, caption: str = "", colour_map: str = "inferno"
+) -> Panel:
     if explanation.empty[at]:
         caption = f"{caption}\nempty map".strip()
+    if explanation.maps.ndim != 3:
+        return Panel(explanation.overlay(at, colour_map), caption=caption)
     return Panel(explanation.picture, explanation.maps[at], caption=caption)
 
 

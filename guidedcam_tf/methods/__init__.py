@@ -128,9 +128,18 @@ def get_method(method: str | Method, **options: Any) -> Method:
 def check_layer(method: Method, view: LayerView) -> None:
     """Refuse a method that explains layers where a network is opened without one.
 
+    Likewise one that explains pictures where a network takes signals or volumes.
+
     Raises:
-        InputError: With what the network has instead, and the methods that explain the picture.
+        InputError: With what the network has instead, and the methods that explain that.
     """
+    network = view.network
+    if not (network.sees_pictures or method.any_extent):
+        able = ", ".join(name for name, kind in METHODS.items() if kind.any_extent)
+        raise InputError(
+            f"method {method.name!r} explains networks of pictures [N, H, W, C]; "
+            f"{network.name!r} takes {network.graph.input_shape}: choose one of {able}"
+        )
     if view.opened is None and method.needs_layer:
         others = [name for name, kind in METHODS.items() if not kind().needs_layer]
         raise InputError(

@@ -32,6 +32,8 @@ class Method:
             function.
         needs_layer: Whether it explains layers, and so cannot explain a network without feature
             maps; else it explains the picture.
+        any_extent: Whether it explains signals `[N, T, C]` and volumes `[N, D, H, W, C]` as it does
+            pictures.
     """
 
     name: ClassVar[str]
@@ -39,6 +41,7 @@ class Method:
     outputs: ClassVar[tuple[str, ...]] = ("saliency",)
     many_passes: ClassVar[str] = ""
     needs_layer: ClassVar[bool] = True
+    any_extent: ClassVar[bool] = False
 
     def check(self, view: LayerView) -> None:
         """Warn of what makes the method doubtful at a layer; called before it is compiled."""
@@ -48,8 +51,8 @@ class Method:
 
         The kernel takes pictures, float32 RGB in 0..255 `[N, H, W, 3]` at the network's size, and
         targets, int32 `[N, T]`, where -k means the k-th best class. It returns float32
-        `[N, T, h, w]` for each of `outputs`, the resolved targets as `"class_ids"`, int32
-        `[N, T]`, and `"logits"`, float32 `[N, classes]`.
+        `[N, T, h, w]` (or `[N, T, ...spatial]`) for each of `outputs`, the resolved targets as
+        `"class_ids"`, int32 `[N, T]`, and `"logits"`, float32 `[N, classes]`.
         """
         raise NotImplementedError
 
@@ -75,15 +78,18 @@ class OnePass(Method):
 class GradientMethod(OnePass):
     """A method that needs one forward pass, and one gradient of the logit at the layer a target."""
 
+    any_extent = True
+
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """The method's formula.
 
         Args:
-            activations: M, the layer's output, float32 `[N, h, w, K]`.
-            gradients: dY/dM for the target's logit Y, float32 `[N, h, w, K]`.
+            activations: M, the layer's output, float32 `[N, h, w, K]`, or with one or three
+                spatial axes, of a signal or a volume.
+            gradients: dY/dM for the target's logit Y, of the same shape.
 
         Returns:
-            Float32 `[N, h, w]` for each of `outputs`.
+            Float32 `[N, h, w]`, or as many spatial axes, for each of `outputs`.
         """
         raise NotImplementedError
 
@@ -98,7 +104,7 @@ class GradientMethod(OnePass):
             gradients = target_gradients(view, tape, logits, activations, target)
             return self.maps(activations, gradients)
 
-        maps = by_target(of_target, class_ids, self.outputs)
+        maps = by_target(of_target, class_ids, self.outputs, rank=len(view.step.shape) - 1)
         return {**maps, "class_ids": class_ids, "logits": logits}
 
 
@@ -109,6 +115,7 @@ class PixelMethod(OnePass):
     """
 
     needs_layer = False
+    any_extent = True
 
     def maps(self, inputs: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """The method's formula: from x and dY/dx, float32 `[N, H, W, C]`, to `[N, H, W]` maps."""
@@ -128,6 +135,7 @@ class PixelMethod(OnePass):
             lambda target: self.maps(inputs, pixel_gradients(view, tape, logits, inputs, target)),
             class_ids,
             self.outputs,
+            rank=len(view.network.graph.input_shape) - 1,
         )
         return {**maps, "class_ids": class_ids, "logits": logits}
 
@@ -180,7 +188,7 @@ def by_target(
         of_target: From class indices, int32 `[N]`, to float32 `[N, h, w]` for each of `outputs`.
         class_ids: Int32 `[N, T]`.
         outputs: The maps' names.
-        rank: Of the maps; 4 where they still have channels, `[N, h, w, K]`.
+        rank: Of the maps: 3 for `[N, h, w]`, 4 where they still have channels, `[N, h, w, K]`.
 
     Returns:
         Float32 `[N, T, h, w]` for each of `outputs`.
@@ -255,6 +263,7 @@ def gradients_at(
             f"no gradient of the scores reaches layer {view.layer!r}: {view.gradient_stopper()} "
             "in between has none; choose a later layer, or a method without gradients (scorecam)"
         )
+    gradients.set_shape([None] * len(view.step.shape))  # Not all gradients know their rank.
     return gradients
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from guidedcam_tf import ops
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
@@ -16,7 +17,10 @@ from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks.class_pair import ClassPair
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.traits import GLOBAL_AVERAGES
 from guidedcam_tf.networks.traits import Trait
+
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 @method
@@ -30,6 +34,7 @@ class CAM(Method):
 
     name = "cam"
     reference = "Zhou et al. 2016, CVPR, eq. 2"
+    any_extent = True
 
     relu: bool = option(
         True, "cut off what speaks against the target; the paper's own map is signed (False)"
@@ -53,7 +58,8 @@ class CAM(Method):
             if view.network.has_pair:
                 by_class = tf.concat([-by_class, by_class], axis=1)
             weights = tf.gather(tf.cast(tf.transpose(by_class), tf.float32), class_ids)
-            maps = tf.einsum("ntk,nhwk->nthw", weights, activations)
+            axes = ops.spatial_letters(activations)
+            maps = tf.einsum(f"ntk,n{axes}k->nt{axes}", weights, activations)
             saliency = tf.nn.relu(maps) if self.relu else maps
             return {"saliency": saliency, "class_ids": class_ids, "logits": logits}
 
@@ -68,7 +74,7 @@ def _classifier(view: LayerView) -> keras.layers.Layer:
         for step in later
         if Trait.SAME_VALUES not in step.traits and not isinstance(step.layer, ClassPair)
     ]
-    if not isinstance(pooling.layer, keras.layers.GlobalAveragePooling2D):
+    if not isinstance(pooling.layer, GLOBAL_AVERAGES):
         raise _no_cam(view, pooling)
     if not head:
         raise InputError(
@@ -83,8 +89,8 @@ def _classifier(view: LayerView) -> keras.layers.Layer:
 
 
 def _is_linear_classifier(step: Step) -> bool:
-    if isinstance(step.layer, keras.layers.Conv2D):
-        return step.layer.kernel_size == (1, 1) and step.layer.groups == 1
+    if isinstance(step.layer, CONVOLUTIONS):
+        return set(step.layer.kernel_size) == {1} and step.layer.groups == 1
     return isinstance(step.layer, keras.layers.Dense)
 
 

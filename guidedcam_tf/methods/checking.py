@@ -23,10 +23,10 @@ def check_maps(method: Method, view: LayerView, fitted: tf.Tensor, maps: Maps) -
     Raises:
         InputError: With what is wrong, and what to do.
     """
-    if maps[method.outputs[0]].shape[2:] == (1, 1):
+    if set(maps[method.outputs[0]].shape[2:]) == {1}:
         raise InputError(
             f"layer {view.layer!r} has one position only for pictures of "
-            f"{fitted.shape[1]} x {fitted.shape[2]}, so its map would point nowhere; give "
+            f"{' x '.join(map(str, fitted.shape[1:-1]))}, so its map would point nowhere; give "
             "larger pictures, or an earlier layer"
         )
     of_picture = tf.reduce_all(tf.math.is_finite(maps["logits"]), axis=-1).numpy()

@@ -30,6 +30,7 @@ class EigenCAM(Method):
 
     name = "eigencam"
     reference = "Muhammad and Yeasin 2020, IJCNN, arXiv 2008.00299"
+    any_extent = True
 
     center: bool = option(
         False, "subtract each channel's mean before, as pytorch-grad-cam does; the paper does not"
@@ -51,18 +52,19 @@ class EigenCAM(Method):
         return kernel
 
     def principal_map(self, activations: tf.Tensor) -> tf.Tensor:
-        """The method's formula: float32 `[N, h, w, K]` to `[N, h, w]`, at least 0."""
-        count, height, width, channels = tf.unstack(tf.shape(activations))
-        x = tf.reshape(activations, [count, height * width, channels])
+        """The method's formula: float32 `[N, ...spatial, K]` to `[N, ...spatial]`, at least 0."""
+        count, *extent, channels = tf.unstack(tf.shape(activations))
+        positions = tf.reduce_prod(extent)
+        x = tf.reshape(activations, [count, positions, channels])
         if self.center:
             means = tf.reduce_mean(x, axis=1, keepdims=True)
             x = tf.where(tf.abs(x - means) > ROUNDING * tf.abs(means), x - means, 0.0)
         projection = tf.cond(
-            height * width <= channels, lambda: _from_positions(x), lambda: _from_channels(x)
+            positions <= channels, lambda: _from_positions(x), lambda: _from_channels(x)
         )
         agreement = tf.reduce_sum(projection * tf.reduce_sum(x, axis=-1), axis=1, keepdims=True)
         projection = tf.where(agreement < 0, -projection, projection)
-        return tf.nn.relu(tf.reshape(projection, [count, height, width]))
+        return tf.nn.relu(tf.reshape(projection, [count, *extent]))
 
 
 def _from_positions(x: tf.Tensor) -> tf.Tensor:

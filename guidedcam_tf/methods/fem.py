@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from guidedcam_tf import ops
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import OnePass
 from guidedcam_tf.methods.base import resolve_ranks
@@ -23,6 +24,7 @@ class FEM(OnePass):
 
     name = "fem"
     reference = "Fuad et al. 2020, IPTA, the K-sigma rule"
+    any_extent = True
 
     sigmas: Amount = option(2.0, "K, the standard deviations above the mean that count as active")
 
@@ -37,8 +39,9 @@ class FEM(OnePass):
         }
 
     def active_map(self, activations: tf.Tensor) -> tf.Tensor:
-        """The method's formula: float32 `[N, h, w, K]` to `[N, h, w]`."""
-        means = tf.reduce_mean(activations, axis=[1, 2], keepdims=True)
-        deviations = tf.math.reduce_std(activations, axis=[1, 2], keepdims=True)
+        """The method's formula: float32 `[N, ...spatial, K]` to `[N, ...spatial]`."""
+        axes = ops.spatial_axes(activations)
+        means = tf.reduce_mean(activations, axis=axes, keepdims=True)
+        deviations = tf.math.reduce_std(activations, axis=axes, keepdims=True)
         active = activations > means + self.sigmas * deviations
         return tf.reduce_sum(tf.where(active, means, 0.0), axis=-1)

@@ -38,6 +38,7 @@ class FinerCAM(OnePass):
 
     name = "finercam"
     reference = "Zhang et al. 2025, CVPR (arXiv 2501.11309)"
+    any_extent = True
 
     other: Other = option(None, "the class d; None for those nearest to the target")
     nearest: Count = option(3, "how many classes d at most, where `other` is None")
@@ -65,7 +66,7 @@ class FinerCAM(OnePass):
             seed = self.difference(logits, target)
             return GradCAM().maps(activations, gradients_at(view, tape, logits, activations, seed))
 
-        maps = by_target(of_target, class_ids)
+        maps = by_target(of_target, class_ids, rank=len(view.step.shape) - 1)
         return {**maps, "class_ids": class_ids, "logits": logits}
 
     def difference(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

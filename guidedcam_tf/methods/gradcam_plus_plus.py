@@ -35,11 +35,12 @@ class GradCAMPlusPlus(GradientMethod):
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""
-        totals = tf.reduce_sum(activations, axis=[1, 2], keepdims=True)
+        axes = ops.spatial_axes(activations)
+        totals = tf.reduce_sum(activations, axis=axes, keepdims=True)
         alpha = tf.math.divide_no_nan(1.0, 2.0 + gradients * totals)
         alpha = tf.where(gradients > 0, alpha, 0.0)
         if self.alpha_normalize:
-            alpha_sums = tf.reduce_sum(alpha, axis=[1, 2], keepdims=True)
+            alpha_sums = tf.reduce_sum(alpha, axis=axes, keepdims=True)
             alpha = tf.math.divide_no_nan(alpha, alpha_sums)
-        weights = tf.reduce_sum(alpha * tf.nn.relu(gradients), axis=[1, 2])
+        weights = tf.reduce_sum(alpha * tf.nn.relu(gradients), axis=axes)
         return {"saliency": ops.weighted_aggregation(weights, activations)}

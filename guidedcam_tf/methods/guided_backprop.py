@@ -63,8 +63,8 @@ class GuidedGradCAM(GuidedBackprop):
             kind.of_inputs(view, inputs, class_ids) for kind in (GuidedBackprop(), GradCAM())
         )
         maps = coarse["saliency"]
-        flat = tf.reshape(maps, [-1, tf.shape(maps)[2], tf.shape(maps)[3]])
-        resized = ops.resize_maps(flat, tf.shape(inputs)[1:3])
+        flat = tf.reshape(maps, [-1, *tf.unstack(tf.shape(maps)[2:], len(view.step.shape) - 2)])
+        resized = ops.resize_maps(flat, tf.shape(inputs)[1:-1])
         return {
             **fine,
             "saliency": tf.reshape(resized, tf.shape(fine["saliency"])) * fine["saliency"],

@@ -29,6 +29,7 @@ class ShapleyCAM(OnePass):
 
     name = "shapleycam"
     reference = "Cai 2025, arXiv 2501.06261"
+    any_extent = True
 
     utility: Literal["rest", "logit"] = option(
         "rest", "u: the logit plus the logarithm of the probability (rest), or the logit"
@@ -47,11 +48,13 @@ class ShapleyCAM(OnePass):
                     activations, logits = view.forward(inputs)
                     scores = tf.gather(self.utilities(view, logits), target, batch_dims=1)
                 gradients = inner.gradient(scores, activations)
+                gradients.set_shape([None] * len(view.step.shape))
                 slope = tf.reduce_sum(gradients * tf.stop_gradient(activations))
             curvature = outer.gradient(slope, activations, unconnected_gradients="zero")
             return GradCAM().maps(activations, gradients - curvature / 2)
 
-        return {**by_target(of_target, class_ids), "class_ids": class_ids, "logits": logits}
+        maps = by_target(of_target, class_ids, rank=len(view.step.shape) - 1)
+        return {**maps, "class_ids": class_ids, "logits": logits}
 
     def utilities(self, view: LayerView, logits: tf.Tensor) -> tf.Tensor:
         """The utility of each class, float32 `[N, classes]`."""

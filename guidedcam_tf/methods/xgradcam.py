@@ -43,8 +43,9 @@ class XGradCAM(GradientMethod):
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""
-        totals = tf.reduce_sum(activations, axis=[1, 2])
-        contributions = tf.reduce_sum(gradients * activations, axis=[1, 2])
+        axes = ops.spatial_axes(activations)
+        totals = tf.reduce_sum(activations, axis=axes)
+        contributions = tf.reduce_sum(gradients * activations, axis=axes)
         weights = tf.math.divide_no_nan(contributions, totals)
         weights = tf.where(tf.abs(totals) > self.eps, weights, 0.0)
         return {"saliency": ops.weighted_aggregation(weights, activations)}

@@ -176,3 +176,27 @@ def read_class_names(path: Path) -> list[str] | dict[str, Any]:
             f"class_names {path} must hold a list of names, or names with their indices"
         )
     return found
+
+
+def names_of_output(
+    shape: tuple[int | None, ...], given: Sequence[str] | None, *, has_pair: bool
+) -> ClassNames | None:
+    """Name the classes of an output; `None` where it is not `[N, classes]`.
+
+    Of an output `[N, ..., classes]` the names are checked.
+
+    Args:
+        shape: The output's shape.
+        given: As `class_names_for` takes them; one name is enough for one unit.
+        has_pair: Whether the two classes are those of one unit.
+
+    Raises:
+        InputError: If there are more or fewer names than classes.
+    """
+    if has_pair and given is not None and not isinstance(given, str) and len(given) == 1:
+        given = [f"not {next(iter(given))}", *given]
+    if len(shape) == 2 and shape[1] is not None:
+        return class_names_for(shape[1], given)
+    if len(shape) > 2 and shape[-1] is not None and given is not None:
+        class_names_for(shape[-1], given)
+    return None

@@ -28,16 +28,28 @@ POSITIONWISE = {*NORMALIZATIONS, keras.layers.Dense, keras.layers.EinsumDense, k
 
 
 def explainable_layers(graph: Graph, tokens: Tokens) -> dict[str, Step]:
-    """The layers that can be explained: maps of more than one position, and tokens on a grid."""
+    """The layers that can be explained: maps of more than one position, and tokens on a grid.
+
+    The maps of a network of signals or volumes have as many axes as its input.
+    """
     return {
         step.name: step
         for step in graph.picture_steps
-        if step in tokens.grids or (_is_map(step) and tokens.batch[step] == PICTURES)
+        if step in tokens.grids or (_is_map(graph, step) and tokens.batch[step] == PICTURES)
     }
 
 
-def _is_map(step: Step) -> bool:
-    return len(step.shape) == 4 and step.shape[1:3] != (1, 1) and not step.is_linear_part
+def _is_map(graph: Graph, step: Step) -> bool:
+    has_axes = len(step.shape) == len(graph.input_shape)
+    return has_axes and set(step.shape[1:-1]) != {1} and not step.is_linear_part
+
+
+def expected_shape(graph: Graph) -> str:
+    """In words, the outputs that can be explained."""
+    axes = {3: "t", 4: "h, w", 5: "d, h, w"}[len(graph.input_shape)]
+    shape = f"[N, {axes}, K] with {axes.replace(', ', ' or ')} above 1"
+    is_picture = len(graph.input_shape) == 4
+    return f"{shape}, or tokens [N, T, K] with known places" if is_picture else shape
 
 
 @dataclass(frozen=True)
@@ -79,8 +91,8 @@ def default_layer(
     if not features:
         return Choice(
             missing=f"model {model!r} has no layer with spatial extent: expected an output "
-            "[N, h, w, K] with h or w above 1, or tokens [N, T, K] with known places; "
-            f"{_candidates(explainable_layers(graph, tokens))}"
+            f"{expected_shape(graph)}; {_candidates(explainable_layers(graph, tokens))}"
+            f"{_of_other_rank(graph)}"
         )
     wide = [step for step in features if step.shape[-1] != 1] or features
     cuts = set(graph.cuts)
@@ -92,6 +104,17 @@ def default_layer(
         wide[-1].name,
         f"no layer of model {model!r} has all paths to the scores: the map of {wide[-1].name!r} "
         f"shows one of them; {_candidates(step.name for step in ends)}",
+    )
+
+
+def _of_other_rank(graph: Graph) -> str:
+    """What to do where pictures come without an axis for their channels."""
+    if len(graph.input_shape) != 3 or not any(len(step.shape) == 4 for step in graph.steps):
+        return ""
+    sides = ", ".join(map(str, graph.input_shape[1:]))
+    return (
+        f". Its pictures {graph.input_shape} have no axis for channels: put "
+        f"keras.Input(({sides}, 1)) and keras.layers.Reshape(({sides})) before it"
     )
 
 
@@ -109,7 +132,7 @@ def _features(graph: Graph) -> list[Step]:
         )
         is_learned = has_weights or any(learned.get(slot, False) for slot in step.inputs)
         learned.update(dict.fromkeys(step.outputs, is_learned))
-        if _is_map(step) and is_learned and _is_feature(graph, step) and step not in ends:
+        if _is_map(graph, step) and is_learned and _is_feature(graph, step) and step not in ends:
             found.append(step)
     return found
 
@@ -148,7 +171,7 @@ def reason_for(graph: Graph, layers: Mapping[str, Step], name: str, tokens: Toke
             f"{name!r} ({type(step.layer).__name__}, {tokens.grids[step]}) is the last layer whose "
             f"tokens of places reach the scores; {others}"
         )
-    extent = " x ".join("?" if side is None else str(side) for side in step.shape[1:3])
+    extent = " x ".join("?" if side is None else str(side) for side in step.shape[1:-1])
     before = f", before {later[0].name!r}" if later else ""
     return (
         f"{name!r} ({type(step.layer).__name__}, {extent}) is the last feature map with spatial "
@@ -172,6 +195,8 @@ def _is_feature(graph: Graph, step: Step) -> bool:
 
 def _of_tokens(graph: Graph, chosen: Step) -> str:
     """One line that says which layers mix tokens after the chosen one; empty where none does."""
+    if len(graph.input_shape) == TOKENS:
+        return ""
     later = [step for step in graph.downstream(chosen) if _mixes_tokens(graph, step)]
     if not later:
         return ""

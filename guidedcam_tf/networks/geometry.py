@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from typing import Any
@@ -18,20 +19,23 @@ from guidedcam_tf.networks.traits import Trait
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
 
-Box = tuple[float, float, float, float]
-"""Top, left, bottom and right edge, as parts of a picture's height and width."""
+Box = tuple[float, ...]
+"""Top, left, bottom and right edge, as parts of a picture's height and width.
+
+Of signals and volumes, where each spatial axis starts, then where each stops.
+"""
 
 NEGLIGIBLE = 0.02
 """Edges nearer to the picture's than this part of it are taken for these."""
 
 
 @lru_cache(maxsize=64)
-def box_of(network: Network, step: Step, size: tuple[int, int]) -> Box | None:
+def box_of(network: Network, step: Step, size: tuple[int, ...]) -> Box | None:
     """Find which part of a picture a layer's map covers, by showing the network coordinates.
 
     What prepares pictures before the first layer with weights (preprocessing, crops, padding,
-    slices) gets pictures whose values are their rows and columns. Padding that the first layer's
-    window takes away again does not count.
+    slices) gets pictures whose values are their rows, and such whose values are their columns.
+    Padding that the first layer's window takes away again does not count.
 
     Args:
         network: The network.
@@ -43,10 +47,12 @@ def box_of(network: Network, step: Step, size: tuple[int, int]) -> Box | None:
         where what prepares pictures does more than move and scale values.
     """
     slot, first = _end_of_preparation(network, step)
-    height, width = size
-    rows, columns = np.linspace(0, 255, height), np.linspace(0, 255, width)
-    probes = np.zeros([4, height, width, network.channels or 3], np.float32)
-    probes[1], probes[2], probes[3] = rows[:, None, None], columns[:, None], 255.0
+    axes = range(len(size))
+    probes = np.zeros([len(size) + 2, *size, network.channels or 3], np.float32)
+    for axis in axes:
+        ramp = np.linspace(0, 255, size[axis])
+        probes[axis + 1] = ramp.reshape([-1, *[1] * (len(size) - axis)])
+    probes[-1] = 255.0
     try:
         with tf.init_scope(), inference():
             inputs = network.preprocess(probes)
@@ -54,18 +60,26 @@ def box_of(network: Network, step: Step, size: tuple[int, int]) -> Box | None:
     except Exception:  # What prepares pictures may take no such ones.
         return None
     seen = np.asarray(tf.cast(seen, tf.float32))
-    if seen.ndim != 4:
+    if seen.ndim != probes.ndim:
         return None
-    gain = (seen[3] - seen[0]).mean(axis=-1)
+    gain = (seen[-1] - seen[0]).mean(axis=-1)
     known = np.abs(gain) > 1e-3 * np.abs(gain).max()
     scale = np.where(known, gain, 1.0)
-    found = [(seen[i] - seen[0]).mean(axis=-1) / scale for i in (1, 2)]
-    vertical = _edges(found[0], known, height, first, 0)
-    horizontal = _edges(found[1].T, known.T, width, first, 1)
-    if vertical is None or horizontal is None:
+    edges = []
+    for axis in axes:
+        found = (seen[axis + 1] - seen[0]).mean(axis=-1) / scale
+        window = _window(first, axis - len(size))
+        edges.append(_edges(_lines(found, axis), _lines(known, axis), size[axis], window))
+    if any(pair is None for pair in edges):
         return None
-    box = (vertical[0], horizontal[0], vertical[1], horizontal[1])
-    return None if np.abs(np.subtract(box, (0, 0, 1, 1))).max() < NEGLIGIBLE else box
+    starts, stops = zip(*edges, strict=True)
+    far = max(max(abs(start) for start in starts), max(abs(stop - 1) for stop in stops))
+    return None if far < NEGLIGIBLE else (*starts, *stops)
+
+
+def _lines(values: np.ndarray, axis: int) -> np.ndarray:
+    """Values along one axis, `[length, all others]`."""
+    return np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
 
 
 def _end_of_preparation(network: Network, step: Step) -> tuple[Slot, Step]:
@@ -84,7 +98,7 @@ def _end_of_preparation(network: Network, step: Step) -> tuple[Slot, Step]:
 
 
 def _edges(
-    places: np.ndarray, known: np.ndarray, extent: int, first: Step, axis: int
+    places: np.ndarray, known: np.ndarray, extent: int, window: float
 ) -> tuple[float, float] | None:
     """The edges of what the rows of a map cover, from the part of the picture that each shows."""
     rows = np.flatnonzero(known.any(axis=1))
@@ -101,7 +115,7 @@ def _edges(
         return None
     start = middles[half] - step * (rows[half] + 0.5)
     stop = start + step * len(places)
-    taken = _window(first, axis) * step
+    taken = window * step
     if start < 0 and step > 0:
         start = min(0.0, start + taken)
     if stop > extent and step > 0:
@@ -110,22 +124,32 @@ def _edges(
 
 
 def _window(step: Step, axis: int) -> float:
-    """How many positions a layer's window takes away at each side."""
+    """How many positions a layer's window takes away at each side of an axis, from the last."""
     layer: Any = step.layer
     if getattr(layer, "padding", "") != "valid":
         return 0.0
-    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or (1, 1)
-    dilation = getattr(layer, "dilation_rate", (1, 1))
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or (1,)
+    if len(size) < -axis:
+        return 0.0
+    dilation = getattr(layer, "dilation_rate", (1,) * len(size))
     return (size[axis] - 1) * dilation[axis] / 2
 
 
+def largest_part(size: Sequence[int], shape: Sequence[Any]) -> tuple[list[int], list[int]]:
+    """The largest centred part of a size that has another's shape: its starts, and its sides."""
+    scale = min(has / side for has, side in zip(size, shape, strict=True))
+    inner = [max(1, min(has, round(side * scale))) for has, side in zip(size, shape, strict=True)]
+    return [(has - side) // 2 for has, side in zip(size, inner, strict=True)], inner
+
+
 def lay(
-    finish: Callable[[tuple[int, int]], tf.Tensor], box: Box | None, size: tuple[int, int]
+    finish: Callable[[tuple[int, ...]], tf.Tensor], box: Box | None, size: tuple[int, ...]
 ) -> tf.Tensor:
     """Lay maps over the part of a picture that they cover; the rest is zero.
 
     Args:
-        finish: Gives the maps, `[M, h, w]`, at a height and width.
+        finish: Gives the maps, `[M, h, w]`, at a height and width, or at the size of a signal or
+            volume.
         box: The part; `None` for the whole picture.
         size: The picture's height and width.
 
@@ -134,14 +158,14 @@ def lay(
     """
     if box is None:
         return finish(size)
-    spans = []
-    for start, stop, extent in zip(box[:2], box[2:], size, strict=True):
+    axes, spans = range(len(size)), []
+    for start, stop, extent in zip(box[: len(size)], box[len(size) :], size, strict=True):
         low, high = sorted((round(start * extent), round(stop * extent)))
         spans.append((low, max(high, low + 1), extent))
-    maps = finish((spans[0][1] - spans[0][0], spans[1][1] - spans[1][0]))
-    mirrored = [axis + 1 for axis in (0, 1) if box[axis] > box[axis + 2]]
+    maps = finish(tuple(high - low for low, high, _ in spans))
+    mirrored = [axis + 1 for axis in axes if box[axis] > box[axis + len(size)]]
     maps = tf.reverse(maps, mirrored) if mirrored else maps
-    (top, _, height), (left, _, width) = spans
-    maps = maps[:, max(0, -top) : height - top, max(0, -left) : width - left]
+    seen = [slice(None), *(slice(max(0, -low), extent - low) for low, _, extent in spans)]
+    maps = maps[tuple(seen)]
     room = [[max(0, low), max(0, extent - high)] for low, high, extent in spans]
     return tf.pad(maps, [[0, 0], *room])

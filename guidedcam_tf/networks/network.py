@@ -15,6 +15,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.checking import comparison
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
+from guidedcam_tf.networks.classes import names_of_output
 from guidedcam_tf.networks.default_layer import Choice
 from guidedcam_tf.networks.default_layer import default_layer as choose_layer
 from guidedcam_tf.networks.default_layer import explainable_layers
@@ -35,9 +36,12 @@ from guidedcam_tf.networks.tokens import checked_grid
 from guidedcam_tf.networks.view import LayerView
 from guidedcam_tf.networks.view import view_at
 from guidedcam_tf.networks.weights import WeightsSource
+from guidedcam_tf.ops import resize
 
 SOME_SIZE = 64
 """The height and width at which a network of any size is tried out."""
+
+INPUTS = "pictures [N, H, W, C], signals [N, T, C] or volumes [N, D, H, W, C]"
 
 
 class Network:
@@ -52,7 +56,7 @@ class Network:
         preprocess: What turns float32 RGB in 0..255, `[N, H, W, 3]`, into the model's input, in
             TensorFlow operations, or one of `preprocessing.MODES`; `None` or `"none"` if the model
             takes pictures as they are.
-        class_names: Names in the order of the outputs; see `class_names_for`.
+        class_names: Names in the order of the outputs; see `names_of_output`.
         default_layer: The layer that is explained unless another is asked for.
         weights: Where the weights came from.
         input: As in `read_graph`.
@@ -96,17 +100,17 @@ class Network:
         self.model = model
         self.question: Question | None = None
         graph = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
-        if len(graph.input_shape) != 4:
+        if len(graph.input_shape) not in (3, 4, 5):
             raise InputError(
                 f"model {model.name!r} maps {graph.input_shape} to "
-                f"{graph.output_shape}; expected pictures [N, H, W, C] as its input"
+                f"{graph.output_shape}; expected {INPUTS} as its input"
             )
-        self.input_size: tuple[int | None, int | None] = graph.input_shape[1:3]
-        self.channels: int | None = graph.input_shape[3]
+        self.input_size: tuple[int | None, ...] = graph.input_shape[1:-1]
+        self.channels: int | None = graph.input_shape[-1]
         self.weights = weights or WeightsSource("the model passed in")
         self.inputs = dict(graph.specs)
         self._preprocess = preprocessing(preprocess, graph.input_shape)
-        self.takes_pixels = preprocess is not None and preprocess != "none"
+        self.takes_pixels = self.sees_pictures and preprocess not in (None, "none")
         self._default_layer = default_layer
         self._grid = checked_grid(grid)
         self.graph = graph
@@ -118,7 +122,8 @@ class Network:
         if self.has_pair:
             self.graph = paired(self.graph)
         self._given_names = class_names
-        self._class_names = self._named_classes(class_names)
+        shape = self.graph.output_shape
+        self._class_names = names_of_output(shape, class_names, has_pair=self.has_pair)
 
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as the model takes them, the same each time."""
@@ -129,15 +134,10 @@ class Network:
         """The shape of a batch that the model takes."""
         return [count, *(side or SOME_SIZE for side in self.input_size), self.channels or 3]
 
-    def _named_classes(self, given: Sequence[str] | None) -> ClassNames | None:
-        shape = self.graph.output_shape
-        if self.has_pair and given is not None and not isinstance(given, str) and len(given) == 1:
-            given = [f"not {next(iter(given))}", *given]
-        if len(shape) == 2 and shape[1] is not None:
-            return class_names_for(shape[1], given)
-        if len(shape) > 2 and shape[-1] is not None and given is not None:
-            class_names_for(shape[-1], given)
-        return None
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether it takes pictures `[N, H, W, C]`, and not signals or volumes."""
+        return len(self.input_size) == 2
 
     def names_of(self, count: int) -> ClassNames:
         """The names of the classes of an output `[N, ..., classes]` with that many.
@@ -200,15 +200,16 @@ class Network:
     def fit(self, images: tf.Tensor) -> tf.Tensor:
         """Squash pictures `[N, H, W, C]` of any dtype to the network's size, float32.
 
-        Bilinear with half-pixel centres. A network of any size takes them as they are.
+        Signals `[N, T, C]` and volumes `[N, D, H, W, C]` likewise. Bilinear with half-pixel
+        centres. A network of any size takes them as they are.
         """
         size = [
             given or actual
-            for given, actual in zip(self.input_size, images.shape[1:3], strict=True)
+            for given, actual in zip(self.input_size, images.shape[1:-1], strict=True)
         ]
-        if list(images.shape[1:3]) == size:
+        if list(images.shape[1:-1]) == size:
             return tf.cast(images, tf.float32)
-        return tf.image.resize(images, size)
+        return resize(images, size)
 
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
         """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what the model takes."""
@@ -255,7 +256,10 @@ class Network:
 
     @cached_property
     def layers(self) -> dict[str, Step]:
-        """The layers that can be explained: maps `[N, h, w, K]`, and tokens with known places."""
+        """The layers that can be explained: maps `[N, h, w, K]`, and tokens with known places.
+
+        Of signals `[N, T, C]` the maps are `[N, t, K]`, of volumes `[N, d, h, w, K]`.
+        """
         return explainable_layers(self.graph, self.tokens)
 
     @cached_property

@@ -158,7 +158,9 @@ class Tokens:
     def _steps(self) -> list[Step]:
         """The steps that give tokens, one row a picture, by tokens and not by channels."""
         swapped: set[Slot] = set()
-        found = []
+        found: list[Step] = []
+        if not self._network.sees_pictures:
+            return found
         for step in self._graph.picture_steps:
             inputs = [slot for slot in step.inputs if self._rank(slot) == RANK]
             is_swapped = bool(inputs) and inputs[0] in swapped

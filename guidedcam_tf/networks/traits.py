@@ -52,9 +52,13 @@ TRAITS: dict[type, Trait] = {
             _layers.Conv1D,
             _layers.Conv2D,
             _layers.Conv3D,
+            _layers.Conv1DTranspose,
             _layers.Conv2DTranspose,
+            _layers.Conv3DTranspose,
             _layers.Dense,
+            _layers.DepthwiseConv1D,
             _layers.DepthwiseConv2D,
+            _layers.SeparableConv1D,
             _layers.SeparableConv2D,
         ),
         _BIASED,
@@ -74,25 +78,56 @@ TRAITS: dict[type, Trait] = {
         (_layers.Activation, _layers.LeakyReLU, _layers.ReLU, _layers.Subtract), Trait.ELEMENTWISE
     ),
     **dict.fromkeys(
-        (_layers.Dropout, _layers.SpatialDropout2D, _layers.GaussianNoise, _layers.Identity),
+        (
+            _layers.Dropout,
+            _layers.SpatialDropout1D,
+            _layers.SpatialDropout2D,
+            _layers.SpatialDropout3D,
+            _layers.GaussianNoise,
+            _layers.Identity,
+        ),
         _VALUES | Trait.ELEMENTWISE,
     ),
     **dict.fromkeys((_layers.Flatten, _layers.Reshape), _VALUES),
     **dict.fromkeys(
         (
+            _layers.AveragePooling1D,
             _layers.AveragePooling2D,
+            _layers.AveragePooling3D,
+            _layers.Cropping1D,
             _layers.Cropping2D,
+            _layers.Cropping3D,
             _layers.GlobalAveragePooling2D,
+            _layers.GlobalAveragePooling3D,
             _layers.Permute,
+            _layers.UpSampling1D,
             _layers.UpSampling2D,
+            _layers.UpSampling3D,
+            _layers.ZeroPadding1D,
             _layers.ZeroPadding2D,
+            _layers.ZeroPadding3D,
         ),
         _PADDING,
     ),
     **dict.fromkeys(
-        (_layers.GlobalMaxPooling2D, _layers.MaxPooling2D), Trait.KEEPS_SIGN | Trait.REARRANGES
+        (
+            _layers.GlobalAveragePooling1D,
+            _layers.GlobalMaxPooling1D,
+            _layers.GlobalMaxPooling2D,
+            _layers.GlobalMaxPooling3D,
+            _layers.MaxPooling1D,
+            _layers.MaxPooling2D,
+            _layers.MaxPooling3D,
+        ),
+        Trait.KEEPS_SIGN | Trait.REARRANGES,
     ),
 }
+
+GLOBAL_AVERAGES = (
+    _layers.GlobalAveragePooling1D,
+    _layers.GlobalAveragePooling2D,
+    _layers.GlobalAveragePooling3D,
+)
 
 NONNEGATIVE = {
     keras.activations.hard_sigmoid,

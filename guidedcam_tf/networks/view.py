@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.default_layer import expected_shape
 from guidedcam_tf.networks.failures import gradient_stopper
 from guidedcam_tf.networks.geometry import Box
 from guidedcam_tf.networks.geometry import box_of
@@ -23,12 +23,12 @@ from guidedcam_tf.networks.tokens import RANK
 from guidedcam_tf.networks.tokens import FromTokens
 from guidedcam_tf.networks.tokens import ToTokens
 from guidedcam_tf.networks.tokens import on_grid
+from guidedcam_tf.networks.traits import GLOBAL_AVERAGES
 from guidedcam_tf.networks.traits import Trait
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
 
-GLOBAL_POOLING = (keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D)
 
 Compiler = Callable[[Callable[..., Any], Sequence[Any]], Callable[..., Any]]
 """What compiles a function of tensors for its signature."""
@@ -105,6 +105,7 @@ class LayerView:
             [slot, graph.logits],
             edits={slot: lambda tensor: tf.cast(tensor, tf.float32)},
         )
+        activations.set_shape([None] * len(self.step.shape))
         return activations, tf.cast(logits, tf.float32)
 
     @cached_property
@@ -130,15 +131,15 @@ class LayerView:
         """The last layer between this one and the logits that lets no gradient through, by name."""
         return gradient_stopper(self.network.graph, self.step, self.network.some_shape(1))
 
-    def box(self, extent: tuple[int | None, ...], size: tuple[int, int]) -> Box | None:
+    def box(self, extent: tuple[int | None, ...], size: Sequence[Any]) -> Box | None:
         """Which part of a picture a map of some extent covers; see `box_of`.
 
         Args:
             extent: The map's height and width. One of the network's input covers all of it.
             size: The picture's height and width.
         """
-        rows, columns = self.network.input_size
-        fitted = (rows or size[0], columns or size[1])
+        sides = zip(self.network.input_size, size, strict=True)
+        fitted = tuple(given or side for given, side in sides)
         return None if extent == fitted else box_of(self.network, self.step, fitted)
 
     @cached_property
@@ -151,7 +152,7 @@ class LayerView:
         later = [step for step in downstream if not isinstance(step.layer, ToTokens)]
         return (
             bool(later)
-            and isinstance(later[0].layer, GLOBAL_POOLING)
+            and isinstance(later[0].layer, GLOBAL_AVERAGES)
             and all(Trait.LINEAR in step.traits for step in later[1:])
         )
 
@@ -187,11 +188,12 @@ def view_at(network: Network, name: str) -> LayerView:
 
 
 def _why_not(network: Network, step: Step) -> str:
-    if len(step.shape) == RANK and step.shape[1] != 1 and step in network.graph.picture_steps:
+    is_tokens = network.sees_pictures and len(step.shape) == RANK and step.shape[1] != 1
+    if is_tokens and step in network.graph.picture_steps:
         return network.tokens.why_not(step)
     return (
         f"it has no spatial extent before the scores: its output is {step.shape}, expected "
-        "[N, h, w, K] with h or w above 1, or tokens [N, T, K]"
+        f"{expected_shape(network.graph)}"
     )
 
 

@@ -5,6 +5,8 @@ compiled where they are used: one `tf.function` for each network, layer and meth
 """
 
 from guidedcam_tf.ops.bicubic import resize_bicubic
+from guidedcam_tf.ops.extent import spatial_axes
+from guidedcam_tf.ops.extent import spatial_letters
 from guidedcam_tf.ops.guidance import activation_sum
 from guidedcam_tf.ops.guidance import channel_weights
 from guidedcam_tf.ops.guidance import global_guidance
@@ -14,6 +16,7 @@ from guidedcam_tf.ops.normalizing import min_max
 from guidedcam_tf.ops.pooling import adaptive_average_pool
 from guidedcam_tf.ops.postprocessing import PRESETS
 from guidedcam_tf.ops.postprocessing import Postprocessing
+from guidedcam_tf.ops.resizing import resize
 from guidedcam_tf.ops.resizing import resize_maps
 from guidedcam_tf.ops.resizing import resize_maps_to_corners
 from guidedcam_tf.ops.smoothing import gaussian_smooth
@@ -28,8 +31,11 @@ __all__ = [
     "global_guidance",
     "guided_aggregation",
     "min_max",
+    "resize",
     "resize_bicubic",
     "resize_maps",
     "resize_maps_to_corners",
+    "spatial_axes",
+    "spatial_letters",
     "weighted_aggregation",
 ]

@@ -3,13 +3,17 @@
 Symbols: M^k is the k-th channel of the activations, grad^k = dY/dM^k its gradient map for the
 target's score Y (eq. 2), Z = h * w the number of elements of a channel.
 
-Shapes: activations and gradients are float32 `[N, h, w, K]`, weights `[N, K]`, maps `[N, h, w]`.
+Shapes: activations and gradients are float32 `[N, h, w, K]`, weights `[N, K]`, maps `[N, h, w]`;
+for signals and volumes, h and w are one or three axes.
 
 Source: Fahim et al., "Rethinking Gradient Weight's Influence over Saliency Map Estimation",
 Sensors 22(17), 6516, 2022.
 """
 
 import tensorflow as tf
+
+from guidedcam_tf.ops.extent import spatial_axes
+from guidedcam_tf.ops.extent import spatial_letters
 
 
 def activation_sum(activations: tf.Tensor) -> tf.Tensor:
@@ -19,12 +23,13 @@ def activation_sum(activations: tf.Tensor) -> tf.Tensor:
 
 def channel_weights(gradients: tf.Tensor) -> tf.Tensor:
     """lambda^k = (1 / Z) sum_ij grad^k_ij (eq. 3): one weight a channel. `[N, K]`."""
-    return tf.reduce_mean(gradients, axis=[1, 2])
+    return tf.reduce_mean(gradients, axis=spatial_axes(gradients))
 
 
 def weighted_aggregation(weights: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
     """ReLU(sum_k lambda^k M^k) (eq. 4): the map without guidance, Grad-CAM's. `[N, h, w]`."""
-    return tf.nn.relu(tf.einsum("nk,nhwk->nhw", weights, activations))
+    axes = spatial_letters(activations)
+    return tf.nn.relu(tf.einsum(f"nk,n{axes}k->n{axes}", weights, activations))
 
 
 def global_guidance(gradients: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:

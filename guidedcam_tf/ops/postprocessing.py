@@ -1,5 +1,6 @@
 """From a method's raw map to the map that is shown: smooth, normalise, resize."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -28,11 +29,12 @@ class Postprocessing:
     smoothing_size: int = 3
     interpolation: Interpolation = "bilinear"
 
-    def __call__(self, raw: tf.Tensor, size: tuple[int, int] | tf.Tensor) -> tf.Tensor:
-        """Turn raw maps, float32 `[N, h, w]`, into float32 `[N, *size]` in `[0, 1]`."""
+    def __call__(self, raw: tf.Tensor, size: Sequence[int] | tf.Tensor) -> tf.Tensor:
+        """Turn raw maps, float32 `[N, ...spatial]`, into float32 `[N, *size]` in `[0, 1]`."""
         if self.smoothing_sigma > 0:
             raw = gaussian_smooth(raw, size=self.smoothing_size, sigma=self.smoothing_sigma)
-        return tf.clip_by_value(resize_maps(min_max(raw), size, self.interpolation), 0.0, 1.0)
+        stretched = min_max(raw, len(raw.shape) - 1)
+        return tf.clip_by_value(resize_maps(stretched, size, self.interpolation), 0.0, 1.0)
 
 
 PRESETS = {

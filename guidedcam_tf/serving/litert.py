@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
@@ -62,6 +63,7 @@ def export_litert(
     chosen, path = exportable(method, **options), Path(file)
     if precision not in SAME:
         raise InputError(f"precision must be one of {', '.join(SAME)}; received {precision!r}")
+    check_sees_pictures(explainer.network, "an export")
     if None in explainer.network.input_size:
         raise InputError(
             f"{explainer.network.name} takes pictures of any size, and a file for LiteRT needs "

@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.explainer import Explainer
@@ -162,6 +163,7 @@ def describe(explainer: Explainer) -> dict[str, Any]:
 
 def _check_explainer(explainer: Explainer) -> None:
     network = explainer.network
+    check_sees_pictures(network, "an export")
     if len(network.graph.output_shape) != 2:
         raise InputError(
             f"the output of {network.name!r} is {network.graph.output_shape}, and an export "

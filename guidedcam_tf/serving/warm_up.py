@@ -25,7 +25,7 @@ def write_warm_up(
     file: Path,
     model: str,
     signatures: Signatures,
-    size: tuple[int | None, int | None],
+    size: tuple[int | None, ...],
     batch_sizes: Iterable[int],
 ) -> None:
     """Write a request for every signature and batch size.
@@ -45,7 +45,7 @@ def write_warm_up(
                 writer.write(prediction_log(model, signature, inputs))
 
 
-def example(spec: tf.TensorSpec, count: int, size: tuple[int | None, int | None]) -> bytes:
+def example(spec: tf.TensorSpec, count: int, size: tuple[int | None, ...]) -> bytes:
     """A serialised `TensorProto` of grey pictures, or of targets, for an input of a signature."""
     tensor = tf.make_tensor_proto([], dtype=spec.dtype, shape=[0])
     shape: list[int | None] = [count]

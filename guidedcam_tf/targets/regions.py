@@ -212,7 +212,7 @@ def _box_mask(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _on_grid(masks: np.ndarray, scene: Scene, grid: tuple[int, ...]) -> np.ndarray:
     """Masks of pictures `[n, H, W]` at the middles of an output's positions, `[n, h, w]`."""
     pipeline = scene.pipeline
-    top, left, height, width = pipeline.seen(*scene.size)
+    (top, left), (height, width) = pipeline.seen(scene.size)
     fitted = (scene.fitted.shape[1], scene.fitted.shape[2])
     box = pipeline.view.box((grid[0], grid[1]), fitted) or (0.0, 0.0, 1.0, 1.0)
     middles = [
