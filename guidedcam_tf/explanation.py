@@ -180,7 +180,8 @@ class Explanation:
     def _repr_html_(self) -> str:
         """The picture and its overlays in a notebook, with what they show."""
         figures = "".join(
-            f'<figure style="margin:0"><img src="{data_uri(pixels, 2 * SHOWN_WIDTH)}" alt="{escape(words)}" '
+            f'<figure style="margin:0"><img src="{data_uri(pixels, 2 * SHOWN_WIDTH)}" '
+            f'alt="{escape(words)}" '
             f'style="width:{SHOWN_WIDTH}px"><figcaption>{escape(words)}</figcaption></figure>'
             for pixels, words in self._panels()
         )
