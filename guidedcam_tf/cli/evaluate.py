@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.storage import as_path
 
 PANEL = "Who computes"
@@ -59,7 +61,15 @@ def evaluate(
     from guidedcam_tf.evaluation.status import status
     from guidedcam_tf.figures.ranks import write_ranks
 
-    folder = run(read, out, limit=limit)
+    try:
+        folder = run(read, out, limit=limit)
+    except KeyboardInterrupt:
+        with suppress(InputError):
+            print(
+                f"stopped: {status(out / read.name).lines()[0]}; the same call goes on with it",
+                file=sys.stderr,
+            )
+        raise
     drawn = write_ranks(folder)
     print((folder / "table.md").read_text("utf-8"))
     print(

@@ -15,6 +15,7 @@ Reason = Literal[
     "bad mask",
     "box outside the picture",
     "empty list",
+    "ends the process",
     "mask of another size",
     "missing annotation",
     "missing mask",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import datetime
 from datetime import timezone
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,9 +20,18 @@ def environment() -> dict[str, object]:
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(),
         "git": _revision(),
     }
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of what numbers depend on; `None` of what is not installed as a package."""
+    found: dict[str, str | None] = dict.fromkeys(PACKAGES)
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _revision() -> str | None:

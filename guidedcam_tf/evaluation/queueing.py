@@ -15,7 +15,8 @@ from guidedcam_tf.evaluation.units import Unit
 
 TRIES = 3
 DEATHS = 2
-"""After how many a unit's pictures are tried one by one."""
+"""How many are blamed on a unit's pictures, which are then tried alone, or on a picture alone:
+a process may also end because a node is lost."""
 
 
 class DiedError(Exception):
@@ -55,10 +56,19 @@ class Queue:
         units: The units.
         size: How many pictures a chunk has.
         pictures: How many there are in all.
+        deaths: See `DEATHS`.
+
+    Attributes:
+        waiting: The tasks by chunk.
+        retried: How often a unit was tried again.
     """
 
-    def __init__(self, units: Sequence[Unit], size: int, pictures: int) -> None:
+    def __init__(
+        self, units: Sequence[Unit], size: int, pictures: int, deaths: int = DEATHS
+    ) -> None:
         self.waiting: dict[int, deque[Task]] = {}
+        self.retried = 0
+        self._deaths = deaths
         self._open = len(units)
         self._size = size
         self._pictures = pictures
@@ -98,17 +108,18 @@ class Queue:
             self._open -= 1
             yield task.unit, outcome
         elif task.unit.chunk not in self._deadly and self._died(task, outcome):
+            self.retried += 1
             self._probe(task)
         elif task.tried + 1 < TRIES:
+            self.retried += 1
             self._put(replace(task, tried=task.tried + 1))
         else:
             self._open -= 1
             line = " ".join(f"{type(outcome).__name__}: {outcome}".split())
             yield task.unit, Failure(line)
 
-    @staticmethod
-    def _died(task: Task, outcome: Shard | Exception) -> bool:
-        return isinstance(outcome, DiedError) and task.tried + 1 >= DEATHS
+    def _died(self, task: Task, outcome: Shard | Exception) -> bool:
+        return isinstance(outcome, DiedError) and task.tried + 1 >= self._deaths
 
     def _probe(self, task: Task) -> None:
         """Have each picture of a task's chunk tried alone; the task waits for that."""
@@ -124,8 +135,8 @@ class Queue:
     def _settle_probe(self, task: Task, outcome: Shard | Exception) -> None:
         probing = self._probing[task.unit.chunk]
         if isinstance(outcome, DiedError):
-            if task.tried == 0:  # A node may have been lost, which is no fault of the picture.
-                self._put(replace(task, tried=1))
+            if not self._died(task, outcome):
+                self._put(replace(task, tried=task.tried + 1))
                 return
             probing.found.add(task.probe or 0)
         probing.left.discard(task.probe or 0)

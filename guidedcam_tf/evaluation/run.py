@@ -13,6 +13,7 @@ from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.class_maps import settle_classes
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.executors import Work
 from guidedcam_tf.evaluation.executors import get_executor
 from guidedcam_tf.evaluation.finishing import finish
 from guidedcam_tf.evaluation.job import Job
@@ -24,7 +25,7 @@ from guidedcam_tf.evaluation.status import write_plan
 from guidedcam_tf.evaluation.units import Shards
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
-from guidedcam_tf.progress import progress
+from guidedcam_tf.progress import progress_bar
 from guidedcam_tf.storage import as_path
 
 
@@ -60,12 +61,14 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
         done = shards.done()
         missing = [unit for unit in job.units if unit.name not in done]
         if missing:
-            results = execute(job, missing, config.executor)
-            shown = progress(
-                results, "evaluating", total=len(job.units), initial=len(job.units) - len(missing)
-            )
-            for unit, result in shown:
-                shards.write(unit, result)
+            before = len(job.units) - len(missing)
+            with progress_bar(
+                "evaluating", total=len(job.units), initial=before, unit="unit"
+            ) as bar:
+                work = Work(job, missing, config.executor, folder, bar.set_postfix)
+                for unit, result in execute(work):
+                    shards.write(unit, result)
+                    bar.update()
         finish(folder, job, status(folder).failed)
     return folder
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.loading import load
@@ -21,6 +22,9 @@ from guidedcam_tf.evaluation.units import Unit
 
 FAILED = "failed"
 """The reason of a picture that was read and could not be measured."""
+
+DEADLY: Final = "ends the process"
+"""The reason of a picture that is left out because a process ended of it."""
 
 Entries = list[Loaded | Skipped]
 
@@ -77,7 +81,12 @@ class Worker:
         unread = [
             LeftOut(entry.id, entry.reason, entry.message)
             for entry in entries
-            if isinstance(entry, Skipped) and unit.group == 0
+            if isinstance(entry, Skipped) and entry.reason != DEADLY and unit.group == 0
+        ]
+        unread += [
+            LeftOut(entry.id, DEADLY, entry.message, ", ".join(group.methods))
+            for entry in entries
+            if isinstance(entry, Skipped) and entry.reason == DEADLY and group.covers(entry.id)
         ]
         return Shard(rows, unread + failed, dict.fromkeys(group.methods, spent))
 
@@ -122,5 +131,5 @@ class Worker:
         for sample in samples:
             if sample.id not in found:
                 message = f"{sample.picture}: reading or measuring it ends the process"
-                found[sample.id] = Skipped(sample.id, "unreadable picture", message)
+                found[sample.id] = Skipped(sample.id, DEADLY, message)
         return [found[sample.id] for sample in samples]

@@ -14,12 +14,17 @@ from common import build_toy
 from PIL import Image
 
 from guidedcam_tf.configuring import read_config
+from guidedcam_tf.data import loading
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.executors import get_executor
+from guidedcam_tf.evaluation.manifest import versions
 from guidedcam_tf.evaluation.rows import read_left_out
+from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
+from guidedcam_tf.evaluation.scoring import Scorer
 from guidedcam_tf.evaluation.status import status
+from guidedcam_tf.evaluation.units import Shards
 
 pytestmark = pytest.mark.ray
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
@@ -29,8 +34,9 @@ POISON = """
 import os
 import signal
 from guidedcam_tf.data import loading
+from guidedcam_tf.evaluation.scoring import Scorer
 
-load_one = loading.load_one
+load_one, rows = loading.load_one, Scorer.rows
 
 
 def deadly(sample):
@@ -39,7 +45,13 @@ def deadly(sample):
     return load_one(sample)
 
 
-loading.load_one = deadly
+def failing(self, chunk, group):
+    if "gradient" in group.methods:
+        raise RuntimeError("no gradient")
+    return rows(self, chunk, group)
+
+
+loading.load_one, Scorer.rows = deadly, failing
 """
 
 
@@ -134,7 +146,7 @@ def test_a_run_of_one_process_ends_on_a_cluster_that_loses_a_worker_and_a_node(
 ):
     out = folder / "mixed"
     with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("guidedcam_tf.evaluation.run.progress", _stops_after(3))
+        patch.setattr(Shards, "write", _stops_after(3))
         evaluate(read(folder), out)
     before = {file: file.stat().st_mtime_ns for file in (out / "toy" / "shards").iterdir()}
     assert len(before) == 3
@@ -156,26 +168,64 @@ def test_a_run_of_one_process_ends_on_a_cluster_that_loses_a_worker_and_a_node(
 
 
 def _stops_after(count):
-    def progress(items, *_, **__):
-        for number, item in enumerate(items):
-            if number == count:
-                raise KeyboardInterrupt
-            yield item
+    write = Shards.write
 
-    return progress
+    def stop(self, unit, result):
+        if len(self.done()) == count:
+            raise KeyboardInterrupt
+        write(self, unit, result)
+
+    return stop
 
 
-def test_a_picture_that_kills_the_process_costs_only_itself(folder, cluster):
-    config = read(
-        folder,
-        *on(cluster, "custom_objects=poison_pictures", "methods=[guided]"),
-    )
+def test_a_picture_that_kills_the_process_and_a_unit_that_fails_cost_only_themselves(
+    folder, cluster, monkeypatch
+):
+    # The module changes them in this process, too.
+    monkeypatch.setattr(loading, "load_one", loading.load_one)
+    monkeypatch.setattr(Scorer, "rows", Scorer.rows)
+    methods = "methods=[guided, gradient]"
+    config = read(folder, *on(cluster, "custom_objects=poison_pictures", methods))
     with pytest.warns(UserWarning, match="custom objects"):
         found = evaluate(config, folder / "poisoned", limit=24)
-    assert status(found).lines() == ["6 of 6 units done, 0 missing, 0 failed"]
+    lines = status(found).lines()
+    assert lines[0] == "6 of 12 units done, 0 missing, 6 failed"
+    assert lines[1] == "unit 000000-01 (gradient) failed: RuntimeError: no gradient"
     (left_out,) = read_left_out(found).itertuples()
-    assert left_out.image == "21.png"
+    assert (left_out.image, left_out.methods) == ("21.png", "guided")
     assert "ends the process" in left_out.message
+    assert len(set(read_rows(found)["image"])) == 23
+
+
+def test_drivers_that_are_killed_and_stopped_leave_a_run_that_one_process_ends(
+    folder, cluster, whole
+):
+    out = folder / "stopped"
+    command = [sys.executable, "-m", "guidedcam_tf", "evaluate", str(folder / "config.yaml")]
+    command += ["--out", str(out), "--executor", "ray", "--address", cluster.address]
+    before = {}
+    for count, number in ((3, signal.SIGKILL), (9, signal.SIGINT)):
+        driver = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        when(out, count, lambda driver=driver, number=number: driver.send_signal(number))
+        said = driver.communicate()[1].decode()
+        assert {file: file.stat().st_mtime_ns for file in before} == before
+        files = (out / "toy" / "shards").glob("*.json")
+        before = {file: file.stat().st_mtime_ns for file in files}
+        assert count <= len(before) < 40
+    assert driver.returncode == 130
+    assert f"stopped: {len(before)} of 40 units done, {40 - len(before)} missing" in said
+    found = evaluate(read(folder), out)
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    for name in RESULTS:
+        assert (found / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_nodes_of_other_versions_are_refused_before_any_work(folder, cluster, monkeypatch):
+    other = {**versions(), "tensorflow": "1.15"}
+    monkeypatch.setattr("guidedcam_tf.evaluation.executors.ray.versions", lambda: other)
+    with pytest.raises(InputError, match=r"^\S+ has tensorflow \S+ and the driver 1.15; install"):
+        evaluate(read(folder, *on(cluster)), folder / "versions")
+    assert shards(folder / "versions") == 0
 
 
 def test_a_missing_extra_and_a_missing_cluster_are_said_in_one_line(folder, monkeypatch):

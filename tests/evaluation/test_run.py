@@ -18,9 +18,11 @@ from typer.testing import CliRunner
 from guidedcam_tf import metrics
 from guidedcam_tf.cli import app
 from guidedcam_tf.configuring import read_config
+from guidedcam_tf.data import loading
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.executors import local
 from guidedcam_tf.evaluation.lock import held
 from guidedcam_tf.evaluation.lock import holder
 from guidedcam_tf.evaluation.rows import read_left_out
@@ -28,6 +30,7 @@ from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.scoring import Scorer
 from guidedcam_tf.evaluation.status import status
+from guidedcam_tf.evaluation.worker import Worker
 from guidedcam_tf.explainer import Explainer
 
 TABLES = ("table.csv", "table.md", "table.tex")
@@ -213,6 +216,68 @@ def test_a_picture_that_fails_is_named_and_costs_only_itself(whole, config_file,
         "unreadable picture": 1,
     }
     assert "scorecam: 1 pictures failed" in (folder / "table.md").read_text()
+
+
+DEADLY = """
+import os
+import signal
+from guidedcam_tf.data import loading
+
+load_one = loading.load_one
+
+
+def deadly(sample):
+    if sample.picture.stem == "07" and os.getpid() != int(os.environ["PYTEST_PROCESS"]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load_one(sample)
+
+
+loading.load_one = deadly
+"""
+
+
+def test_a_picture_that_ended_the_process_is_left_out_by_the_next_call(
+    whole, config_file, tmp_path, monkeypatch
+):
+    (tmp_path / "deadly_pictures.py").write_text(DEADLY)
+    monkeypatch.setenv("PYTEST_PROCESS", str(os.getpid()))
+    monkeypatch.setattr(loading, "load_one", loading.load_one)  # The module changes it here too.
+    monkeypatch.syspath_prepend(tmp_path)
+    config = read(config_file, "custom_objects=deadly_pictures", "methods=[guided, gradcam]")
+    note, noted, compute = tmp_path / "toy" / local.NOTE, [], Worker.compute
+
+    def dies(self, *units):
+        noted.append(note.read_text())
+        if len(noted) == 3:
+            note.with_name("kept").write_text(note.read_text())
+            raise KeyboardInterrupt
+        return compute(self, *units)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Worker, "compute", dies)
+        with pytest.warns(UserWarning, match="custom objects"):
+            evaluate(config, tmp_path)
+    assert noted == ["0 1", "1 2", "2 3"]
+    assert not note.exists()
+    note.with_name("kept").rename(note)  # As SIGKILL would have left it.
+    with pytest.warns(UserWarning, match="custom objects"):
+        folder = evaluate(config, tmp_path)
+    assert not note.exists()
+    assert status(folder).lines() == ["6 of 6 units done, 0 missing, 0 failed"]
+    (deadly, _) = read_left_out(folder).sort_values("image", ascending=False).itertuples()
+    assert (deadly.image, deadly.reason) == ("07.png", "ends the process")
+    assert set(read_rows(folder)["image"]) == set(read_rows(whole)["image"]) - {"07.png"}
+
+
+def test_a_run_from_before_a_key_existed_goes_on(whole, config_file, tmp_path):
+    folder = evaluate(read(config_file, "methods=[guided]"), tmp_path, limit=2)
+    raw = yaml.safe_load((folder / "config.yaml").read_text())
+    del raw["protocol"]["fill"], raw["fit"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(raw))
+    evaluate(read(config_file, "methods=[guided]"), tmp_path, limit=2)
+    with pytest.raises(ValueError, match="holds a run with another fit, protocol"):
+        black = "protocol={fill: black, areas: [0.1, 0.5]}"
+        evaluate(read(config_file, "methods=[guided]", "fit=crop", black), tmp_path, limit=2)
 
 
 def test_units_that_fail_are_reported_and_tried_again(

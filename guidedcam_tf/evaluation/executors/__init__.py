@@ -1,8 +1,8 @@
 """Executors: who computes a run's units. Each file here is one, by its name.
 
-An executor is a function `execute(job, units, config)` that yields each of the units with its
-`Shard`, or with a `Failure`, in any order and as they are done. It raises `InputError` where the
-job itself is at fault. The driver writes what it yields.
+An executor is a function `execute(work)` that yields each of the units with its `Shard`, or with a
+`Failure`, in any order and as they are done. It raises `InputError` where the job itself is at
+fault. The driver writes what it yields.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import pkgutil
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guidedcam_tf.errors import InputError
@@ -24,7 +26,28 @@ if TYPE_CHECKING:
     from guidedcam_tf.evaluation.job import Job
 
 Result = tuple[Unit, Shard | Failure]
-Execute = Callable[["Job", Sequence[Unit], "ExecutorConfig"], Iterator[Result]]
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What an executor is given.
+
+    Attributes:
+        job: The run.
+        units: Those to compute.
+        config: How.
+        folder: The run's folder, for what must be found again where this process ends.
+        show: Called with numbers by name, which the progress bar then shows.
+    """
+
+    job: Job
+    units: Sequence[Unit]
+    config: ExecutorConfig
+    folder: Path
+    show: Callable[..., None]
+
+
+Execute = Callable[[Work], Iterator[Result]]
 
 
 def executor_names() -> list[str]:

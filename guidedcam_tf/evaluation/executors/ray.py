@@ -13,7 +13,6 @@ import platform
 import socket
 import warnings
 from collections.abc import Iterator
-from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,14 @@ import tensorflow as tf
 from ray.exceptions import RayActorError
 from ray.exceptions import RayTaskError
 
-import guidedcam_tf
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import ExecutorConfig
 from guidedcam_tf.evaluation.executors import Result
+from guidedcam_tf.evaluation.executors import Work
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.job import open_job
+from guidedcam_tf.evaluation.manifest import versions
 from guidedcam_tf.evaluation.queueing import TRIES
 from guidedcam_tf.evaluation.queueing import DiedError
 from guidedcam_tf.evaluation.queueing import Queue
@@ -52,32 +52,38 @@ class Computer:
         limit: Take only this many of the pictures.
         cpus: How many threads it may use.
         folder: The driver's working folder, which relative paths are from.
-        version: The driver's version of this package.
+        versions: The driver's versions, as `manifest.versions` gives them.
     """
 
     def __init__(
-        self, config: dict[str, Any], limit: int | None, cpus: int, folder: Path, version: str
+        self,
+        config: dict[str, Any],
+        limit: int | None,
+        cpus: int,
+        folder: Path,
+        versions: dict[str, str | None],
     ) -> None:
         self._config = config
         self._folder = folder
         self._limit = limit
         self._cpus = cpus
-        self._version = version
+        self._versions = versions
         self._worker: Worker | None = None
 
     def open(self) -> None:
         """Open the network and the data set.
 
         Raises:
-            InputError: If that is impossible here, or the package has another version.
+            InputError: If that is impossible here, or a package has another version.
         """
         if self._worker is not None:
             return
-        if guidedcam_tf.__version__ != self._version:
-            raise InputError(
-                f"{platform.node()} has guidedcam-tf {guidedcam_tf.__version__} and the driver "
-                f"{self._version}; install the same on all nodes"
-            )
+        for package, here in versions().items():
+            if here != self._versions[package]:
+                raise InputError(
+                    f"{platform.node()} has {package} {here} and the driver "
+                    f"{self._versions[package]}; install the same on all nodes"
+                )
         if self._folder.is_dir():
             os.chdir(self._folder)
         tf.config.threading.set_intra_op_parallelism_threads(self._cpus)
@@ -107,7 +113,7 @@ class Pool:
             num_cpus=config.cpus_per_worker, num_gpus=config.gpus_per_worker, max_restarts=0
         )
         self._make = lambda: made.remote(
-            raw, job.limit, config.cpus_per_worker, Path.cwd(), guidedcam_tf.__version__
+            raw, job.limit, config.cpus_per_worker, Path.cwd(), versions()
         )
         self._at: dict[Any, tuple[Any, Task | None]] = {}
         self.idle: list[Any] = []
@@ -120,6 +126,11 @@ class Pool:
         """Start a process; it is idle once its network is open."""
         actor = self._make()
         self._at[actor.open.remote()] = (actor, None)
+
+    @property
+    def open(self) -> int:
+        """How many have their network open."""
+        return len(self.idle) + sum(task is not None for _, task in self._at.values())
 
     def give(self, task: Task) -> None:
         """Have an idle process compute a task."""
@@ -165,21 +176,22 @@ class Pool:
                 yield task, outcome
 
 
-def execute(job: Job, units: Sequence[Unit], config: ExecutorConfig) -> Iterator[Result]:
+def execute(work: Work) -> Iterator[Result]:
     """Have a cluster compute the units.
 
     Raises:
         InputError: If the cluster cannot be reached, or the job is at fault.
     """
-    queue = Queue(units, job.chunk, len(job.data_set))
-    with _connected(config.address):
-        pool = Pool(job, config, len(units))
+    queue = Queue(work.units, work.job.chunk, len(work.job.data_set))
+    with _connected(work.config.address):
+        pool = Pool(work.job, work.config, len(work.units))
         while queue:
             while pool.idle and queue.waiting:
                 busy = set(pool.held.values())
                 pool.give(queue.take(pool.held.get(pool.idle[-1]), busy))
             for task, outcome in pool.results():
                 yield from queue.settle(task, outcome)
+            work.show(workers=pool.open, retried=queue.retried)
 
 
 @contextmanager
