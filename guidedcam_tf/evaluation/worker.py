@@ -65,11 +65,11 @@ class Worker:
         Raises:
             Exception: What a method or metric raised, if it has not worked on any picture yet.
         """
+        start = time.perf_counter()
         entries, chunk = self._chunk(unit.chunk, without)
         if then is not None and then.chunk != unit.chunk:
             self._read(then.chunk, without)
         group = self._job.groups[unit.group]
-        start = time.perf_counter()
         failed: list[LeftOut] = []
         try:
             rows = self._scorer.rows(chunk, group) if chunk else []

@@ -183,6 +183,7 @@ def execute(work: Work) -> Iterator[Result]:
         InputError: If the cluster cannot be reached, or the job is at fault.
     """
     queue = Queue(work.units, work.job.chunk, len(work.job.data_set))
+    shown: dict[str, int] = {}
     with _connected(work.config.address):
         pool = Pool(work.job, work.config, len(work.units))
         while queue:
@@ -191,7 +192,10 @@ def execute(work: Work) -> Iterator[Result]:
                 pool.give(queue.take(pool.held.get(pool.idle[-1]), busy))
             for task, outcome in pool.results():
                 yield from queue.settle(task, outcome)
-            work.show(workers=pool.open, retried=queue.retried)
+            numbers = {"workers": pool.open, "retried": queue.retried}
+            if numbers != shown:
+                shown = numbers
+                work.show(**numbers)
 
 
 @contextmanager
