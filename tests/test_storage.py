@@ -22,10 +22,12 @@ from guidedcam_tf.evaluation import lease
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.lock import held
 from guidedcam_tf.evaluation.lock import holder
+from guidedcam_tf.evaluation.results import open_run
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.evaluation.units import Shards
 from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.figures.ranks import write_ranks
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.networks.classes import imagenet_classes
@@ -100,6 +102,10 @@ def test_a_run_with_all_in_a_store_gives_the_files_of_a_local_one(folder, whole,
         assert ours == local.replace(title, b"memory://bucket/toy.keras"), name
     assert status(found).lines() == ["4 of 4 units done, 0 missing, 0 failed"]
     assert len(list(cache.rglob("toy.keras"))) == 1
+    assert list(open_run(str(found)).grid().columns)
+    write_ranks(found)
+    with found.joinpath("ranks.png").open("rb") as file:
+        assert Image.open(file).size[0] > 100
     store = found.fs
     assert not [name for name in store.find("/bucket/runs") if ".partial" in name]
     assert not store.exists("/bucket/runs/toy/lock")

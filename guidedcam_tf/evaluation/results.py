@@ -15,6 +15,8 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.metrics import metric_of
+from guidedcam_tf.storage import as_path
+from guidedcam_tf.storage import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +35,12 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
     """
     if find_spec("pandas") is None:
         raise InputError("pandas is missing; pip install 'guidedcam-tf[evaluation]' brings it")
-    if not (Path(folder) / "table.csv").is_file():
+    if not (as_path(folder) / "table.csv").is_file():
         raise InputError(
             f"folder {str(folder)!r} holds no finished run: expected table.csv in it, as "
             "guidedcam evaluate writes it below runs/"
         )
-    return Run(Path(folder))
+    return Run(as_path(folder))
 
 
 class Run:
@@ -105,7 +107,7 @@ class Run:
     def _read(self, name: str, **types: type) -> pd.DataFrame:
         import pandas as pd
 
-        table = pd.read_csv(self.folder / name, dtype=types)
+        table = pd.read_csv(readable(self.folder / name), dtype=types)
         table["area"] = table["area"].fillna("")
         return table
 

@@ -20,6 +20,7 @@ from guidedcam_tf.evaluation.tables import DIGITS
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import MaskedPredictions
 from guidedcam_tf.metrics import metric_of
+from guidedcam_tf.storage import readable
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 CUT_OBJECTS = ("dice", "iou")
@@ -54,7 +55,7 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
             "protocol": config.protocol.model_copy(update={"mask": mask, "areas": ()}),
         }
         run = evaluate(config.model_copy(update=changes), folder, limit=limit)
-        tables[threshold] = pd.read_csv(run / "table.csv")
+        tables[threshold] = pd.read_csv(readable(run / "table.csv"))
     fitted = fit(tables)
     with writing(folder / "thresholds.csv") as temporary:
         fitted.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")

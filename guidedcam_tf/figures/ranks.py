@@ -13,6 +13,7 @@ from guidedcam_tf.evaluation.ranking import groups_alike
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.metrics import metric_of
+from guidedcam_tf.storage import readable
 
 WIDTH_INCHES = 9.0
 LINE = 0.26
@@ -28,7 +29,8 @@ NAMES = 0.27
 
 def write_ranks(folder: Path) -> Path | None:
     """Draw `ranks.png` of the `ranks.csv` in a run's folder; `None` if there is nothing in it."""
-    ranks = pd.read_csv(folder / "ranks.csv", dtype={"area": "str"}, keep_default_na=False)
+    source = readable(folder / "ranks.csv")
+    ranks = pd.read_csv(source, dtype={"area": "str"}, keep_default_na=False)
     figure = draw_ranks(ranks)
     if figure is None:
         return None
