@@ -4,6 +4,7 @@ Links and anchors that lead nowhere, and whatever else MkDocs warns of, end the 
 """
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "site")
     parser.add_argument("--pages", type=Path, default=REPOSITORY / "build" / "pages")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     nav = write_pages(options.pages)
     config = load_config(
         str(REPOSITORY / "mkdocs.yml"),

@@ -39,13 +39,8 @@ def find_cases(
         records = ranked.to_dict("records")
         best = records[:count]
         worst = [record for record in records[::-1][:count] if record not in best]
-        parts = [
-            tuple(
-                Case(_caption(record), painter.pair(record) if painter else None) for record in part
-            )
-            for part in (best, worst)
-        ]
-        found.append(Cases(style.method_title(str(method)), *parts))
+        parts = [tuple(_case(record, painter) for record in part) for part in (best, worst)]
+        found.append(Cases(str(method), style.method_title(str(method)), *parts))
     return tuple(found)
 
 
@@ -81,6 +76,12 @@ def compare_methods(rows: pd.DataFrame, metric: str, painter: Painter) -> tuple[
             for record in records
         ),
     )
+
+
+def _case(record: dict[Any, Any], painter: Painter | None) -> Case:
+    """A case with the map over its picture and the picture alone, for a slider between them."""
+    over, under = (painter.map(record), painter.picture(record)) if painter else (None, None)
+    return Case(_caption(record), over, under, _class_name(record))
 
 
 def _caption(record: dict[Any, Any]) -> str:

@@ -58,15 +58,6 @@ class Painter:
         found = self._explained(record)
         return found and _drawn(found[1], found[2])
 
-    def pair(self, record: Record) -> Drawing | None:
-        """A case's picture, and beside it the map over it; `None` if it is not here."""
-        found = self._explained(record)
-        if found is None:
-            return None
-        loaded, shown, words = found
-        beside = np.hstack([outlined(loaded.picture, loaded, record), shown])
-        return drawing(Image.fromarray(beside), 2 * CASE_PIXELS, f"Picture and map. {words}")
-
     def _load(self, record: Record) -> Loaded | None:
         sample = self._samples.get(record["image"])
         loaded = load_one(sample) if sample else None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from guidedcam_tf.evaluation.comparing import SIGNIFICANCE
+from guidedcam_tf.evaluation.comparing import compare
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.report.parts import Cell
+from guidedcam_tf.report.parts import Differences
 from guidedcam_tf.report.parts import Table
 
 MARKS = {1.0: "best", 2.0: "second"}
@@ -32,7 +36,7 @@ def tables_by_area(summary: pd.DataFrame) -> tuple[Table, ...]:
                 line.append(
                     _cell(by_metric.loc[name], group) if name in by_metric.index else Cell("-", "")
                 )
-            lines.append(tuple(line))
+            lines.append(tuple(replace(cell, method=str(method)) for cell in line))
         caption = f"Masks of {float(area):.0%} of the picture" if area != "" else "All metrics"
         tables.append(Table(caption, tuple(header), tuple(lines)))
     return tuple(tables)
@@ -51,6 +55,68 @@ def _cell(record: pd.Series, group: pd.DataFrame) -> Cell:
     mark = MARKS.get(float(record["rank_ours"]), "")
     tied = (rivals == record["rank_ours"]).sum() > 1
     return Cell(text, value, "tied" if mark and tied else mark)
+
+
+def tables_by_class(classes: pd.DataFrame) -> tuple[Table, ...]:
+    """A table for each metric without a matched area: classes down, methods across."""
+    tables = []
+    for name, group in classes[classes["area"].fillna("") == ""].groupby("metric", sort=False):
+        methods = list(dict.fromkeys(group["method"]))
+        means = group.pivot(index="class_name", columns="method", values="mean")
+        pairs = group.groupby("class_name")["pairs"].max()
+        lines = []
+        for label, values in means[methods].iterrows():
+            count = float(pairs[label])
+            line = [Cell(str(label), str(label)), Cell(f"{count:.0f}", count)]
+            for method, value in zip(methods, map(float, values), strict=True):
+                known = not math.isnan(value)
+                cell = Cell(f"{value:.4f}", value) if known else Cell("-", "")
+                line.append(replace(cell, method=method))
+            lines.append(tuple(replace(cell, class_name=str(label)) for cell in line))
+        header = ("class", "pairs", *map(style.method_title, methods))
+        title = f"{metric_of(str(name)).title} {metric_of(str(name)).arrow} by class"
+        tables.append(Table(title, header, tuple(lines), ("", "", *methods)))
+    return tuple(tables)
+
+
+def differences_to_each(
+    rows: pd.DataFrame, summary: pd.DataFrame, resamples: int, seed: int
+) -> tuple[Differences, ...]:
+    """The paired differences of all methods to each of them, without matched areas."""
+    rows = rows[rows["area"] == ""]
+    summary = summary[summary["area"].fillna("") == ""].assign(area="")
+    found = []
+    for method in dict.fromkeys(summary["method"]):
+        compared = compare(rows, summary, reference=method, resamples=resamples, seed=seed)
+        if compared.empty:
+            continue
+        names = list(dict.fromkeys(compared["metric"]))
+        header = ("method", *(f"{metric_of(n).title} {metric_of(n).arrow}" for n in names))
+        lines = []
+        for other, mine in compared.groupby("method", sort=False):
+            by_metric = mine.set_index("metric")
+            line = [Cell(style.method_title(str(other)), str(other))]
+            for name in names:
+                line.append(
+                    _difference(by_metric.loc[name]) if name in by_metric.index else Cell("-", "")
+                )
+            lines.append(tuple(replace(cell, method=str(other)) for cell in line))
+        title = style.method_title(str(method))
+        table = Table(f"Minus {title}, on the same pairs", header, tuple(lines))
+        found.append(Differences(title, table))
+    return tuple(found)
+
+
+def _difference(record: pd.Series) -> Cell:
+    value = float(record["difference"])
+    if math.isnan(value):
+        return Cell("-", "")
+    text = f"{value:+.4f}"
+    if not math.isnan(float(record["ci_low"])):
+        text += f"\n[{record['ci_low']:+.3f}, {record['ci_high']:+.3f}]"
+    if not math.isnan(float(record["p_holm"])):
+        text += f"\np {record['p_holm']:.3f}"
+    return Cell(text, value, "" if record["p_holm"] <= SIGNIFICANCE else "alike")
 
 
 def plain_table(caption: str, frame: pd.DataFrame) -> Table:

@@ -1,7 +1,7 @@
 """One self-contained HTML file about runs: tables, figures, and each method's best and worst cases.
 
 The file needs no network and no other file: pictures are inside it, and its one script, which
-sorts tables, is a few lines in it.
+sorts and filters, is a few lines in it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.report.cases import CASE_METRICS
 from guidedcam_tf.report.cases import compare_methods
 from guidedcam_tf.report.cases import find_cases
+from guidedcam_tf.report.charts import bars_of
+from guidedcam_tf.report.charts import lines_of
 from guidedcam_tf.report.painting import Painter
 from guidedcam_tf.report.parts import Drawing
 from guidedcam_tf.report.parts import Section
 from guidedcam_tf.report.parts import drawing
+from guidedcam_tf.report.tables import differences_to_each
 from guidedcam_tf.report.tables import plain_table
 from guidedcam_tf.report.tables import tables_by_area
+from guidedcam_tf.report.tables import tables_by_class
 from guidedcam_tf.storage import readable
 
 FIGURE_PIXELS = 2000
@@ -122,7 +126,22 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
             f"metric {metric!r} is not in run {run}; it has "
             f"{', '.join(dict.fromkeys(rows['metric'][rows['metric'] != '']))}"
         )
-    section = Section(config.name, tuple(facts), tables_by_area(summary), _ranks(rows, summary))
+    classes = readable(run / "classes.csv")
+    labels = dict.fromkeys(summary["method"])
+    section = Section(
+        config.name,
+        tuple(facts),
+        tables_by_area(summary),
+        _ranks(rows, summary),
+        methods=tuple((label, style.method_title(label)) for label in labels),
+        class_names=tuple(sorted({name for name in rows["class_name"] if name})),
+        bars=bars_of(summary),
+        lines=lines_of(summary),
+        differences=differences_to_each(rows, summary, config.bootstrap, config.seed),
+        by_class=tables_by_class(pd.read_csv(classes, dtype={"area": str}))
+        if classes.exists()
+        else (),
+    )
     if not (cases and chosen):
         return section
     plain = rows[rows["area"] == ""]

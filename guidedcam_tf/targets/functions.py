@@ -80,7 +80,7 @@ def function(function: TargetFunction, **arguments: Any) -> Function:
     Raises:
         InputError: If an argument is no array of numbers with one value for each picture.
 
-    Example:
+    Examples:
         >>> def of_box(outputs, box):
         ...     return tf.gather(outputs["scores"][:, :, 1], box, batch_dims=1)
         >>> target = function(of_box, box=[10, 200, 300])
