@@ -126,7 +126,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
             f"metric {metric!r} is not in run {run}; it has "
             f"{', '.join(dict.fromkeys(rows['metric'][rows['metric'] != '']))}"
         )
-    classes = readable(run / "classes.csv")
+    classes = run / "classes.csv"
     labels = dict.fromkeys(summary["method"])
     section = Section(
         config.name,
@@ -138,7 +138,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
         bars=bars_of(summary),
         lines=lines_of(summary),
         differences=differences_to_each(rows, summary, config.bootstrap, config.seed),
-        by_class=tables_by_class(pd.read_csv(classes, dtype={"area": str}))
+        by_class=tables_by_class(pd.read_csv(readable(classes), dtype={"area": str}))
         if classes.exists()
         else (),
     )

@@ -19,10 +19,14 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import evaluate
+from guidedcam_tf.evaluation.tables import by_class
 from guidedcam_tf.evaluation.tables import summarise
+from guidedcam_tf.evaluation.writing import write_csv
 from guidedcam_tf.evaluation.writing import write_tables
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.overlay import overlay
+from guidedcam_tf.report.charts import bars_of
+from guidedcam_tf.report.charts import lines_of
 from guidedcam_tf.report.painting import Painter
 from guidedcam_tf.report.painting import outlined
 from guidedcam_tf.report.tables import tables_by_area
@@ -39,16 +43,20 @@ def run(tmp_path, toy_file):
     folder = tmp_path / "run"
     folder.mkdir()
     lines = [
-        (name, "cat", at, method, metric, area, value, "")
+        (name, "dog" if name == "c" else "cat", at, method, metric, area, value, "")
         for method, values in VALUES.items()
         for at, (name, value) in enumerate(zip(NAMES, values, strict=True))
-        for metric, area in (("dice", ""), ("saliency_drop", ""), ("saliency_drop", "0.1"))
+        for metric, area in (
+            *(("dice", ""), ("saliency_drop", "")),
+            *(("saliency_drop", "0.1"), ("saliency_drop", "0.3")),
+        )
     ]
     columns = ["image", "class_name", "target", "method", "metric", "area", "value", "note"]
     rows = pd.DataFrame(lines, columns=columns)
     rows.to_csv(folder / "rows.csv", index=False)
     summary = summarise(rows, methods=list(VALUES), resamples=10)
     write_tables(summary, folder, title="run", notes=[])
+    write_csv(by_class(rows, summary), folder / "classes.csv")
     config = EvaluationConfig(
         name="run",
         data=FolderConfig(root=tmp_path / "nowhere"),
@@ -100,6 +108,10 @@ def html(run, figure, tmp_path):
     return file
 
 
+def captions_of_cases(text):
+    return re.findall(r"<figcaption>([^<]+)</figcaption>", text.split("Best and worst cases")[1])
+
+
 def test_it_is_self_contained(html):
     text = html.read_text("utf-8")
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:|#)[^"'\s>]+""", text)
@@ -113,10 +125,10 @@ def test_names_from_data_are_escaped(html):
 
 def test_best_and_worst_cases_are_the_rows(html):
     text = re.sub(r"\s+", " ", html.read_text("utf-8"))
-    cases = re.findall(r"<figcaption>([^<]+)</figcaption>", text)
+    cases = captions_of_cases(text)
     assert cases[:2] == ["a&lt;b&gt;, cat: 0.9000", "b, cat: 0.1000"]
     assert cases[2:] == [
-        "c, cat: 0.6000",
+        "c, dog: 0.6000",
         "a&lt;b&gt;, cat: 0.2000",
         "a&lt;b&gt;, cat: 0.3000",
         "b, cat: 0.1000",
@@ -133,11 +145,11 @@ def test_mean_ranks_are_drawn_and_told(html):
 def test_a_lower_drop_is_the_better_case(run, tmp_path):
     write_report([run], tmp_path / "r.html", cases=1, metric="saliency_drop")
     text = (tmp_path / "r.html").read_text("utf-8")
-    assert re.findall(r"<figcaption>([^<]+)</figcaption>", text)[0] == "b, cat: 0.1000"
+    assert captions_of_cases(text)[0] == "b, cat: 0.1000"
 
 
 def test_the_best_the_second_and_ties_are_marked(html):
-    marked = re.findall(r'<td data-key="([^"]+)"(?: class="(\w+)")?>', html.read_text("utf-8"))
+    marked = re.findall(r'<td data-key="([^"]+)"(?: class="(\w+)")?', html.read_text("utf-8"))
     # Dice: 0.5 of guided, 0.4 of gradcam, 0.2 of gradcam++; for the drop less is better.
     assert [mark for _, mark in marked[:9]] == MARKS
 
@@ -152,11 +164,8 @@ def test_ties_are_no_winners():
 
 def test_all_metrics_come_before_the_matched_areas(html):
     captions = re.findall(r"<caption>([^<]+)</caption>", html.read_text("utf-8"))
-    assert captions == [
-        "All metrics",
-        "Masks of 10% of the picture",
-        "The numbers behind the figure",
-    ]
+    assert captions[:2] == ["All metrics", "Masks of 10% of the picture"]
+    assert captions[-1] == "The numbers behind the figure"
 
 
 def test_bad_arguments_are_named(run, tmp_path):
@@ -192,6 +201,62 @@ def test_it_works_in_a_browser(html, tmp_path, width):
         page.click("th:nth-child(1) button")
         assert page.run(FIRST_COLUMN % 0) == ["Grad-CAM", "Grad-CAM++", "Proposed"]
         assert page.run("return performance.getEntriesByType('resource').length") == 0
+
+
+VISIBLE = """
+return [...document.querySelectorAll("%s")].filter(one => one.offsetParent)
+  .map(one => one.innerText);
+"""
+
+
+def test_what_is_shown_can_be_chosen(html, unit_run, tmp_path):
+    with browser(tmp_path) as open_page:
+        page = open_page(390, 900)
+        page.open(html)
+        page.click(".filter input[value=gradcam]")
+        assert page.run(VISIBLE % "table tbody td:first-child")[:2] == ["Proposed", "Grad-CAM++"]
+        assert "Grad-CAM" not in page.run(VISIBLE % ".bar span:first-child, h4, .legend li")
+        page.run(
+            "const s = document.querySelector('[name=class]'); s.value = 'dog';"
+            "s.form.onchange(); return 0"
+        )
+        cases = page.run(VISIBLE % "figure figcaption")
+        assert "c, dog: 0.6000" not in cases  # a case of Grad-CAM
+        assert not [each for each in cases if ", cat" in each]
+        assert page.run(VISIBLE % ".difference caption") == ["Minus Proposed, on the same pairs"]
+        page.run(
+            "const s = document.querySelector('.reference'); s.value = 2; s.onchange(); return 0"
+        )
+        assert page.run(VISIBLE % ".difference caption") == ["Minus Grad-CAM++, on the same pairs"]
+        write_report([unit_run[0]], tmp_path / "cases.html", cases=1)
+        page.open(tmp_path / "cases.html")
+        shown = "return getComputedStyle(document.querySelector('.slide img + img')).clipPath"
+        assert page.run(shown) == "inset(0px 0px 0px 50%)"
+        page.run(
+            "const s = document.querySelector('.slide input'); s.value = 80; s.oninput(); return 0"
+        )
+        assert page.run(shown) == "inset(0px 0px 0px 20%)"
+        assert page.run("return document.documentElement.scrollWidth") == 390
+
+
+def test_charts_are_drawn_to_scale():
+    columns = ["metric", "area", "method", "ours", "ci_low", "ci_high"]
+    lines = [
+        ("dice", "", "guided", 0.5, 0.4, 0.8),
+        ("dice", "", "gradcam", 0.2, np.nan, np.nan),
+        ("saliency_drop", "0.1", "guided", 0.9, 0.8, 1.0),
+        ("saliency_drop", "0.3", "guided", 0.3, 0.2, 0.4),
+        ("saliency_drop", "0.2", "guided", 0.6, 0.5, 0.7),
+    ]
+    summary = pd.DataFrame(lines, columns=columns)
+    (chart,) = bars_of(summary)
+    first, second = chart.bars
+    assert (first.start, first.width, first.low, first.span) == pytest.approx((0, 62.5, 50, 50))
+    assert second.width == pytest.approx(25) and second.low is None and second.text == "0.200"
+    (chart,) = lines_of(summary)
+    assert chart.lines[0].points == "0.0,0.0 150.0,80.0 300.0,160.0"
+    assert chart.ends == ("0.300", "0.900")
+    assert [words for _, words in chart.marks] == ["10%", "20%", "30%"]
 
 
 @pytest.fixture
