@@ -1,73 +1,88 @@
-"""Draw all methods on the mosaic that `bash scripts/demo.sh` makes, for docs/methods.md."""
+"""Draw the mosaics of docs/methods.md: all methods at ResNet50's default layer, or some at another.
+
+Without --layer, the pictures of docs/images/methods, which scripts/draw_method_pages.py makes, are
+put together. With --layer, the methods that explain a layer by one pass explain the mosaic that
+`bash scripts/demo.sh` makes.
+"""
 
 import argparse
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
+import matplotlib.font_manager
+import numpy as np
+import tensorflow as tf
 from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
 
 import guidedcam_tf as gcam
-from guidedcam_tf.figures.grid import Grid
-from guidedcam_tf.figures.grid import GridRow
-from guidedcam_tf.figures.grid import Panel
-from guidedcam_tf.figures.grid import draw_grids
-from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.figures.style import method_title
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.methods.base import GradientMethod
+from guidedcam_tf.methods.together import Together
+from guidedcam_tf.overlay import overlay
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+IMAGES = REPOSITORY / "docs/images"
 TARGETS = ("Egyptian cat", "espresso")
-COLUMNS = 7
-WIDTH = 1600
-"""Of the drawing, in pixels."""
-
-FEWER: dict[str, dict[str, Any]] = {
-    "sise": {"mu": 0.2},
-    "rise": {"samples": 500},
-    "prediction_difference": {"samples": 1},
-}
-"""Options that save time, and that docs/methods.md tells of."""
+COLUMNS = 4
+CELL = 390
+GAP = 10
+TITLE = 22
+"""Measures in pixels."""
 
 
 def main() -> None:
-    repository = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--layer", default="conv5_block3_out")
-    parser.add_argument("--picture", default=repository / "demo/pictures/cat_and_coffee.png")
-    parser.add_argument("--one-pass", action="store_true", help="layers, by one pass, alone")
-    parser.add_argument("--out", type=Path, default=repository / "docs/images/methods.jpg")
+    parser.add_argument("--layer", help="[default: the default layer, from the pictures there are]")
+    parser.add_argument("--picture", default=REPOSITORY / "demo/pictures/cat_and_coffee.png")
     options = parser.parse_args()
-    explainer = gcam.Explainer("resnet50", layer=options.layer)
-    methods = [get_method(name, **FEWER.get(name, {})) for name in gcam.list_methods()]
-    if options.one_pass:
-        methods = [method for method in methods if method.needs_layer and not method.many_passes]
-    if not explainer.pipeline.view.pools_globally:
-        methods = [method for method in methods if method.name != "cam"]
-    found = [explainer.explain(options.picture, TARGETS, method) for method in methods]
-    columns = [("The picture", [Panel(found[0].picture)] * len(TARGETS))]
-    for each in found:
-        panels = [Panel(each.picture, saliency) for saliency in each.maps]
-        columns.append((method_title(each.method), panels))
-    grids = [grid_of(columns[start : start + COLUMNS]) for start in range(0, len(columns), COLUMNS)]
-    figure = draw_grids(grids, title=f"ResNet50, {options.layer}")
-    large = options.out.with_suffix(".png")
-    save_figure(figure, large)
-    with Image.open(large) as image:
-        size = (WIDTH, WIDTH * image.height // image.width)
-        image.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(options.out, quality=85)
-    large.unlink()
+    if options.layer is None:
+        files = {name: IMAGES / f"methods/{name}.jpg" for name in gcam.list_methods()}
+        cells = {name: Image.open(file) for name, file in files.items() if file.exists()}
+        out = IMAGES / "methods.jpg"
+    else:
+        cells = explained(options.picture, options.layer)
+        out = IMAGES / f"methods_{options.layer.partition('_')[0]}.jpg"
+    mosaic(cells).save(out, quality=85)
+    print(f"{out.name}: {len(cells)} methods")
 
 
-def grid_of(columns: list[tuple[str, list[Panel]]]) -> Grid:
-    """One row a target, one column a method, and empty columns up to `COLUMNS`."""
-    titles = [title for title, _ in columns]
-    rows = [
-        GridRow(target, tuple(panel for panel, _ in zip_longest(panels, range(COLUMNS))))
-        for target, panels in zip(
-            TARGETS, zip(*(each for _, each in columns), strict=True), strict=True
-        )
-    ]
-    return Grid((*titles, *[""] * (COLUMNS - len(titles))), tuple(rows))
+def explained(picture: Path, layer: str) -> dict[str, Image.Image]:
+    """The overlays of both targets by every method of one gradient, side by side."""
+    explainer = gcam.Explainer("resnet50", layer=layer)
+    first = explainer.explain(picture, TARGETS, "gradcam")
+    methods = [get_method(name) for name in gcam.list_methods()]
+    chosen = [method for method in methods if isinstance(method, GradientMethod)]
+    pipeline = explainer.pipeline
+    found = pipeline.explain(
+        Together(tuple(chosen)),
+        pipeline.fitted(first.picture[None]),
+        tf.constant(first.targets[None], tf.int32),
+    )
+    cells = {}
+    for place, method in enumerate(chosen):
+        maps = pipeline.finish(found[str(place)][0], first.picture.shape[:2]).numpy()
+        overlays = [overlay(first.picture, saliency) for saliency in maps]
+        cells[method.name] = Image.fromarray(np.hstack(overlays))
+    return cells
+
+
+def mosaic(cells: dict[str, Image.Image]) -> Image.Image:
+    """Put pictures below their methods' titles, `COLUMNS` side by side."""
+    font = ImageFont.truetype(matplotlib.font_manager.findfont("DejaVu Sans"), 14)
+    height = max(CELL * cell.height // cell.width for cell in cells.values())
+    rows = -(-len(cells) // COLUMNS)
+    size = (GAP + COLUMNS * (CELL + GAP), GAP + rows * (TITLE + height + GAP))
+    page = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(page)
+    for place, (name, cell) in enumerate(cells.items()):
+        left = GAP + place % COLUMNS * (CELL + GAP)
+        top = GAP + place // COLUMNS * (TITLE + height + GAP)
+        draw.text((left, top), method_title(name), fill="black", font=font)
+        shown = cell.convert("RGB").resize((CELL, height), Image.Resampling.LANCZOS)
+        page.paste(shown, (left, top + TITLE))
+    return page
 
 
 if __name__ == "__main__":

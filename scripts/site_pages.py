@@ -23,7 +23,7 @@ MOVED = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
 ROOMS = ("methods", "metrics", "networks", "data", "ops", "runtimes")
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]*)(#[^)\s]*)?\)")
-COLUMNS = ("year", "paper", "explains", "passes", "networks", "when to use it")
+COLUMNS = ("year", "paper", "explains", "passes", "runtimes", "networks", "when to use it")
 
 
 def page(source: Path, folder: Path) -> str:
