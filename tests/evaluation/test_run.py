@@ -33,7 +33,7 @@ from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.evaluation.worker import Worker
 from guidedcam_tf.explainer import Explainer
 
-TABLES = ("table.csv", "table.md", "table.tex")
+TABLES = ("table.csv", "table.md", "table.tex", "ranks.csv")
 PICTURES = 12
 
 
