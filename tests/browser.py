@@ -21,7 +21,7 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-START_SECONDS = 60
+START_SECONDS = WAIT_SECONDS = 60
 
 
 class Page:
@@ -30,8 +30,10 @@ class Page:
     def __init__(self, server, session):
         self._address = f"{server}/session/{session}"
 
-    def open(self, file):
-        call(f"{self._address}/url", {"url": file.resolve().as_uri()})
+    def open(self, place):
+        """Open a file or an http address."""
+        address = place if isinstance(place, str) else place.resolve().as_uri()
+        call(f"{self._address}/url", {"url": address})
 
     def run(self, script):
         """Run JavaScript that returns something."""
@@ -39,8 +41,49 @@ class Page:
 
     def click(self, selector):
         """Scroll an element into view and press it where it is, as a person would."""
+        call(f"{self._element(selector)}/click", {})
+
+    def type(self, selector, keys):
+        """Give an element the focus and press keys; of a file input, choose the file of that name.
+
+        `"\ue007"` is Enter, `"\ue014"` the right arrow (W3C WebDriver, 17.4.2).
+        """
+        call(f"{self._element(selector)}/value", {"text": str(keys)})
+
+    def point(self, selector, across, down):
+        """Move the mouse over an element, to shares of its width and height."""
+        box = self.run(
+            f"const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}});"
+            "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]"
+        )
+        place = {"x": int(box[0] + across * box[2]), "y": int(box[1] + down * box[3])}
+        move = {"type": "pointerMove", "duration": 0, **place}
+        mouse = {"type": "pointer", "id": "mouse", "actions": [move]}
+        call(f"{self._address}/actions", {"actions": [mouse]})
+
+    def wait(self, script, seconds=WAIT_SECONDS):
+        """Wait until JavaScript returns something true, and return that."""
+        until = time.monotonic() + seconds
+        while not (found := self.run(script)):
+            if time.monotonic() > until:
+                text = self.run("return document.body.innerText")
+                raise TimeoutError(f"{script} stayed {found!r}; the page: {text}")
+            time.sleep(0.1)
+        return found
+
+    def requests(self):
+        """The addresses that the tab asked for since this was last called."""
+        log = call(f"{self._address}/se/log", {"type": "performance"})
+        messages = [json.loads(entry["message"])["message"] for entry in log]
+        return [
+            message["params"]["request"]["url"]
+            for message in messages
+            if message["method"] == "Network.requestWillBeSent"
+        ]
+
+    def _element(self, selector):
         found = call(f"{self._address}/element", {"using": "css selector", "value": selector})
-        call(f"{self._address}/element/{next(iter(found.values()))}/click", {})
+        return f"{self._address}/element/{next(iter(found.values()))}"
 
     def screenshot(self, file):
         file.write_bytes(base64.b64decode(call(f"{self._address}/screenshot")))
@@ -70,7 +113,12 @@ def browser(folder):
                     "deviceMetrics": {"width": width, "height": height, "pixelRatio": 1}
                 },
             }
-            wanted = {"alwaysMatch": {"goog:chromeOptions": options}}
+            wanted = {
+                "alwaysMatch": {
+                    "goog:chromeOptions": options,
+                    "goog:loggingPrefs": {"performance": "ALL"},
+                }
+            }
             session = call(f"{server}/session", {"capabilities": wanted})["sessionId"]
             pages.append(Page(server, session))
             return pages[-1]

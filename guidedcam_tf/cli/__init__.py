@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from guidedcam_tf.cli.app import app as app_command
 from guidedcam_tf.cli.bench import bench
 from guidedcam_tf.cli.evaluate import evaluate
 from guidedcam_tf.cli.explain import explain
@@ -26,7 +27,8 @@ from guidedcam_tf.cli.status import status
 from guidedcam_tf.cli.weights import weights
 from guidedcam_tf.errors import InputError
 
-OF_EVALUATION = ("jinja2", "pandas", "scipy", "tabulate")
+EXTRAS = {"gradio": "app", **dict.fromkeys(("jinja2", "pandas", "scipy", "tabulate"), "evaluation")}
+"""Which extra brings a module that is not always there."""
 
 app = typer.Typer(
     name="guidedcam",
@@ -60,6 +62,7 @@ app.command()(methods)
 app.command()(layers)
 app.command()(bench)
 app.command()(sanity)
+app.command("app")(app_command)
 
 
 def main() -> None:
@@ -71,9 +74,10 @@ def main() -> None:
         _complain(str(error))
         sys.exit(2)
     except ModuleNotFoundError as error:
-        if error.name not in OF_EVALUATION:
+        if error.name not in EXTRAS:
             raise
-        _complain(f"{error.name} is missing; pip install 'guidedcam-tf[evaluation]' brings it")
+        extra = EXTRAS[error.name]
+        _complain(f"{error.name} is missing; pip install 'guidedcam-tf[{extra}]' brings it")
         sys.exit(2)
     except OSError as error:
         _complain(str(error))

@@ -39,11 +39,11 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
         first = explanations[0]
         target = int(first.targets[0])
         inputs = _inputs(one.explainer, one.pixels)
-        score = _class_score(one.explainer, target)
+        score = class_score(one.explainer, target)
         traced: dict[str, dict[str, metrics.Curve]] = {"deletion": {}, "insertion": {}}
         for explanation in explanations:
             _one, method = next(steps)
-            saliency = _map(one.explainer, explanation, inputs.shape[:2])
+            saliency = network_map(one.explainer, explanation, inputs.shape[:2])
             for name, trace in (("deletion", metrics.deletion), ("insertion", metrics.insertion)):
                 curve = trace(
                     inputs, saliency, score, step=config.step, batch_size=config.batch_size
@@ -79,9 +79,9 @@ def areas(config: AreasConfig, networks: Networks, pictures: Any, *_: bool) -> R
         first = explanations[0]
         target = int(first.targets[0])
         inputs = _inputs(one.explainer, one.pixels)
-        clean = _class_score(one.explainer, target)(inputs[None])
+        clean = class_score(one.explainer, target)(inputs[None])
         for explanation in explanations:
-            saliency = _map(one.explainer, explanation, inputs.shape[:2])
+            saliency = network_map(one.explainer, explanation, inputs.shape[:2])
             masks = metrics.area_matched_masks(saliency, config.areas)
             mask = metrics.threshold_mask(saliency, config.threshold)
             kinds = [*((f"{area:g}", area) for area in config.areas), ("threshold", mask.mean())]
@@ -161,13 +161,15 @@ def _inputs(explainer: Explainer, pixels: np.ndarray) -> np.ndarray:
     return result
 
 
-def _map(explainer: Explainer, explanation: Explanation, size: tuple[int, ...]) -> np.ndarray:
+def network_map(
+    explainer: Explainer, explanation: Explanation, size: tuple[int, ...]
+) -> np.ndarray:
     """The finished map of an explanation's first target at the network's size."""
     result: np.ndarray = explainer.pipeline.finish_fitted(explanation.raw[:1], size).numpy()[0]
     return result
 
 
-def _class_score(explainer: Explainer, target: int) -> Callable[[np.ndarray], np.ndarray]:
+def class_score(explainer: Explainer, target: int) -> Callable[[np.ndarray], np.ndarray]:
     """What gives the class's probability for preprocessed pictures `[B, H, W, C]`."""
     pipeline = explainer.pipeline
     return lambda inputs: pipeline.probabilities(tf.constant(inputs)).numpy()[:, target]

@@ -1,0 +1,1 @@
+"""The page in the browser: a thin layout over functions of `Explainer` and `Explanation`."""
