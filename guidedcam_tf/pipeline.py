@@ -100,6 +100,8 @@ class Pipeline:
 
     def _at(self, layer: str) -> Pipeline:
         """Return the same network with the same choices at another layer."""
+        if layer == self.layer:
+            return self
         return Pipeline(self.network, layer, self.fit, self.postprocessing, self.runtime)
 
     def _scored_by(self, question: Question) -> Pipeline:

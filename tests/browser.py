@@ -124,9 +124,9 @@ def browser(folder):
             return pages[-1]
 
         yield open_page
+    finally:
         for page in pages:
             page.close()
-    finally:
         process.terminate()
         process.wait(30)
 

@@ -223,16 +223,17 @@ class Page:
         ]
         how = [self._layer, self._method, *look]
         seen = [sight, self._classes, *views]
-        self._file.upload(desk.look, [self._file, *how], seen, **QUICKLY)
-        self._file.clear(desk.look, [self._file, *how], seen, **QUICKLY)
-        self._photographs.select(desk.look_at_photograph, how, [self._file, *seen], **QUICKLY)
-        self._name.submit(desk.explain_named, [sight, self._name, *how], seen, **QUICKLY)
+        quickly = {**QUICKLY, "show_progress_on": self._overlay}
+        self._file.upload(desk.look, [self._file, *how], seen, **quickly)
+        self._file.clear(desk.look, [self._file, *how], seen, **quickly)
+        self._photographs.select(desk.look_at_photograph, how, [self._file, *seen], **quickly)
+        self._name.submit(desk.explain_named, [sight, self._name, *how], seen, **quickly)
         for control in (self._classes, self._layer, self._method):
-            control.input(desk.explain, [sight, self._classes, *how], [sight, *views], **QUICKLY)
+            control.input(desk.explain, [sight, self._classes, *how], [sight, *views], **quickly)
         for control in look:
             control.input(desk.views, [sight, *look], views, **DRAWN)
         self._beside_gallery.select(
-            desk.take, [sight, self._beside, *look], [sight, *views], **QUICKLY
+            desk.take, [sight, self._beside, *look], [sight, *views], **quickly
         )
 
 
@@ -259,6 +260,7 @@ DRAWN: dict[str, Any] = {**QUIETLY, "trigger_mode": "always_last", "concurrency_
 
 QUICKLY: dict[str, Any] = {
     "api_visibility": "private",
+    "show_progress": "minimal",
     "concurrency_id": "quick",
     "concurrency_limit": 2,
 }

@@ -1,0 +1,230 @@
+"""What the page is made of, without a browser."""
+
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from common import build_toy
+from PIL import Image
+
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.overlay import overlay
+from guidedcam_tf.progress import progress
+from guidedcam_tf.progress import watched_by
+
+pytest.importorskip("gradio", reason="the extra app is not installed")
+
+from guidedcam_tf.app import showing
+from guidedcam_tf.app.files import written
+from guidedcam_tf.app.script import script
+from guidedcam_tf.app.sight import Choice
+from guidedcam_tf.app.sight import Sight
+from guidedcam_tf.app.sight import best_classes
+from guidedcam_tf.app.sight import explained
+from guidedcam_tf.app.sight import look_at
+from guidedcam_tf.app.sight import reduced
+from guidedcam_tf.app.sight import whole
+from guidedcam_tf.app.working import StoppedError
+from guidedcam_tf.app.working import Work
+from guidedcam_tf.app.working import curves_of
+from guidedcam_tf.app.working import explained_by
+from guidedcam_tf.cli.app import second
+from guidedcam_tf.metrics import deletion
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    return Explainer(build_toy("flatten"), preprocess="unit", class_names=["ant", "bee", "cat"])
+
+
+@pytest.fixture
+def picture(tmp_path, rng):
+    file = tmp_path / "picture.png"
+    Image.fromarray(rng.integers(0, 256, (20, 30, 3), np.uint8)).save(file)
+    return file
+
+
+def test_the_best_classes_are_those_of_predict(explainer, picture):
+    scores = explainer.predict(np.asarray(Image.open(picture))[None])[0]
+    found = best_classes(explainer, picture, 2)
+    order = np.argsort(-scores)[:2]
+    names = ("ant", "bee", "cat")
+    assert found == tuple(Choice(int(i), f"{names[i]}: {scores[i]:.1%}") for i in order)
+
+
+def test_what_is_looked_at_first_is_the_best_class(explainer, picture):
+    sight = look_at(explainer, picture, "gradcam")
+    assert sight.target == sight.best[0].index
+    assert sight.explanation == explainer.explain(picture, "top1", "gradcam")
+
+
+def test_a_large_picture_is_shown_smaller_and_whole_again_in_files(explainer, tmp_path, rng):
+    file = tmp_path / "large.png"
+    small = rng.integers(0, 256, (6, 16, 3), np.uint8)
+    Image.fromarray(np.kron(small, np.ones((128, 128, 1), np.uint8))).save(file)
+    full = explainer.explain(file, 1)
+    sight = Sight(file, (), explained(explainer, file, 1, "guided"))
+    assert sight.explanation.picture.shape == (384, 1024, 3)
+    mean = full.maps[0].reshape(384, 2, 1024, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(sight.explanation.maps[0], mean, atol=1e-6)
+    assert whole(explainer, sight) == full
+
+
+def test_an_explanation_that_fits_is_not_touched(explainer, picture):
+    explanation = explainer.explain(picture)
+    assert reduced(explanation, 30) is explanation
+
+
+REFUSED = {
+    "broken": (b"\xff\xd8nothing", "file.png is not a picture of a kind that can be read"),
+    "empty": (b"", "file.png is empty (0 bytes)"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_file_is_called_by_its_name_alone(explainer, tmp_path, name):
+    content, message = REFUSED[name]
+    (tmp_path / "file.png").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        look_at(explainer, tmp_path / "file.png", "guided")
+    assert str(caught.value) == message
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(explainer, tmp_path):
+    file = tmp_path / "huge.png"
+    Image.new("1", (10_000, 10_000)).save(file)
+    # Without its last bytes it could not be decoded, which would be said instead.
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(InputError) as caught:
+        look_at(explainer, file, "guided")
+    assert str(caught.value) == (
+        "huge.png is 10000 x 10000 pixels, over this page's limit of 50,000,000 pixels; "
+        "make it smaller"
+    )
+
+
+def test_the_mask_and_its_words(explainer, picture):
+    saliency = np.zeros((1, 20, 30), np.float32)
+    saliency[0, 5, 15], saliency[0, :3] = 1.0, 0.5
+    explanation = replace(explainer.explain(picture, 1, "gradcam"), maps=saliency)
+    mask = showing.mask_of(explanation, 0.5)
+    assert mask.sum() == 91
+    shown = showing.masked(explanation.picture, mask)
+    assert (shown[mask] == explanation.picture[mask]).all()
+    grey = explanation.picture[~mask] @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(shown[~mask] - 0.3 * grey[:, None]).max() <= 1
+    assert showing.mask_of(explanation, 0).all()
+    assert (showing.levels(explanation)[:3] == 128).all()
+    words = showing.in_words(explanation, 0.5)
+    assert f"Grad-CAM, bee {explanation.number(0)}; layer conv2 of toy_flatten." in words
+    assert "highest at 50% from the left and 25% from the top" in words
+    assert "values from 0.5 takes 15.2% of the picture" in words
+    empty = replace(explanation, maps=np.zeros_like(saliency))
+    assert "an empty map" in showing.in_words(empty, 0.5)
+
+
+def test_the_guidance_is_shown_as_in_figure_1(explainer, picture):
+    explanation = explainer.explain(picture, 1)
+    finish = explainer.pipeline.finish
+    panels = showing.guidance_panels(explanation, finish, "viridis")
+    assert len(panels) == 5
+    assert (panels[0][0] == explanation.picture).all()
+    unguided = finish(explanation.intermediates["unguided"], (20, 30)).numpy()[0]
+    assert (panels[3][0] == overlay(explanation.picture, unguided, "viridis")).all()
+    assert (panels[4][0] == explanation.overlay(0, "viridis")).all()
+    gradcam = explainer.explain(picture, 1, "gradcam")
+    assert showing.guidance_panels(gradcam, finish, "viridis") == []
+
+
+def test_curves_are_those_of_the_metric(explainer, picture):
+    sight = look_at(explainer, picture, "gradcam")
+    curves = curves_of(explainer, sight)
+    assert list(curves) == ["deletion", "insertion"]
+    pixels = np.asarray(Image.open(picture))[None]
+    inputs = explainer.pipeline.fitted(pixels).numpy()[0] / 255
+    saliency = explainer.maps(pixels, sight.target, "gradcam", raw=True)
+    saliency = explainer.pipeline.finish_fitted(saliency, (8, 8)).numpy()[0]
+    expected = deletion(
+        inputs.astype(np.float32),
+        saliency,
+        lambda block: explainer.pipeline.probabilities(block).numpy()[:, sight.target],
+        step=3,
+    )
+    np.testing.assert_allclose(curves["deletion"].scores, expected.scores, atol=1e-6)
+    table = showing.curve_table(curves)
+    assert len(table) == 2 * len(expected.scores)
+    assert table["share"].max() == 1
+    assert f"deletion {expected.auc:.3f}" in showing.curve_words(curves)
+
+
+def test_work_tells_of_each_method_and_stops_when_asked(explainer, picture):
+    sight, work, told = look_at(explainer, picture, "guided"), Work(), []
+
+    def tell(description, done, total):
+        told.append((description, done, total))
+        if len(told) == 4:
+            work.stop()
+
+    with work.told(tell):
+        found = explained_by(explainer, sight, ["gradcam", "layercam"])
+    assert [each.method for each in found] == ["gradcam", "layercam"]
+    assert told == [("methods", 0, 2), ("methods", 1, 2)]
+    with pytest.raises(StoppedError), work.told(tell):
+        explained_by(explainer, sight, ["scorecam", "gradcam"])
+    assert told[2:] == [("methods", 0, 2), ("scorecam", 0, 1)]
+    with work.told(tell):
+        assert len(explained_by(explainer, sight, ["gradcam"])) == 1
+
+
+def test_a_watcher_is_told_of_one_block_only():
+    told = []
+    with watched_by(lambda *step: told.append(step)):
+        assert list(progress("ab", "letters", initial=3)) == ["a", "b"]
+        list(progress(iter("c"), "more"))
+    list(progress("d", "unwatched"))
+    assert told == [("letters", 3, 2), ("letters", 4, 2), ("more", 0, None)]
+
+
+@pytest.mark.parametrize("names", [True, False], ids=["names", "plain"])
+def test_the_program_makes_the_same_files(picture, tmp_path, monkeypatch, names):
+    monkeypatch.chdir(tmp_path)
+    build_toy("flatten").save("toy.keras")
+    said = {"model": "toy.keras", "preprocess": "unit", "postprocessing": "paper"}
+    if names:
+        Path("names.txt").write_text("ant\nbee\ncat\n")
+        said["class_names"] = Path("names.txt")
+    from guidedcam_tf.opening import open_explainer
+
+    explainer = open_explainer(said).at("conv1")
+    sight = Sight(picture, (), explained(explainer, picture, 2, "gradcam++"))
+    program = script(sight.explanation, said, "viridis", 0.5)
+    image, arrays, code = written(whole(explainer, sight), program, "viridis", 0.5)
+    assert sorted(file.name for file in image.parent.iterdir()) == sorted(
+        [image.name, arrays.name, "explain.py"]
+    )
+    runpy.run_path(str(code))
+    again = sorted(Path("out").glob("*.png")), sorted(Path("out").glob("*.npz"))
+    assert [file.read_bytes() for file in again[0]] == [image.read_bytes()]
+    with np.load(again[1][0]) as made, np.load(arrays) as given:
+        assert (made["maps"] == given["maps"]).all()
+
+
+def test_class_tables_are_padded_and_escaped():
+    best = [[Choice(0, "a|b: 1%")], [Choice(1, "c: 2%"), Choice(2, "d: 3%")]]
+    assert showing.class_table(("x", "y_z"), best).splitlines() == [
+        "| x | y\\_z |",
+        "| --- | --- |",
+        "| a\\|b: 1% | c: 2% |",
+        "|  | d: 3% |",
+    ]
+
+
+def test_a_second_network_takes_the_options_that_go_with_it(toy_file):
+    first = {"model": "a.keras", "preprocess": "unit", "layer": "conv1", "fit": "crop"}
+    assert second(first, "b.weights.h5") == {**first, "weights": "b.weights.h5"}
+    assert second(first, "vgg16") == {"model": "vgg16", "fit": "crop"}
+    model = str(toy_file)
+    assert second(first, model) == {"model": model, "preprocess": "unit", "fit": "crop"}
