@@ -53,8 +53,9 @@ class Page:
     def point(self, selector, across, down):
         """Move the mouse over an element, to shares of its width and height."""
         box = self.run(
-            f"const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}});"
-            "const b = e.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]"
+            f"const e = document.querySelector({selector!r});"
+            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            "return [b.left, b.top, b.width, b.height]"
         )
         place = {"x": int(box[0] + across * box[2]), "y": int(box[1] + down * box[3])}
         move = {"type": "pointerMove", "duration": 0, **place}

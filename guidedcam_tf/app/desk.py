@@ -65,16 +65,14 @@ class Desk:
     titles: tuple[str, str] = ("", "")
 
     @answered
-    def look(self, file: str | None, layer: str, method: str, *look: Any) -> list[Any]:
+    def look(self, file: str, layer: str, method: str, *look: Any) -> list[Any]:
         """A picture came: its best classes, and the map of the first."""
-        if file is None:
-            return [None, gr.Radio(choices=[], value=None), *self.views(None, *look)]
         return self._seen(look_at(self.explainer.at(layer), Path(file), method), *look)
 
     @answered
     def look_at_photograph(self, event: gr.SelectData, layer: str, method: str, *look: Any) -> Any:
         """One of the page's own pictures was chosen."""
-        return [None, *self.look(str(self.photographs[event.index]), layer, method, *look)]
+        return self.look(str(self.photographs[event.index]), layer, method, *look)
 
     @answered
     def explain(self, sight: Sight, target: int, layer: str, method: str, *look: Any) -> list[Any]:

@@ -61,14 +61,14 @@ class Page:
         desk = self._desk
         network = desk.explainer.network
         self._file = gr.File(
-            label="Picture: drop it here, or choose a file", height=140, elem_id="picture"
+            label="Picture: drop it here, or choose a file", height=170, elem_id="picture"
         )
         self._photographs = gr.Gallery(
             [(str(file), file.stem) for file in desk.photographs],
             label="Or one of these",
             visible=bool(desk.photographs),
-            columns=4,
-            height=120,
+            columns=2,
+            height="auto",
             allow_preview=False,
             interactive=False,
             buttons=[],
@@ -224,9 +224,10 @@ class Page:
         how = [self._layer, self._method, *look]
         seen = [sight, self._classes, *views]
         quickly = {**QUICKLY, "show_progress_on": self._overlay}
-        self._file.upload(desk.look, [self._file, *how], seen, **quickly)
-        self._file.clear(desk.look, [self._file, *how], seen, **quickly)
-        self._photographs.select(desk.look_at_photograph, how, [self._file, *seen], **quickly)
+        came = self._file.upload(desk.look, [self._file, *how], seen, **quickly)
+        # Whether it could be read or not, the next picture can be dropped.
+        came.then(None, None, self._file, js="() => null", **QUIETLY)
+        self._photographs.select(desk.look_at_photograph, how, seen, **quickly)
         self._name.submit(desk.explain_named, [sight, self._name, *how], seen, **quickly)
         for control in (self._classes, self._layer, self._method):
             control.input(desk.explain, [sight, self._classes, *how], [sight, *views], **quickly)

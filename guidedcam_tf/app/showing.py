@@ -68,7 +68,9 @@ def what(explanation: Explanation) -> str:
 
 def in_words(explanation: Explanation, threshold: float) -> str:
     """What the overlay shows, for those who do not see it."""
-    where = f"{what(explanation)}; layer {explanation.layer} of {explanation.model}"
+    where = (
+        f"{explanation.stem}: {what(explanation)}; layer {explanation.layer} of {explanation.model}"
+    )
     if explanation.empty[0]:
         return f"{where}."
     saliency = explanation.maps[0]

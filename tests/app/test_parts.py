@@ -119,7 +119,7 @@ def test_the_mask_and_its_words(explainer, picture):
     assert showing.mask_of(explanation, 0).all()
     assert (showing.levels(explanation)[:3] == 128).all()
     words = showing.in_words(explanation, 0.5)
-    assert f"Grad-CAM, bee {explanation.number(0)}; layer conv2 of toy_flatten." in words
+    assert f"picture: Grad-CAM, bee {explanation.number(0)}; layer conv2 of toy_flatten." in words
     assert "highest at 50% from the left and 25% from the top" in words
     assert "values from 0.5 takes 15.2% of the picture" in words
     empty = replace(explanation, maps=np.zeros_like(saliency))
