@@ -106,14 +106,14 @@ def browser(folder):
     try:
         server = f"http://127.0.0.1:{port(log)}"
 
-        def open_page(width, height):
-            options = {
-                "binary": program,
-                "args": [*SWITCHES, f"--user-data-dir={folder / f'profile{len(pages)}'}"],
-                "mobileEmulation": {
-                    "deviceMetrics": {"width": width, "height": height, "pixelRatio": 1}
-                },
-            }
+        def open_page(width, height, *, mouse=False):
+            profile = f"--user-data-dir={folder / f'profile{len(pages)}'}"
+            size = {"width": width, "height": height, "pixelRatio": 1}
+            options = {"binary": program, "args": [*SWITCHES, profile]}
+            if mouse:  # There is none where a device is emulated.
+                options["args"].append(f"--window-size={width},{height}")
+            else:
+                options["mobileEmulation"] = {"deviceMetrics": size}
             wanted = {
                 "alwaysMatch": {
                     "goog:chromeOptions": options,

@@ -48,6 +48,7 @@ for command in (
     "explain a.png --model toy.keras --preprocess none --figure --out out",
     "export models/toy --model toy.keras --preprocess none",
     "evaluate {config} --set data.root=.",
+    "app --model toy.keras",
 ):
     sys.argv = ["guidedcam", *command.split()]
     try:
@@ -99,18 +100,28 @@ def test_data_files_are_packaged(metadata):
             assert any(fnmatch.fnmatch(file.name, each) for each in patterns[package].split())
 
 
-def test_without_extras_it_explains_and_says_what_evaluating_needs(tmp_path):
+def test_without_extras_it_explains_and_says_what_the_rest_needs(tmp_path):
     build_toy().save(tmp_path / "toy.keras")
     keras.utils.save_img(tmp_path / "a.png", 255 * keras.random.uniform((8, 8, 3), seed=1))
-    blocked = ("jinja2", "openvino", "pandas", "ray", "scipy", "skimage", "tensorflow_serving")
+    blocked = (
+        "gradio",
+        "jinja2",
+        "openvino",
+        "pandas",
+        "ray",
+        "scipy",
+        "skimage",
+        "tensorflow_serving",
+    )
     code = WITHOUT.format(
         blocked=blocked, config=REPOSITORY / "configs" / "table1_voc12_resnet50.yaml"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.stdout.endswith("explain 0, export 0, evaluate 2\n"), done.stderr
+    assert done.stdout.endswith("explain 0, export 0, evaluate 2, app 2\n"), done.stderr
     assert "pandas is missing; pip install 'guidedcam-tf[evaluation]' brings it" in done.stderr
+    assert "gradio is missing; pip install 'guidedcam-tf[app]' brings it" in done.stderr
     assert list((tmp_path / "out").glob("*.pdf"))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import wraps
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ def answered(handler: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return handler(*given)
         except InputError as error:
-            raise gr.Error(str(error), title="This cannot be done", print_exception=False) from None
+            gr.Warning(escape(str(error)), duration=None, title="This cannot be done")
         except StoppedError:
-            raise gr.Error("It was stopped.", title="Stopped", print_exception=False) from None
+            gr.Info("Nothing was changed.", title="Stopped")
+        return gr.skip()
 
     return call
 

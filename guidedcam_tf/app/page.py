@@ -68,7 +68,7 @@ class Page:
             label="Or one of these",
             visible=bool(desk.photographs),
             columns=2,
-            height="auto",
+            height=210,
             allow_preview=False,
             interactive=False,
             buttons=[],
@@ -102,11 +102,11 @@ class Page:
     def _show(self) -> None:
         """The map over its picture, the mask, and how they are drawn."""
         with gr.Row():
-            self._overlay = _image("The map over the picture", "overlay", height=420)
+            self._overlay = _image("The map over the picture", "overlay")
         self._value = gr.Markdown(HINT, elem_id="value")
         with gr.Row():
-            self._mask = _image("What the threshold keeps", "mask", height=240)
-            self._levels = _image("The map alone", "levels", height=240, format="png")
+            self._mask = _image("What the threshold keeps", "mask")
+            self._levels = _image("The map alone", "levels", format="png")
         self._words = gr.Markdown(elem_id="words")
         with gr.Row():
             self._opacity = gr.Slider(

@@ -91,8 +91,8 @@ def tab(tmp_path_factory, address):
     with contextlib.ExitStack() as stack:
         open_page = stack.enter_context(browser(tmp_path_factory.mktemp("browser")))
 
-        def opened(width):
-            page = open_page(width, 1400)
+        def opened(width, **options):
+            page = open_page(width, 1400, **options)
             page.open(address)
             page.wait("return document.querySelector('#picture input')")
             return page
@@ -104,6 +104,7 @@ def upload(page, file, said):
     page.wait("return document.querySelector('#picture input[type=file]')")
     page.type("#picture input[type=file]", file)
     page.wait(f"return {WORDS}.includes({said!r})")
+    page.wait("return document.querySelector('#overlay img')?.complete")
 
 
 def shown(page, name):
@@ -130,7 +131,7 @@ def choose(page, dropdown, option):
 
 
 def test_a_person_looks_at_a_picture(tab, folder, explainer):
-    page, file = tab(1440), folder / "one.png"
+    page, file = tab(1440, mouse=True), folder / "one.png"
     labels, order = best(explainer, file)
     upload(page, file, f"Proposed, {NAMES[order[0]]}")
     assert page.run(LABELS) == labels
@@ -196,7 +197,7 @@ def test_methods_networks_curves_and_files(tab, folder, explainer, monkeypatch, 
     upload(page, file, "one: Proposed")
     page.click("#compute")
     page.wait("return document.querySelectorAll('#beside img').length == 4")
-    page.click("#beside button:nth-of-type(2)")
+    page.run("document.querySelectorAll('#beside .thumbnail-item')[1].click()")
     page.wait(f"return {WORDS}.includes('one: Grad-CAM,')")
     target = best(explainer, file)[1][0]
     check_map(page, explainer, file, target, "gradcam")
@@ -227,9 +228,11 @@ def test_methods_networks_curves_and_files(tab, folder, explainer, monkeypatch, 
 
 
 def open_tab(page, name):
+    """Open one of the tabs, which a narrow page keeps in a menu."""
+    page.click("[aria-label='More tabs']")
     page.run(
-        "[...document.querySelectorAll('button[role=tab]')]"
-        f".find(e => e.innerText == {name!r} && e.offsetParent).click()"
+        "[...document.querySelectorAll('.overflow-dropdown button')]"
+        f".find(e => e.textContent.trim() == {name!r}).click()"
     )
 
 
@@ -242,7 +245,8 @@ def test_nothing_overflows_and_everything_has_a_name(tab, folder, width):
     nameless = page.run(
         """
         const named = e => e.ariaLabel || e.title || e.innerText?.trim() || e.alt
-            || e.labels?.[0]?.innerText.trim() || e.closest("label")?.innerText.trim();
+            || e.labels?.[0]?.innerText.trim()
+            || e.closest("label")?.innerText.trim() || e.querySelector("img[alt]")?.alt;
         return [...document.querySelectorAll("button, input, textarea, select, img, a")]
             .filter(e => e.offsetParent && !named(e)).map(e => e.outerHTML.slice(0, 300));
         """
