@@ -42,7 +42,7 @@ def answered(handler: Callable[..., Any]) -> Callable[..., Any]:
         except InputError as error:
             gr.Warning(escape(str(error)), duration=None, title="This cannot be done")
         except StoppedError:
-            gr.Info("Nothing was changed.", title="Stopped")
+            gr.Info("Stopped; what is shown has not changed.")
         return gr.skip()
 
     return call

@@ -68,7 +68,7 @@ class Page:
             label="Or one of these",
             visible=bool(desk.photographs),
             columns=2,
-            height=210,
+            height=240,
             allow_preview=False,
             interactive=False,
             buttons=[],
@@ -164,7 +164,7 @@ class Page:
                 x="share",
                 y="probability",
                 color="curve",
-                x_title="share of the pixels, the highest of the map first",
+                x_title="share of the pixels",
                 y_title="probability of the class",
                 x_lim=[0, 1],
                 y_lim=[0, 1],
@@ -247,10 +247,12 @@ def _gallery(label: str, name: str, columns: int = 4) -> gr.Gallery:
         label=label,
         columns=columns,
         height="auto",
+        object_fit="contain",
         allow_preview=False,
         interactive=False,
         buttons=[],
         elem_id=name,
+        elem_classes="panels",
     )
 
 

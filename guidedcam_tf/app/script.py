@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,10 @@ def script(
     model = words.pop("model", "resnet50")
     picture = explanation.origin["picture"]["path"].replace("\\", "/").rsplit("/", 1)[-1]
     if OF_FILES & words.keys():
-        lines = [f"    {name!r}: {value!r}," for name, value in {"model": model, **words}.items()]
+        lines = [
+            f"    {quoted(name)}: {quoted(value)},"
+            for name, value in {"model": model, **words}.items()
+        ]
         opening = [
             "from guidedcam_tf.opening import open_explainer",
             "",
@@ -36,21 +40,26 @@ def script(
             "})",
         ]
     else:
-        lines = [f"    {name}={value!r}," for name, value in words.items()]
+        lines = [f"    {name}={quoted(value)}," for name, value in words.items()]
         opening = [
             "import guidedcam_tf as gcam",
             "",
             "explainer = gcam.Explainer(",
-            f"    {model!r},",
+            f"    {quoted(model)},",
             *lines,
             ")",
         ]
     target = int(explanation.targets[0])
-    asked = f"{picture!r}, {target}, {explanation.method!r}"
-    saved = f'"out", colour_map={colour_map!r}, opacity={opacity!r}'
+    asked = f"{quoted(picture)}, {target}, {quoted(explanation.method)}"
+    saved = f'"out", colour_map={quoted(colour_map)}, opacity={opacity!r}'
     rest = [
-        f"# {explanation.names[0]!r}",
+        f"# {quoted(explanation.names[0])}",
         f"explanation = explainer.explain({asked})",
         f"explanation.save({saved})",
     ]
     return "\n".join([*opening, *rest, ""])
+
+
+def quoted(value: Any) -> str:
+    """A value as Python writes it, text in double quotes."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
