@@ -35,7 +35,7 @@ main()
 """
 """The command, which writes down every address that it asks for."""
 
-LEFT, RIGHT = "\ue012", "\ue014"
+ENTER, LEFT, RIGHT = "\ue007", "\ue012", "\ue014"
 
 LABELS = "return [...document.querySelectorAll('#classes label')].map(e => e.innerText.trim())"
 WORDS = "document.querySelector('#words').innerText"
@@ -195,7 +195,7 @@ def test_what_cannot_be_done_is_said_and_harms_nobody(tab, folder, explainer):
 def test_methods_networks_curves_and_files(tab, folder, explainer, monkeypatch, tmp_path):
     page, file = tab(390), folder / "one.png"
     upload(page, file, "one: Proposed")
-    page.click("#compute")
+    page.type("#compute", ENTER)
     page.wait("return document.querySelectorAll('#beside img').length == 4")
     page.run("document.querySelectorAll('#beside .thumbnail-item')[1].click()")
     page.wait(f"return {WORDS}.includes('one: Grad-CAM,')")
@@ -203,15 +203,15 @@ def test_methods_networks_curves_and_files(tab, folder, explainer, monkeypatch, 
     check_map(page, explainer, file, target, "gradcam")
 
     open_tab(page, "Insertion and deletion")
-    page.click("#trace")
+    page.type("#trace", ENTER)
     page.wait("return document.querySelector('#areas').innerText.includes('deletion 0.')")
     page.wait("return document.querySelector('#curves svg, #curves canvas')")
     open_tab(page, "Two networks")
-    page.click("#compare")
+    page.type("#compare", ENTER)
     page.wait("return document.querySelectorAll('#networks img').length == 2")
     assert "later.weights.h5" in page.run("return document.querySelector('#table').innerText")
     open_tab(page, "Files and code")
-    page.click("#make")
+    page.type("#make", ENTER)
     page.wait("return document.querySelectorAll('#files a').length >= 3")
     links = page.run("return [...document.querySelectorAll('#files a')].map(e => e.href)")
     kept = {}
