@@ -11,6 +11,7 @@ from guidedcam_tf.app.working import Work
 from guidedcam_tf.colour_maps import OPACITY
 from guidedcam_tf.figures.style import method_title
 from guidedcam_tf.methods import METHODS
+from guidedcam_tf.networks import Network
 from guidedcam_tf.overlay import COLOUR_MAPS
 
 SECONDS = 3600
@@ -87,10 +88,7 @@ class Page:
             info="Slow ones are under Methods side by side.",
             elem_id="method",
         )
-        layers = [
-            (f"{name} ({' x '.join(str(n or '?') for n in step.shape[1:])})", name)
-            for name, step in reversed(network.layers.items())
-        ]
+        layers = [(f"{name} ({extent(name, network)})", name) for name in reversed(network.layers)]
         self._layer = gr.Dropdown(
             layers,
             value=desk.explainer.layer,
@@ -236,6 +234,14 @@ class Page:
         self._beside_gallery.select(
             desk.take, [sight, self._beside, *look], [sight, *views], **quickly
         )
+
+
+def extent(layer: str, network: Network) -> str:
+    """A layer's height, width and channels; of tokens, those of their grid."""
+    step = network.layers[layer]
+    grid = network.tokens.grids.get(step)
+    shape = step.shape[1:] if grid is None else (grid.height, grid.width, step.shape[-1])
+    return " x ".join("?" if side is None else str(side) for side in shape)
 
 
 def _image(label: str, name: str, **options: Any) -> gr.Image:
