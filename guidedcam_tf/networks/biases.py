@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.traits import Trait
 
@@ -27,7 +28,7 @@ def hidden_steps(graph: Graph) -> list[Step]:
         step
         for step in graph.picture_steps
         if getattr(step.layer, "weights", None)
-        and not step.is_activation
+        and step.role in (Role.CALL, Role.LINEAR)
         and not _has_bias(step)
         and not (Trait.BIASED in step.traits or Trait.PREPARES in step.traits)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,3 +98,9 @@ def is_same_value(now: tf.Tensor, held: tf.Tensor) -> bool:
     if one.__array_interface__["data"] == other.__array_interface__["data"]:
         return one.shape == other.shape
     return np.array_equal(one, other, equal_nan=True)
+
+
+def reshape_pictures(tensor: tf.Tensor, newshape: Sequence[int | None], **_: Any) -> tf.Tensor:
+    """Reshape where a layer's code was read with an unknown number of pictures, as `None`."""
+    count = tf.shape(tensor)[0]
+    return tf.reshape(tensor, [count if side is None else side for side in newshape])

@@ -123,7 +123,7 @@ def _outputs(
         return tf.transpose(tensor, [0, 3, 1, 2]) if turned else tensor
 
     given: Any = value("")
-    if len(functional.inputs) > 1:
+    if len(functional.inputs) > 1 or isinstance(functional._inputs_struct, dict):
         values = [value(name) for name, _ in named(functional.inputs, functional._inputs_struct)]
         given = keras.tree.pack_sequence_as(functional._inputs_struct, values)
     ports = named(functional.outputs, functional._outputs_struct)
@@ -170,7 +170,8 @@ def _difference(
     name = ""
     with inference():
         for step in graph.scoring_steps:
-            if not isinstance(step.layer, keras.layers.Layer) or step.is_linear_part:
+            whole = step.role is not Role.END and not step.is_linear_part
+            if not isinstance(step.layer, keras.layers.Layer) or not whole:
                 continue
             args, kwargs = (linear[step.name] if step.is_activation else step).filled(known)
             if own and id(step.layer) not in own:

@@ -13,7 +13,6 @@ import tensorflow as tf
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.token_layer import last_token_layer
-from guidedcam_tf.networks.tokens import PICTURES
 from guidedcam_tf.networks.tokens import RANK as TOKENS
 from guidedcam_tf.networks.tokens import Tokens
 from guidedcam_tf.networks.traits import Trait
@@ -35,7 +34,7 @@ def explainable_layers(graph: Graph, tokens: Tokens) -> dict[str, Step]:
     return {
         step.name: step
         for step in graph.picture_steps
-        if step in tokens.grids or (_is_map(graph, step) and tokens.batch[step] == PICTURES)
+        if step in tokens.grids or (_is_map(graph, step) and tokens.of_pictures(step))
     }
 
 
@@ -83,7 +82,7 @@ def default_layer(
         tokens: What is known of its tokens.
         noise: Gives preprocessed pictures to test it on.
     """
-    features = [step for step in _features(graph) if tokens.batch[step] == PICTURES]
+    features = [step for step in _features(graph) if tokens.of_pictures(step)]
     if not features or _of_tokens(graph, features[-1]):
         chosen = last_token_layer(graph, noise(), tokens.grids)
         if chosen is not None:

@@ -40,6 +40,7 @@ class Role(Enum):
     CALL = "a whole layer or operation"
     LINEAR = "a layer without the activation that it holds"
     ACTIVATION = "the activation that a layer holds"
+    END = "the end of a layer whose inside is steps of its own"
     FIXED = "another input than the picture"
 
 

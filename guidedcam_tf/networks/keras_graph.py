@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src.models.functional import Functional
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.tracing import trace
+from guidedcam_tf.networks.tracing import trace_layer
+
+SOFTMAX = (keras.layers.Softmax, keras.src.ops.nn.Softmax)
+TOKENS = 3
+"""The rank of tokens, `[N, T, C]`."""
 
 
 def functional_of(layer: Any) -> Any:
@@ -32,6 +38,38 @@ def inner_model(node: Any) -> Any:
         return trace(model, tuple(node.input_tensors[0].shape))
     except InputError:
         return None
+
+
+def inner_layer(node: Any) -> tuple[Any, list[Any]] | None:
+    """The graph inside a layer that a node calls, if it is made of layers and gives tokens.
+
+    Keras's own layers stay whole, and so does what computes an attention itself.
+
+    Returns:
+        As `trace_layer`; `None` for anything else.
+    """
+    layer = node.operation
+    made_of_layers = isinstance(layer, keras.layers.Layer) and not isinstance(layer, keras.Model)
+    if not made_of_layers or not getattr(layer, "_layers", None):
+        return None
+    if type(layer).__module__.split(".")[0] == "keras" or len(node.outputs[0].shape) != TOKENS:
+        return None
+    found = trace_layer(node)
+    if found is None or any(
+        _holds_a_value(inner) or _attends(inner) for inner in nodes_of(found[0])
+    ):
+        return None
+    return found
+
+
+def _attends(node: Any) -> bool:
+    return isinstance(node.operation, SOFTMAX) and len(node.outputs[0].shape) > TOKENS
+
+
+def _holds_a_value(node: Any) -> bool:
+    """Whether something was computed while the layer was read, maybe from weights of that time."""
+    leaves = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
+    return any(tf.is_tensor(leaf) for leaf in leaves)
 
 
 def inner_inputs(inner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:

@@ -15,11 +15,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.ops.numpy import Reshape
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.calls import flatten_any_size
 from guidedcam_tf.networks.calls import inference_call
 from guidedcam_tf.networks.calls import keeping_mask
+from guidedcam_tf.networks.calls import reshape_pictures
 from guidedcam_tf.networks.calls import without_activation
 from guidedcam_tf.networks.channels_first import channels_last_call
 from guidedcam_tf.networks.channels_first import channels_last_shape
@@ -33,6 +35,7 @@ from guidedcam_tf.networks.keras_graph import all_layers
 from guidedcam_tf.networks.keras_graph import call_names
 from guidedcam_tf.networks.keras_graph import functional_of
 from guidedcam_tf.networks.keras_graph import inner_inputs
+from guidedcam_tf.networks.keras_graph import inner_layer
 from guidedcam_tf.networks.keras_graph import inner_model
 from guidedcam_tf.networks.keras_graph import nodes_of
 from guidedcam_tf.networks.outputs import find_all_logits
@@ -174,10 +177,16 @@ class _Reader:
             given = inner_inputs(inner, args, kwargs)
             if given is not None and all(isinstance(each, Slot) for each in given):
                 return self.read(inner, given, prefix=f"{name}/")
+        if (opened := inner_layer(node)) is not None:
+            given = list(dict.fromkeys(_slots_in(args, kwargs)))
+            if len(given) == len(opened[0].inputs):
+                return self._read_layer(node, opened, given, name)
         own, outputs = node.operation, tuple(self.new_slot() for _ in node.outputs)
         layer = channels_last_twin(own) if self._channels_first else own
         shape = self.shape(node.outputs[0])
         step = Step(name, layer, self._calling(own, layer), args, kwargs, outputs, shape)
+        if isinstance(own, Reshape) and None in own.newshape and not self._channels_first:
+            step = replace(step, call=partial(reshape_pictures, newshape=own.newshape))
         keeps_order = layer is not own or not self._channels_first
         if type(layer) is keras.layers.Flatten and keeps_order:
             call = flatten_any_size(layer, self.shape(node.input_tensors[0]))
@@ -191,6 +200,29 @@ class _Reader:
         self.steps.append(step)
         return list(outputs)
 
+    def _read_layer(
+        self, node: Any, opened: tuple[Any, list[Any]], given: list[Slot], name: str
+    ) -> list[Slot]:
+        """Add the steps inside a layer, and one under its own name that has their outputs."""
+        function, returned = opened
+        found = self.read(function, given, prefix=f"{name}/")
+        slots = dict(zip((id(tensor) for tensor in function.outputs), found, strict=True))
+        args = tuple(slots.get(id(each), each) for each in returned)
+        outputs = tuple(self.new_slot() for _ in node.outputs)
+        shape = self.shape(node.outputs[0])
+        end = Step(name, node.operation, _handed_on, args, {}, outputs, shape, Role.END)
+        self.steps.append(end)
+        return list(outputs)
+
     def _calling(self, own: Any, layer: Any) -> Callable[..., Any]:
         call = inference_call(layer)
         return channels_last_call(own, layer, call) if self._channels_first else call
+
+
+def _slots_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Slot]:
+    return [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Slot)]
+
+
+def _handed_on(*values: Any) -> list[Any]:
+    """What a layer returns, from what was computed inside it."""
+    return list(values)

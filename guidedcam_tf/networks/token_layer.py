@@ -82,5 +82,5 @@ def _reaches(gradient: tf.Tensor | None, grid: TokenGrid) -> bool:
     if gradient is None:
         return False
     gradient = tf.convert_to_tensor(gradient)
-    places = gradient[:, grid.before : gradient.shape[1] - grid.after]
+    places = gradient[:, grid.before : grid.count - grid.after]
     return bool(tf.reduce_any(tf.abs(places) > 0))

@@ -69,7 +69,7 @@ class FromTokens:
     def __call__(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the map."""
         grid = self.grid
-        places = tokens[:, grid.before : tokens.shape[1] - grid.after]
+        places = tokens[:, grid.before : grid.count - grid.after]
         return tf.reshape(places, [-1, grid.height, grid.width, tokens.shape[2]])
 
 
@@ -81,13 +81,13 @@ class ToTokens:
 
     def __call__(self, tokens: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """Return all tokens."""
-        grid, (_, count, channels) = self.grid, tokens.shape
-        flat = tf.reshape(tf.cast(places, tokens.dtype), [-1, grid.height * grid.width, channels])
-        parts = [tokens[:, : grid.before], flat, tokens[:, count - grid.after :]]
+        grid, extent = self.grid, self.grid.height * self.grid.width
+        flat = tf.reshape(tf.cast(places, tokens.dtype), [-1, extent, tokens.shape[2]])
+        parts = [tokens[:, : grid.before], flat, tokens[:, grid.count - grid.after :]]
         return tf.concat(parts, axis=1) if grid.before or grid.after else flat
 
 
-def on_grid(graph: Graph, step: Step, grid: TokenGrid) -> tuple[Graph, Step]:
+def on_grid(graph: Graph, step: Step, grid: TokenGrid, channels: int | None) -> tuple[Graph, Step]:
     """Return the same network with a layer's tokens on their grid for a moment.
 
     Returns:
@@ -97,7 +97,7 @@ def on_grid(graph: Graph, step: Step, grid: TokenGrid) -> tuple[Graph, Step]:
     tokens = graph.new_slot()
     places = Slot(tokens.index + 1)
     taken, put = FromTokens(grid), ToTokens(grid)
-    shape = (None, grid.height, grid.width, step.shape[2])
+    shape = (None, grid.height, grid.width, channels)
     as_map = Step(step.name, taken, taken, (tokens,), {}, (places,), shape)
     back = Step(step.name, put, put, (tokens, places), {}, step.outputs[:1], step.shape)
     made = replace(step, outputs=(tokens, *step.outputs[1:]))
@@ -141,18 +141,25 @@ class Tokens:
         found = self._of(step)
         if isinstance(found, TokenGrid):
             return ""
-        shape = ", ".join("?" if side is None else str(side) for side in step.shape[1:])
+        shape = ", ".join(map(str, self.shapes[step][1:]))
         return f"its output is [N, {shape}]: tokens, {found}"
 
     @cached_property
-    def batch(self) -> dict[Step, int | None]:
-        """How many rows each step gives for two pictures; windows of a picture are rows too."""
+    def shapes(self) -> dict[Step, tuple[int | None, ...]]:
+        """The shapes of maps and tokens, for two pictures where there are tokens.
+
+        Then they are complete, and windows of a picture are told by how many they are.
+        """
         steps = [step for step in self._graph.picture_steps if len(step.shape) >= RANK]
         if not any(len(step.shape) == RANK for step in steps):
-            return dict.fromkeys(steps, PICTURES)
+            return {step: (PICTURES, *step.shape[1:]) for step in steps}
         values = {self._graph.input: self._network.noise()}
         tensors = self._graph.tried(values, [step.outputs[0] for step in steps])
-        return {step: len(tensor) for step, tensor in zip(steps, tensors, strict=True)}
+        return {step: tuple(tensor.shape) for step, tensor in zip(steps, tensors, strict=True)}
+
+    def of_pictures(self, step: Step) -> bool:
+        """Whether a step gives one map, or one row of tokens, for each picture."""
+        return self.shapes[step][0] == PICTURES
 
     @cached_property
     def _steps(self) -> list[Step]:
@@ -168,9 +175,9 @@ class Tokens:
                 is_swapped = not is_swapped
             if is_swapped:
                 swapped.update(step.outputs)
-            elif len(step.shape) == RANK and not step.is_linear_part and step.shape[1] != 1:
+            elif len(step.shape) == RANK and not step.is_linear_part:
                 found.append(step)
-        return [step for step in found if self.batch[step] == PICTURES]
+        return [step for step in found if self.of_pictures(step) and self.shapes[step][1] != 1]
 
     def _rank(self, slot: Slot) -> int:
         source = self._graph.source(slot)
@@ -183,8 +190,8 @@ class Tokens:
                 "but not one row of them for each picture (they are parts of it, such as windows), "
                 "or channels in the tokens' place; choose a layer before or after"
             )
-        count = step.shape[1]
-        if count is None:
+        count = self.shapes[step][1]
+        if count is None or None in self._network.input_size:
             return "whose number the network does not fix; give it an input of one size"
         if self._said is not None:
             return self._said_grid(count)
@@ -211,13 +218,21 @@ class Tokens:
         if places < 2:
             return
         steps = self._graph.needed(step.outputs[0])
-        earlier = [extent for each in steps if (extent := _extent(each)) is not None]
+        earlier = [extent for each in steps if (extent := self._extent(each)) is not None]
         yield from (shape for shape in reversed(earlier) if shape[0] * shape[1] == places)
         _, tall, wide, _ = self._network.some_shape(1)
         for rows, columns in [*reversed(earlier), (tall, wide)]:
             height = round((places * rows / columns) ** 0.5)
             if height and places % height == 0 and height * columns == places // height * rows:
                 yield height, places // height
+
+    def _extent(self, step: Step) -> tuple[int, int] | None:
+        """The height and width of a feature map; `None` for anything else."""
+        shape = self.shapes.get(step, ())
+        if len(shape) != 4 or shape[1:3] == (1, 1):
+            return None
+        height, width = shape[1:3]
+        return None if height is None or width is None else (height, width)
 
     def _seen(self, step: Step, count: int) -> np.ndarray:
         """What each picture of `_corner_pictures` changes in each token, `[4, T]`.
@@ -226,7 +241,7 @@ class Tokens:
         """
         if count not in self._first:
             needed = set(self._graph.needed(step.outputs[0]))
-            first = next(s for s in self._steps if s in needed and s.shape[1] == count)
+            first = next(s for s in self._steps if s in needed and self.shapes[s][1] == count)
             values = {self._graph.input: self._network.preprocess(self._corner_pictures())}
             with inference():
                 (tokens,) = self._graph.tried(values, first.outputs[:1])
@@ -255,14 +270,6 @@ PICTURES = 2
 
 CORNERS = ((False, False), (False, True), (True, False))
 """Top left, top right and bottom left, as (down, right)."""
-
-
-def _extent(step: Step) -> tuple[int, int] | None:
-    """The height and width of a feature map; `None` for anything else."""
-    if len(step.shape) != 4 or step.shape[1:3] == (1, 1):
-        return None
-    height, width = step.shape[1:3]
-    return None if height is None or width is None else (height, width)
 
 
 def _extras(seen: np.ndarray) -> Sequence[tuple[int, int]]:

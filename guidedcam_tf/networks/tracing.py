@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,9 @@ from guidedcam_tf.errors import InputError
 
 TRACES = ("_inbound_nodes", "_outbound_nodes", "_losses")
 """What a symbolic call leaves on a layer: lists that only grow."""
+
+SCORES = "return_attention_scores"
+"""What layers of attention call the argument that makes them return it."""
 
 
 def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> Any:
@@ -60,6 +64,50 @@ def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> An
             ) from error
 
 
+def trace_layer(node: Any) -> tuple[Any, list[Any]] | None:
+    """Read what a layer made of other layers does when a node calls it, as a graph of these.
+
+    A layer whose blocks return `None` in the attention's place is asked for the attention.
+
+    Returns:
+        The graph, and the layer's outputs in their order: a tensor of the graph, or a value that is
+        the same for all pictures. `None` if Keras cannot follow the layer symbolically, or if it
+        does not compute in its variables' dtype.
+    """
+    layer = node.operation
+    if layer.compute_dtype != layer.variable_dtype:
+        return None
+    with _without_trace(layer), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _called(node, {})
+        except Exception:  # What the layer's own code raises on a symbolic tensor.
+            pass
+        rest = [tuple(tensor.shape) for tensor in node.outputs[1:]]
+        if SCORES not in inspect.signature(layer.call).parameters or not all(0 in s for s in rest):
+            return None
+        try:
+            function, outputs = _called(node, {SCORES: True})
+        except Exception:
+            return None
+        return function, [outputs[0], *map(keras.ops.zeros, rest)]
+
+
+def _called(node: Any, added: dict[str, Any]) -> tuple[Any, list[Any]]:
+    symbols: dict[int, Any] = {}
+
+    def symbol(tensor: Any) -> Any:
+        if not isinstance(tensor, keras.KerasTensor):
+            return tensor
+        return symbols.setdefault(id(tensor), keras.Input(tensor.shape[1:], dtype=tensor.dtype))
+
+    args, kwargs = node.arguments.convert(symbol)
+    call = node.operation.call
+    outputs = keras.tree.flatten(call(*args, **{**kwargs, **_inference(node.operation), **added}))
+    tensors = [each for each in outputs if isinstance(each, keras.KerasTensor)]
+    return Function(list(symbols.values()), tensors), outputs
+
+
 def _built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
     shapes = list((getattr(model, "_build_shapes_dict", None) or {}).values())
     if len(shapes) != 1 or not isinstance(shapes[0], (tuple, list)):
@@ -74,12 +122,12 @@ def _input_shape(model: keras.Model) -> tuple[int | None, ...] | None:
     return tuple(inputs[0].shape) if len(inputs) == 1 else None
 
 
-def _inference(model: keras.Model) -> dict[str, bool]:
+def _inference(model: keras.layers.Layer) -> dict[str, bool]:
     return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
 
 
 @contextmanager
-def _without_trace(model: keras.Model) -> Iterator[None]:
+def _without_trace(model: keras.layers.Layer) -> Iterator[None]:
     lists = [
         found
         for layer in model._flatten_layers()

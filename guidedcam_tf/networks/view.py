@@ -172,7 +172,8 @@ def view_at(network: Network, name: str) -> LayerView:
         if step not in network.tokens.grids:
             return LayerView(network, step)
         twin = copy.copy(network)
-        twin.graph, as_map = on_grid(network.graph, step, network.tokens.grids[step])
+        tokens, channels = network.tokens, network.tokens.shapes[step][2]
+        twin.graph, as_map = on_grid(network.graph, step, tokens.grids[step], channels)
         return LayerView(twin, as_map)
     steps = {step.name: step for step in network.graph.steps}
     if name in steps:
