@@ -39,7 +39,10 @@ class NetworkConfig(Strict):
     A file `guidedcam.yaml` beside a model's file says what is not said here.
     """
 
-    model: str = Field(default="resnet50", description="A Keras Application, or a model's file.")
+    model: str = Field(
+        default="resnet50",
+        description="A Keras Application, a model's file, or `hub:` and a preset of KerasHub.",
+    )
     weights: str | None = Field(
         default="imagenet", description="`imagenet`, a weights file, or null for random ones."
     )

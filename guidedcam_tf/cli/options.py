@@ -39,7 +39,8 @@ def _option(kind: Any, help: str, *names: str) -> Any:
 NETWORK: dict[str, Any] = {
     "model": _option(
         str,
-        "A Keras Application such as resnet50, or a .keras or .h5 file of a model. "
+        "A Keras Application such as resnet50, a .keras or .h5 file of a model, or hub:NAME for a "
+        "preset of KerasHub. "
         "[default: resnet50]",
     ),
     "weights": _option(str, "A weights file, in place of the ImageNet weights."),

@@ -18,6 +18,8 @@ from guidedcam_tf.networks.applications import holds_mark
 from guidedcam_tf.networks.applications import needs_preprocessing
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.hdf5 import check_it_ends
+from guidedcam_tf.networks.hub import PREFIX
+from guidedcam_tf.networks.hub import load_preset
 from guidedcam_tf.networks.model_files import is_model_file
 from guidedcam_tf.networks.model_files import load_model
 from guidedcam_tf.networks.network import Network
@@ -53,7 +55,8 @@ def open_network(
 
     Args:
         model: A network of Keras Applications by name, such as `"resnet50"`, a `.keras`, `.h5` or
-            `.hdf5` file of a whole model, or a `keras.Model`.
+            `.hdf5` file of a whole model, `"hub:"` and the name or folder of a preset of KerasHub,
+            or a `keras.Model`.
         weights: For a network by name: `"imagenet"` for the chain of sources in
             `networks/weights.py`, a file, or `None` for random ones. A file also goes with a model
             file. A model passed in keeps its own.
@@ -103,6 +106,12 @@ def open_network(
         file = local_copy(as_path(name))
         loaded = load_model(file, custom_objects, unsafe_lambda=unsafe_lambda)
         source = WeightsSource("file", file)
+        if weights not in ("imagenet", None):
+            source = _load_user_file(loaded, weights)
+        return _open_model(loaded, preprocess, parts, source)
+    if name.startswith(PREFIX):
+        loaded = load_preset(name, weights=weights == "imagenet")
+        source = WeightsSource("preset" if weights == "imagenet" else "random")
         if weights not in ("imagenet", None):
             source = _load_user_file(loaded, weights)
         return _open_model(loaded, preprocess, parts, source)
