@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from guidedcam_tf.evaluation.results import open_run
     from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.explanation import Explanation
+    from guidedcam_tf.fusing import explain_layers
+    from guidedcam_tf.fusing import fuse
     from guidedcam_tf.methods import list_methods
     from guidedcam_tf.serving.saved_model import export
     from guidedcam_tf.shortcut import guided_cam
@@ -33,6 +35,8 @@ _HOMES = {
     "Explainer": "guidedcam_tf.explainer",
     "Explanation": "guidedcam_tf.explanation",
     "InputError": "guidedcam_tf.errors",
+    "explain_layers": "guidedcam_tf.fusing",
+    "fuse": "guidedcam_tf.fusing",
     "export": "guidedcam_tf.serving.saved_model",
     "SaliencyCallback": "guidedcam_tf.callback",
     "guided_cam": "guidedcam_tf.shortcut",
@@ -49,7 +53,9 @@ __all__ = [
     "InputError",
     "Run",
     "SaliencyCallback",
+    "explain_layers",
     "export",
+    "fuse",
     "guided_cam",
     "list_methods",
     "open_run",

@@ -12,6 +12,7 @@ from typing import Any
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explanation import PACKAGES
 from guidedcam_tf.explanation import Explanation
+from guidedcam_tf.fusing import explain_layers
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.opening import open_explainer
 from guidedcam_tf.ops import Postprocessing
@@ -41,8 +42,9 @@ def explain_again(file: Path) -> Explanation:
     ]
     if differing:
         warnings.warn(f"record {file} was made with {'; '.join(differing)}", stacklevel=2)
+    layer = origin["layer"] if "fusion" not in origin else None
     explainer = open_explainer(
-        {**origin["network"], "layer": origin["layer"], "fit": origin["fit"]},
+        {**origin["network"], "layer": layer, "fit": origin["fit"]},
         postprocessing=Postprocessing(**origin["postprocessing"]),
     )
     if explainer.network.weights.sha256 != origin["weights_sha256"]:
@@ -51,7 +53,11 @@ def explain_again(file: Path) -> Explanation:
             "record; put that file in their place"
         )
     method = get_method(origin["method"], **origin["options"])
-    return explainer.explain(origin["picture"]["path"], origin["targets"], method)
+    path, targets = origin["picture"]["path"], origin["targets"]
+    if "fusion" in origin:
+        layers, fusion = origin["layer"], origin["fusion"]
+        return explain_layers(explainer, path, layers, targets, method, fusion=fusion)[-1]
+    return explainer.explain(path, targets, method)
 
 
 def _check(file: Path, origin: dict[str, Any]) -> None:

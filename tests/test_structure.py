@@ -17,7 +17,7 @@ ROOMS = (
     ("bench",),
     ("serving",),
     ("evaluation",),
-    ("callback", "again", "shortcut", "bridges"),
+    ("callback", "again", "fusing", "shortcut", "bridges"),
     ("opening",),
     ("explainer",),
     ("explanation", "origin", "arrays"),

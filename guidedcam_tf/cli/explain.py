@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
+from typing import Literal
 from typing import NamedTuple
 
 import typer
@@ -23,7 +24,10 @@ from guidedcam_tf.networks.classes import imagenet_classes
 from guidedcam_tf.progress import progress
 
 if TYPE_CHECKING:
+    from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.explanation import Explanation
+    from guidedcam_tf.fusing import Fusion
+    from guidedcam_tf.methods import Method
 
 
 class Look(NamedTuple):
@@ -71,6 +75,13 @@ def explain(
             "alone, how its map comes about.",
         ),
     ] = False,
+    fusion: Annotated[
+        Literal["mean", "layercam"] | None,
+        typer.Option(
+            help="Of several layers (--layer with commas, or a pattern such as 'conv*_out'), also "
+            "the mean of their maps, or LayerCAM's maximum of scaled maps."
+        ),
+    ] = None,
     again: Annotated[
         Path | None,
         typer.Option(help="Make the map of this JSON again, which was saved beside it."),
@@ -94,9 +105,10 @@ def explain(
     from guidedcam_tf.targets import resolve
 
     chosen = methods_from_text(method or "guided", option or [])
+    layers = _several_layers(network, fusion)
     explainer = open_explainer(network)
     default = explainer.layer and explainer.layer == explainer.network.default_layer
-    if default and "layer" not in network:
+    if default and "layer" not in network and layers is None:
         print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
     targets = target or ["top1"]
     resolve(targets, explainer.network).pipeline(explainer.pipeline)
@@ -106,7 +118,7 @@ def explain(
     quantity = ""
     for image in progress(found, "explaining"):
         try:
-            explanations = [explainer.explain(image, targets, one) for one in chosen]
+            explanations = _explanations(explainer, image, targets, chosen, layers, fusion)
         except InputError as error:
             failures.append(str(error))
             continue
@@ -120,6 +132,35 @@ def explain(
         print(f"{len(failures)} of {len(found)} pictures failed:", file=sys.stderr)
         print("\n".join(f"  {failure}" for failure in failures), file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _several_layers(network: dict[str, Any], fusion: str | None) -> str | None:
+    """Take several layers out of what is said of a network; `None` for one."""
+    if re.search(r"[,*?]", network.get("layer", "")):
+        layers: str = network.pop("layer")
+        return layers
+    if fusion is not None:
+        raise InputError("--fusion goes with several layers, as in --layer conv1,conv2")
+    return None
+
+
+def _explanations(
+    explainer: Explainer,
+    image: Path,
+    targets: list[str],
+    methods: list[Method],
+    layers: str | None,
+    fusion: Fusion | None,
+) -> list[Explanation]:
+    from guidedcam_tf.fusing import explain_layers
+
+    if layers is None:
+        return [explainer.explain(image, targets, one) for one in methods]
+    return [
+        each
+        for one in methods
+        for each in explain_layers(explainer, image, layers, targets, one, fusion=fusion)
+    ]
 
 
 def _explain_again(record: Path, folder: Path, look: Look) -> None:

@@ -73,9 +73,15 @@ def draw_explanations(explanations: Sequence[Explanation], colour_map: str = "in
     first = {2: "signal", 3: "picture", 4: "slices"}[explanations[0].maps.ndim]
     if len(explanations) == 1 and explanations[0].guidance is not None and first == "picture":
         return draw_guidances(explanations, colour_map)
-    columns = (first, *(style.method_title(each.method) for each in explanations))
+    several = len({each.layer for each in explanations}) > 1
+    columns = (first, *(_column(each, several) for each in explanations))
     grid = Grid(columns, tuple(_rows_by_target(explanations, colour_map)))
     return draw_grids([grid], title=network_line(explanations[0]), colour_map=colour_map)
+
+
+def _column(explanation: Explanation, with_layer: bool) -> str:
+    title = style.method_title(explanation.method)
+    return f"{title}\n{explanation.layer}" if with_layer else title
 
 
 def _rows_by_target(

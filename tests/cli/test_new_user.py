@@ -1,0 +1,170 @@
+"""Networks of other kinds than a classifier of ImageNet, from their files, as a new user tries."""
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import guidedcam_tf as gcam
+from guidedcam_tf.opening import open_explainer
+
+layers = keras.layers
+NAMES = ("red", "green", "blue", "bright", "dark")
+
+
+def trunk(x):
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1")(x)
+    return layers.MaxPooling2D(2)(x)
+
+
+def pooled(x):
+    return layers.GlobalAveragePooling2D()(trunk(x))
+
+
+def build(kind):
+    keras.utils.set_random_seed(11)
+    inputs = keras.Input((16, 16, 1 if kind == "grey" else 3), name="picture")
+    if kind == "binary":
+        return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(pooled(inputs)))
+    if kind == "multi":
+        return keras.Model(inputs, layers.Dense(5, activation="sigmoid")(pooled(inputs)))
+    if kind == "unet":
+        x = layers.UpSampling2D(2)(layers.Conv2D(4, 3, padding="same")(trunk(inputs)))
+        return keras.Model(inputs, layers.Conv2D(2, 1, activation="softmax")(x))
+    if kind == "two":
+        age = keras.Input((2,), name="age")
+        x = layers.Concatenate()([pooled(inputs), age])
+        return keras.Model([inputs, age], layers.Dense(5, activation="softmax")(x))
+    if kind == "signal":
+        inputs = keras.Input((50, 2))
+        x = layers.Conv1D(4, 5, activation="relu")(inputs)
+        x = layers.GlobalAveragePooling1D()(x)
+        return keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
+    x = layers.Rescaling(1 / 65535)(inputs) if kind == "grey" else inputs
+    return keras.Model(inputs, layers.Dense(5, activation="softmax")(pooled(x)))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Networks, and pictures in a folder a class: RGB, grey of 16 bits, and signals."""
+    place, rng = tmp_path_factory.mktemp("user"), np.random.default_rng(0)
+    for number, name in enumerate(NAMES):
+        for folder in ("rgb", "deep", "signals"):
+            (place / folder / name).mkdir(parents=True)
+        pixels = rng.integers(0, 256, (20, 24, 3), np.uint8)
+        Image.fromarray(pixels).save(place / "rgb" / name / f"{number}.png")
+        deep = rng.integers(0, 65536, (16, 16), np.uint16)
+        Image.fromarray(deep).save(place / "deep" / name / f"{number}.png")
+        signal = rng.normal(size=(50, 2)).astype(np.float32)
+        np.save(place / "signals" / name / f"{number}.npy", signal)
+    (place / "names.txt").write_text("\n".join(NAMES))
+    np.savez(place / "age.npz", age=np.array([0.5, 0.2], np.float32))
+    for kind in ("five", "binary", "multi", "unet", "two", "grey", "signal"):
+        build(kind).save(place / f"{kind}.keras")
+    return place
+
+
+@pytest.fixture
+def run(run, place, monkeypatch):
+    monkeypatch.chdir(place)
+    return run
+
+
+UNIT, NAMED = ("--preprocess", "unit"), ("--class-names", "names.txt")
+CASES = {
+    "five": ("rgb/red/0.png", *UNIT, *NAMED),
+    "binary": ("rgb/red/0.png", *UNIT, "--target", "0", "--target", "1"),
+    "multi": ("rgb/red/0.png", *UNIT, *NAMED, "--target", "green", "--target", "dark"),
+    "two": ("rgb/red/0.png", *UNIT, "--input", "picture", "--fixed-inputs", "age.npz"),
+    "grey": ("deep/red/0.png", *NAMED),
+    "signal": ("signals/red/0.npy", *NAMED),
+}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_maps_of_the_command_line_the_config_and_the_api_are_equal(run, place, kind, monkeypatch):
+    picture, *options = CASES[kind]
+    out = place / "out" / kind
+    monkeypatch.chdir(place)
+    code, table, complaint = run(
+        "explain", picture, "--model", f"{kind}.keras", *options, "--out", out
+    )
+    assert code == 0, complaint
+    (arrays,) = out.glob("*.npz")
+    said = dict(zip(options[::2], options[1::2], strict=True))
+    targets = [options[at + 1] for at, each in enumerate(options) if each == "--target"] or "top1"
+    if kind == "binary":
+        targets = [0, 1]
+    keys = {key[2:].replace("-", "_"): value for key, value in said.items() if key != "--target"}
+    configured = open_explainer({"model": f"{kind}.keras", **keys})
+    arguments = {**keys}
+    if "class_names" in keys:
+        arguments["class_names"] = list(NAMES)
+    if "fixed_inputs" in keys:
+        arguments["fixed_inputs"] = dict(np.load(place / "age.npz"))
+    explainer = gcam.Explainer(f"{kind}.keras", **arguments)
+    for each in (configured, explainer):
+        np.testing.assert_array_equal(np.load(arrays)["maps"], each.explain(picture, targets).maps)
+
+
+def test_a_segmentation_says_what_its_targets_are(run):
+    code, _, complaint = run("explain", "rgb/red/0.png", "--model", "unet.keras", *UNIT)
+    assert code == 2
+    assert "targets.region of a segmentation ('class 7 in mask.png')" in complaint
+    code, _, complaint = run("export", "served/unet/1", "--model", "unet.keras", *UNIT)
+    assert code == 2
+    assert "an export explains classes; expected [N, classes]" in complaint
+
+
+def test_signals_are_listed_and_refused_where_pictures_are_meant(run, place):
+    code, table, _ = run("layers", "signal.keras")
+    assert code == 0
+    assert "46 x 4" in table
+    code, _, complaint = run("export", "served/signal/1", "--model", "signal.keras")
+    assert code == 2
+    assert "an export takes networks of pictures [N, H, W, C]" in complaint
+    config = {
+        "name": "signal",
+        "model": "signal.keras",
+        "class_names": "names.txt",
+        "data": {"kind": "class_folders", "root": "signals"},
+        "methods": ["gradcam"],
+        "metrics": ["insertion"],
+    }
+    (place / "signal.yaml").write_text(yaml.safe_dump(config))
+    code, _, complaint = run("evaluate", "signal.yaml")
+    assert code == 2
+    assert "evaluate takes networks of pictures [N, H, W, C]" in complaint
+    code, _, complaint = run(
+        "explain", "signals/red/0.npy", "--model", "signal.keras", "--method", "rise"
+    )
+    assert code == 2
+    assert "method 'rise' explains networks of pictures" in complaint
+
+
+def test_another_input_without_values_is_named(run):
+    code, _, complaint = run("explain", "rgb/red/0.png", "--model", "two.keras", *UNIT)
+    assert code == 2
+    assert "age" in complaint
+    assert "fixed_inputs=" in complaint
+
+
+def test_several_layers_and_their_fusion(run, place):
+    given = ("explain", "rgb/red/0.png", "--model", "five.keras", *UNIT, "--method", "layercam")
+    code, table, complaint = run(
+        *given, "--layer", "conv1,max*", "--fusion", "layercam", "--figure", "--out", "fused"
+    )
+    assert code == 0, complaint
+    assert "(layercam)" in table
+    assert len(list((place / "fused").glob("*.npz"))) == 3
+    records = {file: file.read_text() for file in (place / "fused").glob("*.json")}
+    (record,) = [file for file, text in records.items() if '"fusion"' in text]
+    before = np.load(record.with_suffix(".npz"))["maps"]
+    code, _, complaint = run("explain", "--again", record, "--out", "again")
+    assert code == 0, complaint
+    (made,) = (place / "again").glob("*.npz")
+    np.testing.assert_array_equal(np.load(made)["maps"], before)
+    code, _, complaint = run(*given, "--fusion", "mean")
+    assert code == 2
+    assert "--fusion goes with several layers" in complaint
