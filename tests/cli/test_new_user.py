@@ -87,9 +87,7 @@ def test_maps_of_the_command_line_the_config_and_the_api_are_equal(run, place, k
     picture, *options = CASES[kind]
     out = place / "out" / kind
     monkeypatch.chdir(place)
-    code, table, complaint = run(
-        "explain", picture, "--model", f"{kind}.keras", *options, "--out", out
-    )
+    code, _, complaint = run("explain", picture, "--model", f"{kind}.keras", *options, "--out", out)
     assert code == 0, complaint
     (arrays,) = out.glob("*.npz")
     said = dict(zip(options[::2], options[1::2], strict=True))
@@ -98,7 +96,7 @@ def test_maps_of_the_command_line_the_config_and_the_api_are_equal(run, place, k
         targets = [0, 1]
     keys = {key[2:].replace("-", "_"): value for key, value in said.items() if key != "--target"}
     configured = open_explainer({"model": f"{kind}.keras", **keys})
-    arguments = {**keys}
+    arguments = dict(keys)
     if "class_names" in keys:
         arguments["class_names"] = list(NAMES)
     if "fixed_inputs" in keys:
