@@ -103,9 +103,7 @@ def test_a_run_with_all_in_a_store_gives_the_files_of_a_local_one(folder, whole,
     assert status(found).lines() == ["4 of 4 units done, 0 missing, 0 failed"]
     assert len(list(cache.rglob("toy.keras"))) == 1
     assert list(open_run(str(found)).grid().columns)
-    write_ranks(found)
-    with found.joinpath("ranks.png").open("rb") as file:
-        assert Image.open(file).size[0] > 100
+    assert write_ranks(found) is None  # Two methods are not ranked.
     store = found.fs
     assert not [name for name in store.find("/bucket/runs") if ".partial" in name]
     assert not store.exists("/bucket/runs/toy/lock")

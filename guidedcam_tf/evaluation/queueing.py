@@ -122,13 +122,14 @@ class Queue:
         return isinstance(outcome, DiedError) and task.tried + 1 >= self._deaths
 
     def _probe(self, task: Task) -> None:
-        """Have each picture of a task's chunk tried alone; the task waits for that."""
+        """Have each picture of a task's chunk tried alone; the chunk's units wait for that."""
         chunk = task.unit.chunk
         if chunk in self._probing:
             self._probing[chunk].waiting.append(task)
             return
         places = frozenset(range(min(self._size, self._pictures - chunk * self._size)))
-        self._probing[chunk] = _Probing(set(places), [task])
+        # The chunk's other units would end of the same picture.
+        self._probing[chunk] = _Probing(set(places), [task, *self.waiting.pop(chunk, ())])
         for place in sorted(places):
             self._put(Task(task.unit, places - {place}, 0, place))
 

@@ -82,3 +82,19 @@ def test_pictures_that_end_the_process_are_found_and_left_out(deadly):
 def test_a_unit_that_always_dies_is_reported():
     results, _ = run(make_queue(2), lambda task: DiedError("out of memory"))
     assert set(results.values()) == {Failure("DiedError: out of memory")}
+
+
+def test_where_no_node_can_be_lost_each_death_is_blamed():
+    died = []
+
+    def compute(task):
+        if 1 not in task.without and task.unit.chunk == 1:
+            died.append(task)
+            return DiedError("killed")
+        return Shard()
+
+    queue = Queue(plan_units(6, 2, [["a"], ["b"]]), 2, 6, deaths=1)
+    results, _ = run(queue, compute, workers=1)
+    assert set(map(type, results.values())) == {Shard}
+    assert [task.probe for task in died] == [None, 1]
+    assert queue.retried == 1
