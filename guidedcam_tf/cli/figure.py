@@ -17,6 +17,12 @@ def figure(
         typer.Option("--set", help="Change a key: key=value or key.key=value. Repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder of runs.")] = Path("runs"),
+    style: Annotated[
+        str | None,
+        typer.Option(
+            help="screen, paper (7.16 inches, or 3.5 with --set width=single) or talk (a slide).",
+        ),
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Show the photographs that scikit-image ships.")
     ] = False,
@@ -27,7 +33,7 @@ def figure(
     """Draw a figure: PNG, PDF, its numbers as CSV and NPZ, and a manifest."""
     from guidedcam_tf.figures.config import read_figure_config
 
-    read = read_figure_config(config, set_ or [])
+    read = read_figure_config(config, [*(set_ or []), *([f"style={style}"] if style else [])])
     import_tensorflow()
     from guidedcam_tf.figures.making import make_figure
 

@@ -13,6 +13,8 @@ from guidedcam_tf.configuring import Strict
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.configuring import read_keys
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.figures.fitting import Style
+from guidedcam_tf.figures.fitting import Width
 from guidedcam_tf.metrics import STEP
 from guidedcam_tf.opening import NetworkConfig
 
@@ -39,6 +41,10 @@ class FigureConfig(NetworkConfig):
         default=(), description="What `--demo` shows in place of `pictures`."
     )
     colour_map: ColourMap = "inferno"
+    style: Style = Field(
+        default="screen", description="paper: a column's width; talk: a slide's, with larger text."
+    )
+    width: Width = Field(default="double", description="Of paper and talk: one column or two.")
     dots_per_inch: int = Field(default=300, ge=50, le=1200, description="Of the PNG.")
 
 

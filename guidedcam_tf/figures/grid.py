@@ -15,10 +15,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from guidedcam_tf.figures import style
+from guidedcam_tf.figures.fitting import layout_inches
 from guidedcam_tf.overlay import colour
 from guidedcam_tf.overlay import overlay
 
-WIDTH_INCHES = 11.0
 PANEL_INCHES = (1.1, 2.2)
 """The least and the greatest width of a panel; more columns than fit make the figure wider."""
 
@@ -133,7 +133,7 @@ class _Block:
         self.alone = count == 1
         self.labels = [style.wrap(row.label, LABEL_INCHES - 0.1) for row in grid.rows]
         self.label = min(LABEL_INCHES, max(map(style.text_width, self.labels)) + 0.1)
-        room = (WIDTH_INCHES - self.label - 2 * MARGIN) / count - GAP
+        room = (layout_inches() - self.label - 2 * MARGIN) / count - GAP
         self.panel = room if self.alone else float(np.clip(room, *PANEL_INCHES))
         self.width = self.label + count * (self.panel + GAP) + 2 * MARGIN
         self.title = style.wrap(grid.title, self.width - 2 * MARGIN, style.TITLE_POINTS)

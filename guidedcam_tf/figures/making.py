@@ -13,6 +13,8 @@ from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.figures.computing import compute
 from guidedcam_tf.figures.config import FigureConfig
 from guidedcam_tf.figures.explaining import Networks
+from guidedcam_tf.figures.fitting import drawn_for
+from guidedcam_tf.figures.fitting import fit
 from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
@@ -39,7 +41,9 @@ def make_figure(
     folder = output_folder(out / config.name)
     start = time.perf_counter()
     networks = Networks(config)
-    result = compute(config, networks, demo=demo, full=full)
+    with drawn_for(config.style, config.width) as chosen:
+        result = compute(config, networks, demo=demo, full=full)
+    fit(result.figure, chosen)
     files = [folder / f"{config.name}{ending}" for ending in (".png", ".pdf", ".csv")]
     for file in files[:2]:
         save_figure(result.figure, file, dots_per_inch=config.dots_per_inch)

@@ -79,6 +79,8 @@ def look() -> AbstractContextManager[None]:
             "grid.linewidth": 0.6,
             "legend.frameon": False,
             "pdf.fonttype": 42,
+            "ps.fonttype": 42,
+            "svg.fonttype": "none",
         }
     )
 
@@ -95,7 +97,8 @@ def network_title(model: str) -> str:
 
 def line(place: int) -> dict[str, Any]:
     """Colour, dashes and width of the curve at that place; they differ without colour, too."""
-    return dict(_LINES[place % len(_LINES)])
+    again = (place + place // len(_LINES)) % len(_LINES)
+    return {**_LINES[place % len(_LINES)], "linestyle": _LINES[again]["linestyle"]}
 
 
 def wrap(text: str, inches: float, points: float = TEXT_POINTS) -> str:
