@@ -79,6 +79,12 @@ def _check(file: Path, origin: dict[str, Any]) -> None:
         )
     if not Path(path).is_file():
         raise InputError(f"record {file}: its picture {path} does not exist")
+    for name, digest in origin.get("target_files", {}).items():
+        mask = Path(name)
+        if not mask.is_file() or hashlib.sha256(mask.read_bytes()).hexdigest() != digest:
+            raise InputError(
+                f"record {file}: its target's mask {mask} is gone or has changed since"
+            )
     if hashlib.sha256(Path(path).read_bytes()).hexdigest() != origin["picture"]["sha256"]:
         raise InputError(f"record {file}: its picture {path} has changed since")
 

@@ -197,8 +197,7 @@ class Explainer:
         maps = pipeline.explain(chosen, fitted, resolved.class_ids, settled.values)
         arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
         class_ids = arrays["class_ids"].astype(int)
-        words = resolved.words if resolved.asked else class_ids.tolist()
-        named = None if values else picture
+        named, known = None if values else picture, class_ids.tolist()
         return Explanation(
             picture=pixels,
             maps=pipeline.finish(maps["saliency"][0], pixels.shape[:-1]).numpy(),
@@ -214,7 +213,7 @@ class Explainer:
             weights=network.weights.source,
             stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
             quantity=network.quantity,
-            origin=origin_of(named, content, self.said, pipeline, chosen, words),
+            origin=origin_of(named, content, self.said, pipeline, chosen, resolved, known),
         )
 
     def maps(

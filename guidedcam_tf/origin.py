@@ -16,6 +16,7 @@ from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.methods import Method
 from guidedcam_tf.pipeline import Pipeline
 from guidedcam_tf.storage import as_path
+from guidedcam_tf.targets import Resolved
 
 
 def origin_of(
@@ -24,7 +25,8 @@ def origin_of(
     network: Mapping[str, Any] | None,
     pipeline: Pipeline,
     method: Method,
-    targets: Sequence[int] | Sequence[str] | None,
+    resolved: Resolved,
+    class_ids: Sequence[int],
 ) -> dict[str, Any]:
     """Return the origin of a picture's maps.
 
@@ -34,7 +36,8 @@ def origin_of(
         network: What opened the network, as `in_words` returns it.
         pipeline: What made the maps.
         method: The method.
-        targets: The class indices, or texts that say what the targets are; `None` for functions.
+        resolved: The targets.
+        class_ids: The class indices that they are, if they are classes.
     """
     file = as_path(picture).absolute() if isinstance(picture, (str, os.PathLike)) else None
     values = content.shown if content.values is None else content.values
@@ -49,7 +52,10 @@ def origin_of(
         "layer": pipeline.layer,
         "method": method.name,
         "options": {each.name: getattr(method, each.name) for each in fields(method)},
-        "targets": targets,
+        "targets": resolved.words if resolved.asked else list(class_ids),
+        "target_files": {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in resolved.files
+        },
         "postprocessing": asdict(pipeline.postprocessing),
         "fit": pipeline.fit,
         "runtime": pipeline.runtime.name,

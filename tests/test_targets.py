@@ -401,3 +401,44 @@ def test_targets_of_another_network_are_refused(segmenter, detector):
     assert "must be all of one kind" in message
     assert "received box and region" in message
     assert "output= with the name of one" in refused(lambda: detector.predict(PICTURES))
+
+
+def test_a_retinanet_of_keras_hub():
+    keras_hub = pytest.importorskip("keras_hub")
+    keras.utils.set_random_seed(0)
+    encoder = keras_hub.models.ResNetBackbone(
+        image_shape=(64, 64, 3),
+        block_type="basic_block",
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 8, 8],
+        stackwise_num_blocks=[1, 1, 1],
+        stackwise_num_strides=[1, 2, 2],
+    )
+    backbone = keras_hub.models.RetinaNetBackbone(encoder, min_level=3, max_level=4, use_p5=False)
+    model = keras_hub.models.RetinaNetObjectDetector(
+        backbone, num_classes=3, bounding_box_format="xyxy", pre_logits_num_conv_layers=1
+    )
+    for weight in [*model.box_head.weights, *model.classification_head.weights]:
+        weight.assign(weight * 0.05)
+    model.prediction_decoder.confidence_threshold = 0.0
+    picture = GENERATOR.integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    explainer = gcam.Explainer(model)
+    assert explainer.layer.endswith("stack1_block0_out")  # Later layers see some of the boxes.
+
+    inputs = tf.Variable(picture[None], dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        score = model(inputs, training=False)["cls_logits"][:, 100, 1]
+    expected = np.abs(tape.gradient(score, inputs)).max(axis=-1)
+    target = gcam.targets.box(100, 1)
+    found = explainer.maps(picture[None], target, "gradient", raw=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+    detections = model.predict(picture[None].astype(np.float32), verbose=0)
+    words = [f"detection {place}" for place in range(3)]
+    explanation = explainer.explain(picture, words, "hirescam")
+    labels = [f"detection {i}: class {detections['labels'][0][i]}" for i in range(3)]
+    assert explanation.names == labels
+    confidence = 1 / (1 + np.exp(-explanation.probabilities))
+    np.testing.assert_allclose(confidence, detections["confidence"][0][:3], rtol=1e-4)
+    assert not explanation.empty.any()

@@ -207,13 +207,14 @@ class Graph:
 
     @cached_property
     def cuts(self) -> list[Step]:
-        """The steps that all paths from the picture to the logits pass through."""
+        """The steps through whose first output all paths from the picture to the logits pass."""
         reads = {step: set(step.inputs) for step in self.picture_steps}
         last_use = {slot: i for i, step in enumerate(reads) for slot in reads[step]}
         last_use[self.logits] = len(reads)
         furthest, found = last_use.get(self.input, 0), []
         for place, step in enumerate(reads):
-            if furthest <= place and self.logits not in step.outputs:
+            used = [slot for slot in step.outputs if slot in last_use]
+            if furthest <= place and self.logits not in used and used == [step.outputs[0]]:
                 found.append(step)
             furthest = max([furthest, *(last_use.get(slot, 0) for slot in step.outputs)])
         return found

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,11 @@ class Asked(ABC):
         Raises:
             InputError: If a target is not there in a picture.
         """
+
+    @property
+    def file(self) -> Path | None:
+        """The file that says what the target is, if one does."""
+        return None
 
     @property
     @abstractmethod

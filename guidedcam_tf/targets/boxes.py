@@ -120,10 +120,7 @@ class Box(Asked):
             ranks = heads.confidence(own, objectness)
             most = int(numbers.max()) + 1
             kept = [
-                tf.image.non_max_suppression(
-                    each.astype(np.float32), rank, most, iou_threshold=self.nms
-                ).numpy()
-                for each, rank in zip(corners, ranks, strict=True)
+                _kept(each, rank, most, self.nms) for each, rank in zip(corners, ranks, strict=True)
             ]
         found = []
         for place, number in enumerate(numbers):
@@ -151,6 +148,19 @@ class Box(Asked):
             return best
         given = scene.of_each(listed(self.class_id), "class_id of a box")
         return np.array([find_class(scene.network, scores.shape[-1], each) for each in given])
+
+
+def _kept(corners: np.ndarray, ranks: np.ndarray, most: int, overlap: float) -> np.ndarray:
+    """Which boxes `[B, 4]` non-maximum suppression leaves, the best first.
+
+    As in KerasHub, a box without a positive coordinate is none: it lies outside of the picture.
+    """
+    inside = np.flatnonzero((corners > 0).any(axis=-1))
+    left = tf.image.non_max_suppression(
+        corners[inside].astype(np.float32), ranks[inside], most, iou_threshold=overlap
+    )
+    found: np.ndarray = inside[left.numpy()]
+    return found
 
 
 DETECTION_IOU = 0.5

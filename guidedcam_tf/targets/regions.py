@@ -89,14 +89,17 @@ class Region(Asked):
         return Settled({"classes": numbers.astype(np.int32), "masks": stacked}, numbers, called)
 
     @property
+    def file(self) -> Path | None:
+        """See `Asked.file`."""
+        return Path(self.where) if isinstance(self.where, (str, os.PathLike)) else None
+
+    @property
     def words(self) -> str | None:
         """See `Asked.words`."""
-        is_file = isinstance(self.where, (str, os.PathLike))
-        if np.ndim(self.class_id) or not (
-            self.where is None or is_file or np.ndim(self.where) == 1
-        ):
+        named = self.where is None or self.file is not None or np.ndim(self.where) == 1
+        if np.ndim(self.class_id) or not named:
             return None
-        place = str(Path(self.where).absolute()) if is_file else self._place
+        place = self._place if self.file is None else str(self.file.absolute())
         return f"class {self.class_id}" + (f" in {place}" if place else "")
 
     @property
@@ -104,8 +107,8 @@ class Region(Asked):
         """Where the region is, in a word."""
         if self.where is None:
             return ""
-        if isinstance(self.where, (str, os.PathLike)):
-            return Path(self.where).name
+        if self.file is not None:
+            return self.file.name
         if _is_box(self.where) and np.ndim(self.where) == 1:
             return ",".join(f"{side:.12g}" for side in self.where)
         return "a box" if _is_box(self.where) else "a mask"
@@ -132,8 +135,8 @@ class Region(Asked):
 
     def _given(self, scene: Scene, grid: tuple[int, ...]) -> np.ndarray:
         """The region that was given, in the output, bool `[n, h, w]`."""
-        if isinstance(self.where, (str, os.PathLike)):
-            masks = scene.of_each(_read(Path(self.where)), "mask", rank=2)
+        if self.file is not None:
+            masks = scene.of_each(_read(self.file), "mask", rank=2)
         elif _is_box(self.where):
             boxes = scene.of_each(np.asarray(self.where, float), "box", rank=1)
             masks = np.stack([_box_mask(box, scene.size) for box in boxes])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,11 @@ class Resolved:
             found = type(self.asked[0]).settle(self.asked, scene)
         own = {ARGUMENT.format(name): value for name, value in found.values.items()}
         return replace(found, values={**values, **own})
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that say what the targets are."""
+        return [file for target in self.asked if (file := target.file) is not None]
 
     @property
     def words(self) -> list[str] | None:
