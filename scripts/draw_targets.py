@@ -33,7 +33,8 @@ def draw() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     classes[(ROWS - disc_y) ** 2 + (COLUMNS - disc_x) ** 2 < RADIUS**2] = 1
     classes[np.maximum(abs(ROWS - square_y), abs(COLUMNS - square_x)) < RADIUS - 1] = 2
     picture = GENERATOR.normal(110, 20, (SIDE, SIDE, 3))
-    picture[classes > 0] += (60, 50, 20)
+    picture[classes == 1] += (60, 30, 0)
+    picture[classes == 2] += (0, 40, 60)
     return np.clip(picture, 0, 255).astype(np.uint8), classes, middles
 
 
@@ -117,18 +118,18 @@ def main() -> None:
     repository = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=repository / "docs/images")
-    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     keras.utils.set_random_seed(8)
     pictures, classes, middles = map(np.stack, zip(*[draw() for _ in range(256)], strict=True))
     shown, shown_classes, _ = draw()
 
     model = segmenter()
-    model.fit(pictures, classes[:, ::2, ::2], batch_size=32, epochs=options.epochs, verbose=2)
-    explainer = gcam.Explainer(model, layer="features2", class_names=NAMES)
+    model.fit(pictures, classes[:, ::2, ::2], batch_size=32, epochs=options.epochs, verbose=0)
+    explainer = gcam.Explainer(model, layer="features1", class_names=NAMES)
     targets = [gcam.targets.region(name) for name in NAMES[1:]]
     figure(
-        explainer.explain(shown, targets, "guided"),
+        explainer.explain(shown, targets, "hirescam"),
         shown_classes,
         "Segmenter, where each class is predicted",
         options.out / "targets_regions.png",
@@ -136,7 +137,7 @@ def main() -> None:
 
     model, (offsets, scores) = detector(), cells_of(middles)
     truth = {"offsets": offsets, "classes": scores}
-    model.fit(pictures, truth, batch_size=32, epochs=2 * options.epochs, verbose=2)
+    model.fit(pictures, truth, batch_size=32, epochs=options.epochs, verbose=0)
     explainer = gcam.Explainer(model, layer="features1", class_names=NAMES[1:])
     targets = [gcam.targets.box(at, nms=0.5, decode=corners, scores="classes") for at in (0, 1)]
     figure(
