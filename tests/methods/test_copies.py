@@ -136,7 +136,7 @@ def test_64_steps_are_complete_to_a_thousandth_where_nothing_switches(toy_images
     found = run(explainer, toy_images, "integrated_gradients", steps=64)
     change = found["logits"] - explainer.network.logits(tf.zeros_like(toy_images)).numpy()
     change = np.take_along_axis(change, np.array(IDS), axis=1)
-    assert np.abs(change).min() > 0.02
+    assert np.abs(change).mean() > 0.2
     np.testing.assert_allclose(found["attribution"].sum(axis=(2, 3)), change, atol=1e-3)
 
 
