@@ -22,7 +22,14 @@ from site_pages import method_pages
 from site_pages import notebook_page
 from site_pages import page
 
-START = ("own_networks.md", "targets.md", "own_data.md", "which_layer.md", "methods.md", "coming_from.md")
+START = (
+    "own_networks.md",
+    "targets.md",
+    "own_data.md",
+    "which_layer.md",
+    "methods.md",
+    "coming_from.md",
+)
 """The first of the how-to pages; all others of docs/ follow."""
 
 
