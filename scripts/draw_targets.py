@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
+from PIL import Image
 
 import guidedcam_tf as gcam
 from guidedcam_tf.figures.grid import Grid
@@ -111,7 +112,11 @@ def figure(explanation: gcam.Explanation, classes: np.ndarray, title: str, file:
         for at, saliency in enumerate([None, *explanation.maps])
     ]
     grid = Grid(("picture", *explanation.names), (GridRow("", tuple(panels)),))
-    save_figure(draw_grids([grid], title=title), file)
+    large = file.with_suffix(".png")
+    save_figure(draw_grids([grid], title=title), large)
+    with Image.open(large) as image:
+        image.convert("RGB").save(file)
+    large.unlink()
 
 
 def main() -> None:
@@ -132,7 +137,7 @@ def main() -> None:
         explainer.explain(shown, targets, "hirescam"),
         shown_classes,
         "Segmenter, where each class is predicted",
-        options.out / "targets_regions.png",
+        options.out / "targets_regions.jpg",
     )
 
     model, (offsets, scores) = detector(), cells_of(middles)
@@ -144,7 +149,7 @@ def main() -> None:
         explainer.explain(shown, targets, "hirescam"),
         shown_classes,
         "Detector, its two best boxes",
-        options.out / "targets_boxes.png",
+        options.out / "targets_boxes.jpg",
     )
 
 
