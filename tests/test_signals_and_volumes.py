@@ -94,7 +94,9 @@ def test_methods_of_pictures_are_refused_by_name(rng, signal, name):
         signal.maps(rng.random((1, 40, 2)), 0, name)
 
 
-@pytest.mark.parametrize("name", ABLE)
+@pytest.mark.parametrize(
+    "name", ["guided", "gradcam++", "eigencam", "fem", "guided_gradcam", "cam"]
+)
 def test_volumes_of_equal_slices_have_equal_maps(rng, name):
     """A Conv3D of depth 1 over equal slices gives each slice the map of one picture."""
     keras.utils.set_random_seed(4)

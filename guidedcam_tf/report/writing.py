@@ -82,9 +82,11 @@ def _section(run: Path, cases: int, metric: str | None) -> Section:
         manifest = json.loads((run / "manifest.json").read_text("utf-8"))
         if "figure" in manifest:
             return _figure(run, manifest)
+    inside = sorted(str(file.parent) for file in run.glob("*/manifest.json"))
     raise InputError(
         f"run {run} has neither rows.csv and table.csv (guidedcam evaluate) "
         "nor a figure's manifest.json (guidedcam figure)"
+        + (f"; the runs in it are {', '.join(inside)}" if inside else "")
     )
 
 

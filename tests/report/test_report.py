@@ -322,3 +322,10 @@ def test_an_object_has_a_white_line_around_it():
     assert (drawn[5, 6:15] == 255).all() and (drawn[11, 6:15] == 255).all()
     assert (drawn[8, 9:12] == 90).all() and (drawn[:2] == 90).all()
     assert (outlined(loaded.picture, loaded, {"class_name": "dog"}) == 90).all()
+
+
+def test_the_folder_above_a_run_names_the_runs_in_it(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match=rf"the runs in it are {tmp_path / 'mine'}"):
+        write_report([tmp_path], tmp_path / "r.html")
