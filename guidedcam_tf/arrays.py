@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 import numpy as np
-import tensorflow as tf
 
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.data.decoding import Decoded
+from guidedcam_tf.data.pictures import LAYOUTS
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.networks import Network
-from guidedcam_tf.ops.extent import LAYOUTS
+
+if TYPE_CHECKING:
+    from guidedcam_tf.networks import Network
 
 LUMINANCE = np.array([[0.299], [0.587], [0.114]], np.float32)
 """How bright red, green and blue are (ITU-R 601-2), `[3, 1]`."""
@@ -22,7 +25,27 @@ ROUNDING = 0.5
 """How far resampling may leave 0..255."""
 
 
-def as_input(picture: Decoded, network: Network) -> np.ndarray:
+class TakesPictures(Protocol):
+    """What has to be known of a network to give it a picture; see `Network`."""
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+
+    @property
+    def channels(self) -> int | None:
+        """How many channels it takes; `None` for any."""
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether its preprocessing expects 0..255."""
+
+    @property
+    def input_size(self) -> tuple[int | None, ...]:
+        """The spatial extents that it takes."""
+
+
+def as_input(picture: Decoded, network: TakesPictures) -> np.ndarray:
     """Give a picture as many channels as the network takes, `[H, W, C]`.
 
     Signals `[T, C]` and volumes `[D, H, W, C]` must have as many.
@@ -40,12 +63,12 @@ def as_input(picture: Decoded, network: Network) -> np.ndarray:
         values = picture.shown
     elif network.takes_pixels and values.dtype != np.uint8:
         _check_pixels(values)
-    has = values.shape[-1]
+    has, is_picture = values.shape[-1], len(network.input_size) == 2
     if channels in (None, has):
         return values
-    if network.sees_pictures and has == 1 and channels == 3:
+    if is_picture and has == 1 and channels == 3:
         return np.repeat(values, 3, axis=-1)
-    if network.sees_pictures and has == 3 and channels == 1:
+    if is_picture and has == 3 and channels == 1:
         return to_grey(values) if values.dtype == np.uint8 else values @ LUMINANCE
     raise InputError(
         f"{network.name} takes {channels} channels, the picture has {has}; give an array "
@@ -67,7 +90,7 @@ def check_sees_pictures(network: Network, what: str) -> None:
         )
 
 
-def _layout(network: Network) -> str:
+def _layout(network: TakesPictures) -> str:
     return LAYOUTS[len(network.input_size)].replace("C", str(network.channels))
 
 
@@ -77,6 +100,8 @@ def check_images(images: np.ndarray, network: Network) -> np.ndarray:
     Raises:
         InputError: If its shape, type or range is another than `Explainer.maps` takes.
     """
+    import tensorflow as tf
+
     if tf.inside_function():
         raise InputError(
             "Explainer.maps and predict take and return arrays, so they cannot run inside a "

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from warnings import warn
 
@@ -32,8 +31,9 @@ from guidedcam_tf.networks.picture_values import WithValues
 from guidedcam_tf.networks.picture_values import cut
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.ops.postprocessing import postprocessing_of
+from guidedcam_tf.origin import Asked
 from guidedcam_tf.origin import in_words
-from guidedcam_tf.origin import origin_of
+from guidedcam_tf.origin import setting_of
 from guidedcam_tf.pipeline import Fit
 from guidedcam_tf.pipeline import Pipeline
 from guidedcam_tf.runtimes import open_runtime
@@ -187,34 +187,27 @@ class Explainer:
         """
         resolved, chosen = resolve(targets, self.network), get_method(method, **options)
         if not resolved.asked:
-            self._warn_of_doubt()
+            self.warn_of_doubt()
         picture, values = split_values(picture, self.network, 1)
         content = read(picture, len(self.network.input_size))
-        pixels, pipeline = content.shown, resolved.pipeline(self.pipeline)
-        network, classes = pipeline.network, pipeline.network.classes
+        size, pipeline = content.shown.shape[:-1], resolved.pipeline(self.pipeline)
         fitted = pipeline.fitted(as_input(content, self.network)[None])
-        settled = resolved.settle(self.pipeline, fitted, pixels.shape[:-1], slice(0, 1), values)
+        settled = resolved.settle(self.pipeline, fitted, size, slice(0, 1), values)
         maps = pipeline.explain(chosen, fitted, resolved.class_ids, settled.values)
         arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
-        class_ids = arrays["class_ids"].astype(int)
-        named, known = None if values else picture, class_ids.tolist()
-        return Explanation(
-            picture=pixels,
-            maps=pipeline.finish(maps["saliency"][0], pixels.shape[:-1]).numpy(),
-            raw=arrays["saliency"],
-            intermediates={name: arrays[name] for name in chosen.outputs[1:]},
-            targets=class_ids if settled.numbers is None else settled.numbers[0],
-            names=settled.names[0] if settled.names else [classes.names[i] for i in class_ids],
-            wnids=[classes.wnids[index] for index in class_ids] if classes.wnids else [],
-            probabilities=network.probabilities(maps["logits"]).numpy()[0, class_ids],
-            model=network.name,
-            layer=self.layer,
-            method=chosen.name,
-            weights=network.weights.source,
-            stem=Path(picture).stem if isinstance(picture, (str, os.PathLike)) else "picture",
-            quantity=network.quantity,
-            origin=origin_of(named, content, self.said, pipeline, chosen, resolved, known),
+        asked = Asked(
+            resolved.words if resolved.asked else arrays["class_ids"].tolist(),
+            None if settled.numbers is None else settled.numbers[0],
+            settled.names[0] if settled.names else None,
+            resolved.files,
+            of_picture_only=not values,
         )
+        arrays |= {
+            "maps": pipeline.finish(maps["saliency"][0], size).numpy(),
+            "probabilities": pipeline.network.probabilities(maps["logits"]).numpy()[0],
+        }
+        setting = setting_of(pipeline, chosen, self.said)
+        return setting.explanation(picture, content, arrays, asked)
 
     def maps(
         self,
@@ -277,7 +270,7 @@ class Explainer:
         """
         images, values = split_values(images, self.network)
         images = check_images(images, self.network)
-        self._warn_of_doubt()
+        self.warn_of_doubt()
         logits = []
         for part in batches(len(images), batch_size):
             with WithValues(cut(values, part)), said_clearly(self.network, images):
@@ -291,7 +284,7 @@ class Explainer:
         """
         return self.pipeline.logits(fitted)
 
-    def _warn_of_doubt(self) -> None:
+    def warn_of_doubt(self) -> None:
         """Say once that outputs are softmaxed that may be no logits."""
         doubt = self.network.output_doubt
         if doubt and self.network.meaning.kind == "softmax" and not self._warned:

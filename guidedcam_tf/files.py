@@ -16,6 +16,12 @@ from guidedcam_tf.storage import reason
 from guidedcam_tf.storage import send
 
 
+def cache_folder() -> Path:
+    """The user's cache folder for this package, whether it exists or not."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "guidedcam_tf"
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a temporary path of the same name; move it to `path` if the block succeeds."""

@@ -226,7 +226,7 @@ class Pipeline:
         if values and method.many_passes and len(fitted) > 1:
             return one_by_one(partial(self.explain, method), fitted, class_ids, values)
         self._check_weights()
-        self._warn_of_coincidence(method)
+        self.warn_of_coincidence(method)
         try:
             with WithValues(values or {}), said_clearly(self.network, fitted):
                 maps = self.kernel(method)(fitted, class_ids)
@@ -243,7 +243,7 @@ class Pipeline:
             self._kernels[method] = method.compile(self.view)
         return self._kernels[method]
 
-    def _warn_of_coincidence(self, method: Method) -> None:
+    def warn_of_coincidence(self, method: Method) -> None:
         """Say once that methods of one gradient coincide at this layer."""
         if self._warned or not isinstance(method, GradientMethod) or not self.view.pools_globally:
             return

@@ -17,7 +17,7 @@ ROOMS = (
     ("bench",),
     ("serving",),
     ("evaluation",),
-    ("callback", "again", "fusing", "shortcut", "bridges"),
+    ("callback", "again", "fusing", "kept", "shortcut", "bridges"),
     ("opening",),
     ("explainer",),
     ("explanation", "origin", "arrays"),
@@ -29,7 +29,7 @@ ROOMS = (
     ("data",),
     ("networks",),
     ("ops",),
-    ("drawing", "overlay", "configuring", "plotting"),
+    ("drawing", "overlay", "configuring", "finite", "plotting"),
     ("colour_maps", "errors", "files", "progress", "storage"),
 )
 """From the top of the house to the bottom; the last ones know nothing of the others."""

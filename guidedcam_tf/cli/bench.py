@@ -27,6 +27,13 @@ def bench(
             "--peers", help="Also time tf-keras-vis, tf-explain and xplique where installed."
         ),
     ] = False,
+    cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--cold-start",
+            help="Time whole processes that explain a picture instead, with the real weights.",
+        ),
+    ] = False,
     memory: Annotated[
         bool, typer.Option("--memory", help="Measure each method's peak memory instead.")
     ] = False,
@@ -37,6 +44,9 @@ def bench(
     """
     import_tensorflow()
     model, layer = network.get("model", "resnet50"), network.get("layer")
+    if cold_start:
+        _cold_start(network, rounds)
+        return
     if runtimes:
         _runtimes(model, layer, pictures, rounds)
         return
@@ -52,6 +62,19 @@ def bench(
         [
             (row.what, f"{row.value:.4g}", row.unit, row.target, "yes" if row.met else "no")
             for row in rows
+        ],
+    )
+
+
+def _cold_start(network: dict[str, Any], rounds: int) -> None:
+    from guidedcam_tf.bench.cold_start import measure_cold_start
+
+    said = [f"--{name}={value}" for name, value in network.items()]
+    print_table(
+        ("guidedcam explain", "seconds", "of processor cores"),
+        [
+            (row.what, f"{row.seconds:.2f}", f"{row.processor:.2f}")
+            for row in measure_cold_start(said, rounds=rounds)
         ],
     )
 

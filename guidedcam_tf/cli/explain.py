@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +25,8 @@ from guidedcam_tf.networks.classes import imagenet_classes
 from guidedcam_tf.progress import progress
 
 if TYPE_CHECKING:
-    from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.explanation import Explanation
     from guidedcam_tf.fusing import Fusion
-    from guidedcam_tf.methods import Method
 
 
 class Look(NamedTuple):
@@ -99,26 +98,21 @@ def explain(
     _check_paths(images or [])
     _check_targets(target or [], network)
     folder = output_folder(out)
-    import_tensorflow()
-    from guidedcam_tf.methods import methods_from_text
-    from guidedcam_tf.opening import open_explainer
-    from guidedcam_tf.targets import resolve
-
-    chosen = methods_from_text(method or "guided", option or [])
-    layers = _several_layers(network, fusion)
-    explainer = open_explainer(network)
-    default = explainer.layer and explainer.layer == explainer.network.default_layer
-    if default and "layer" not in network and layers is None:
-        print(f"layer {explainer.network.default_layer_reason}", file=sys.stderr)
-    targets = target or ["top1"]
-    resolve(targets, explainer.network).pipeline(explainer.pipeline)
+    layers, targets = _several_layers(network, fusion), target or ["top1"]
+    asked = (network, method or "guided", option or [], targets)
+    if layers is None:
+        layer_reason, explain_all = _open(*asked)
+    else:
+        layer_reason, explain_all = "", _open_layers(*asked, layers, fusion)
+    if layer_reason:
+        print(f"layer {layer_reason}", file=sys.stderr)
     found = list(_pictures(images or []))
     rows: list[tuple[object, ...]] = []
     failures: list[str] = []
     quantity = ""
     for image in progress(found, "explaining"):
         try:
-            explanations = _explanations(explainer, image, targets, chosen, layers, fusion)
+            explanations = explain_all(image)
         except InputError as error:
             failures.append(str(error))
             continue
@@ -144,21 +138,46 @@ def _several_layers(network: dict[str, Any], fusion: str | None) -> str | None:
     return None
 
 
-def _explanations(
-    explainer: Explainer,
-    image: Path,
-    targets: list[str],
-    methods: list[Method],
-    layers: str | None,
-    fusion: Fusion | None,
-) -> list[Explanation]:
-    from guidedcam_tf.fusing import explain_layers
+def _open(
+    network: dict[str, Any], methods: str, options: list[str], targets: list[str]
+) -> tuple[str, Callable[[Path], list[Explanation]]]:
+    """Open what is asked for, without TensorFlow where all of it was kept.
 
-    if layers is None:
-        return [explainer.explain(image, targets, one) for one in methods]
-    return [
+    Returns:
+        Why it is that layer, where none was named; and what explains a picture by each method.
+    """
+    from guidedcam_tf.kept import find_kept
+    from guidedcam_tf.kept import keep
+
+    kept = find_kept(network, methods, options, targets)
+    if kept is not None:
+        return kept[0].layer_reason, lambda image: [each.explain(image, targets) for each in kept]
+    import_tensorflow()
+    layer_reason, explaining = keep(network, methods, options, targets)
+    return layer_reason, lambda image: [explain(image) for explain in explaining]
+
+
+def _open_layers(
+    network: dict[str, Any],
+    methods: str,
+    options: list[str],
+    targets: list[str],
+    layers: str,
+    fusion: Fusion | None,
+) -> Callable[[Path], list[Explanation]]:
+    """Return what explains a picture by each method at several layers."""
+    import_tensorflow()
+    from guidedcam_tf.fusing import explain_layers
+    from guidedcam_tf.methods import methods_from_text
+    from guidedcam_tf.opening import open_explainer
+    from guidedcam_tf.targets import resolve
+
+    chosen = methods_from_text(methods, options)
+    explainer = open_explainer(network)
+    resolve(targets, explainer.network).pipeline(explainer.pipeline)
+    return lambda image: [
         each
-        for one in methods
+        for one in chosen
         for each in explain_layers(explainer, image, layers, targets, one, fusion=fusion)
     ]
 
@@ -229,6 +248,7 @@ def _save(
 def _draw(
     image: Path, explanations: list[Explanation], folder: Path, colour_map: str
 ) -> list[tuple[object, ...]]:
+    import_tensorflow()
     from guidedcam_tf.figures.map_figures import draw_explanations
     from guidedcam_tf.figures.saving import save_figure
 

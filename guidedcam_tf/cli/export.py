@@ -1,16 +1,18 @@
-"""`guidedcam export`: an explainer as a SavedModel for TensorFlow Serving, and its check."""
+"""`guidedcam export`: an explainer as a SavedModel or a file for phones, and the former's check."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 from typing import Any
+from typing import Literal
 
 import typer
 
 from guidedcam_tf.cli import options
 from guidedcam_tf.cli.quiet import import_tensorflow
 from guidedcam_tf.cli.table import print_table
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.serving.defaults import MAX_PIXELS
 from guidedcam_tf.serving.defaults import MERGE
 
@@ -20,7 +22,8 @@ def export(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="BASE/NAME/VERSION, or BASE/NAME for the version after the highest there.",
+            help="BASE/NAME/VERSION, or BASE/NAME for the version after the highest there. With "
+            "--to litert, a file ending in .tflite.",
             show_default=False,
         ),
     ],
@@ -29,6 +32,13 @@ def export(
         str, typer.Option(help="A method of a few passes; see `guidedcam methods`.")
     ] = "guided",
     option: options.MethodOptions = None,
+    to: Annotated[
+        Literal["saved_model", "litert"],
+        typer.Option(help="saved_model for servers; litert (TensorFlow Lite) for phones."),
+    ] = "saved_model",
+    float16: Annotated[
+        bool, typer.Option("--float16", help="With --to litert: keep the weights in float16.")
+    ] = False,
     colour_map: options.ColourMap = "inferno",
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Requests with larger pictures are refused.")
@@ -49,6 +59,10 @@ def export(
     With --check: run what is in the folder in a fresh process without this package, and compare
     it with the live explainer of the same network, at the layer of the export.
     """
+    if (to == "litert") != (folder.suffix == ".tflite") or (to != "litert" and float16):
+        raise InputError("--to litert goes with a file ending in .tflite, and --float16 with it")
+    if to == "litert" and check:
+        raise InputError("--check is for SavedModels; --to litert compares before it writes")
     import_tensorflow()
     if check:
         _check(folder, network, picture or [])
@@ -58,6 +72,14 @@ def export(
     from guidedcam_tf.serving import saved_model
 
     (chosen,) = methods_from_text(method, option or [])
+    if to == "litert":
+        from guidedcam_tf.serving.litert import export_litert
+
+        explainer = open_explainer(network)
+        weights: Literal["float16", "float32"] = "float16" if float16 else "float32"
+        file = export_litert(explainer, folder, chosen, precision=weights)
+        print(f"{file}: {explainer.network.name}, {method} at {explainer.layer}, {weights}")
+        return
     chosen, target = saved_model.exportable(chosen), saved_model.free_version(folder)
     explainer = open_explainer(network)
     version = saved_model.export(

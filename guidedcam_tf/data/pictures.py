@@ -18,13 +18,15 @@ from guidedcam_tf.data.decoding import decoding
 from guidedcam_tf.data.decoding import opened
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.ops.extent import LAYOUTS
 from guidedcam_tf.storage import as_path
 from guidedcam_tf.storage import is_remote
 from guidedcam_tf.storage import readable
 
 ROUNDING = 0.5
 """How far resampling may have left 0..255."""
+
+LAYOUTS = {1: "T, C", 2: "H, W, C", 3: "D, H, W, C"}
+"""The axes of a signal, a picture and a volume, by the number of those that are spatial."""
 
 KINDS = {1: "signal", 3: "volume"}
 

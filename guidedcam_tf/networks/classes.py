@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,20 @@ class ClassNames:
 
     names: tuple[str, ...]
     wnids: tuple[str, ...] = ()
+
+    def ids(self, target: str) -> list[int]:
+        """Return the index of a class as `find` does, or `[-1, ..., -K]`, the K best, for `topK`.
+
+        Raises:
+            InputError: As `find`, or if there are fewer than K classes.
+        """
+        if not (match := re.fullmatch(r"top(\d+)", target)):
+            return [self.find(target)]
+        if not 1 <= int(match[1]) <= len(self.names):
+            raise InputError(
+                f"target {target!r} is out of range: the network has {len(self.names)} classes"
+            )
+        return list(range(-1, -1 - int(match[1]), -1))
 
     def find(self, target: str) -> int:
         """Return the index of the class with that name, wnid or index, written as text.

@@ -25,6 +25,7 @@ import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
+from guidedcam_tf.files import cache_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.networks import npm_weights
 from guidedcam_tf.networks.applications import APPLICATIONS
@@ -61,10 +62,8 @@ class WeightsSource:
 
 def weights_folder() -> Path:
     """The folder of source 2, which the fetched weights are kept in."""
-    if folder := os.environ.get(FOLDER_VARIABLE):
-        return as_path(folder).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "guidedcam_tf"
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return as_path(folder).expanduser() if folder else cache_folder()
 
 
 def cached_file(application: Application) -> Path:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-LAYOUTS = {1: "T, C", 2: "H, W, C", 3: "D, H, W, C"}
-"""The axes of a signal, a picture and a volume, by the number of those that are spatial."""
-
 LETTERS = "hwd"
 """What einsum equations call the spatial axes."""
 

@@ -85,6 +85,11 @@ class OpenVINOModel:
         found |= {place: arguments[given] for place, given in self._handed_on.items()}
         return [found[place] for place in sorted(found)]
 
+    def exported(self) -> bytes:
+        """Return what `open_compiled` opens."""
+        content: bytes = self.compiled.export_model().getvalue()
+        return content
+
 
 def compile_model(model: Any, precision: str) -> OpenVINOModel:
     """Compile an `openvino.Model` with named inputs and outputs for the processor."""
@@ -92,6 +97,27 @@ def compile_model(model: Any, precision: str) -> OpenVINOModel:
 
     hint = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
     return OpenVINOModel(openvino.Core().compile_model(model, "CPU", hint))
+
+
+def open_compiled(content: bytes, precision: str) -> OpenVINOModel:
+    """Open what `CompiledModel.export_model` returned on a processor of the same kind.
+
+    Raises:
+        RuntimeError: If it is no such content, or of another version of OpenVINO.
+    """
+    import openvino
+
+    hint = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
+    return OpenVINOModel(openvino.Core().import_model(content, "CPU", hint))
+
+
+def processor() -> list[str]:
+    """The processor's name, and what it computes in."""
+    import openvino
+
+    core = openvino.Core()
+    capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [core.get_property("CPU", "FULL_DEVICE_NAME"), *sorted(capabilities)]
 
 
 def _by_place(ports: Sequence[Any], prefix: str) -> dict[int, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -231,11 +230,4 @@ def _ids(classes: ClassNames, target: Any) -> list[int]:
         return [classes.check(target)]
     if not isinstance(target, str):
         raise InputError(f"target must be {EXPECTED}; received {target!r}")
-    if match := re.fullmatch(r"top(\d+)", target):
-        count = int(match[1])
-        if not 1 <= count <= len(classes.names):
-            raise InputError(
-                f"target {target!r} is out of range: the network has {len(classes.names)} classes"
-            )
-        return list(range(-1, -1 - count, -1))
-    return [classes.find(target)]
+    return classes.ids(target)

@@ -4,8 +4,14 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from common import build_toy
 from PIL import Image
+
+import guidedcam_tf as gcam
+from guidedcam_tf.bench import cold_start
+from guidedcam_tf.serving.litert import run_litert
 
 
 def test_help_does_not_import_tensorflow():
@@ -82,3 +88,49 @@ def test_bench_shows_the_runtimes_beside_the_forward_pass(run, model):
         "Explainer.maps, OpenVINO bfloat16",
     ]
     assert out.splitlines()[1].split()[3] == "1.000"
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_export_for_phones(run, tmp_path, half):
+    build_toy("gap").save(tmp_path / "gap.keras")
+    call = ["export", "gap.tflite", "--model", "gap.keras", "--preprocess", "unit"]
+    code, out, err = run(*call, "--to", "litert", *(["--float16"] if half else []))
+    assert code == 0, err
+    assert out == f"gap.tflite: toy_gap, guided at conv2, float{16 if half else 32}\n"
+    picture = np.random.default_rng(1).integers(0, 256, (1, 8, 8, 3)).astype(np.float32)
+    found = run_litert((tmp_path / "gap.tflite").read_bytes(), picture, 1)
+    expected = gcam.Explainer(tmp_path / "gap.keras", preprocess="unit").maps(picture, [1])
+    np.testing.assert_allclose(found["saliency"], expected, atol=0.1 if half else 1e-4)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["x/1", "--to", "litert"], ["x.tflite"], ["x/1", "--float16"]],
+)
+def test_what_does_not_go_together(run, model, tmp_path, wrong):
+    code, _, err = run("export", *wrong, "--model", model)
+    assert code == 2
+    assert "--to litert goes with a file ending in .tflite, and --float16 with it" in err
+
+
+def test_bench_shows_whole_processes(run, monkeypatch):
+    """The second call finds what the first kept: the same folder, which a round begins empty."""
+    called = []
+
+    def timed(arguments, environment):
+        called.append((arguments, environment["XDG_CACHE_HOME"]))
+        return float(len(called)), 0.5
+
+    monkeypatch.setattr(cold_start, "_timed", timed)
+    code, out, err = run("bench", "--cold-start", "--rounds", "3", "--layer", "conv2")
+    assert code == 0, err
+    assert [line.split("  ")[0] for line in out.splitlines()[1:]] == [
+        "TensorFlow",
+        "OpenVINO, first call",
+        "OpenVINO, second call",
+    ]
+    assert [line.split()[-2] for line in out.splitlines()[1:]] == ["4.00", "5.00", "6.00"]
+    for first, second in zip(called[1::3], called[2::3], strict=True):
+        assert first == second
+        assert {"--runtime=openvino", "--layer=conv2"} < set(first[0])
+    assert len({folder for _, folder in called}) == 3

@@ -62,6 +62,12 @@ class _Converted(Compiled):
                 self._model = self._opened(arguments)
         return [tf.convert_to_tensor(array) for array in self._model(arguments)]
 
+    def exported(self) -> bytes:
+        """What was compiled at the first call, for `openvino_model.open_compiled`."""
+        if self._model is None:
+            raise ValueError("there has been no call yet")
+        return self._model.exported()
+
     def _opened(self, arguments: Sequence[np.ndarray]) -> OpenVINOModel:
         model = convert(self.live)
         opened = compile_model(model, "float32")

@@ -1,0 +1,232 @@
+"""A second call with OpenVINO answers from what the first kept, and needs no TensorFlow."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from common import build_toy
+from PIL import Image
+
+import guidedcam_tf as gcam
+from guidedcam_tf.kept import find_kept
+from guidedcam_tf.kept import keep
+from guidedcam_tf.kept import requests
+from guidedcam_tf.opening import open_explainer
+
+CALL = """
+import sys
+from guidedcam_tf.cli import main
+try:
+    main()
+finally:
+    print("TensorFlow" if "tensorflow" in sys.modules else "alone")
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache" / "guidedcam_tf" / "explanations"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return folder
+
+
+@pytest.fixture
+def said(toy_file):
+    return {"model": str(toy_file), "preprocess": "unit", "runtime": "openvino"}
+
+
+@pytest.fixture
+def picture(tmp_path):
+    pixels = np.random.default_rng(3).integers(0, 256, (23, 31, 3)).astype(np.uint8)
+    file = tmp_path / "noise.png"
+    Image.fromarray(pixels).save(file)
+    return file
+
+
+TOP = ["top1"]
+
+
+def find(said, method="guided", options=()):
+    """What was kept for a call of one method, if anything."""
+    found = find_kept(said, method, options, TOP)
+    return found and found[0]
+
+
+def call(picture, said, out, *more):
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in said.items()]
+    command = [sys.executable, "-c", CALL, "explain", str(picture), *given, f"--out={out}", *more]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_a_second_call_needs_no_tensorflow(picture, said, tmp_path):
+    """Its files and what it says are those of the first; a third needs another method."""
+    more = ("--target=top2", "--method=guided,hirescam", "--postprocessing=paper")
+    first, second = (call(picture, said, tmp_path / each, *more) for each in ("one", "two"))
+    assert first.stdout.endswith("TensorFlow\n")
+    assert second.stdout.endswith("alone\n")
+    assert second.stderr == first.stderr
+    assert "layer " in first.stderr
+    found = contents(tmp_path / "one")
+    assert len(found) == 8
+    assert contents(tmp_path / "two") == found
+
+
+def test_it_explains_as_the_explainer_does(picture, said):
+    said = {**said, "postprocessing": "paper"}
+    explainer = open_explainer(said)
+    keep(said, "guided", [], TOP)
+    for targets in (["top3"], ["2", "class 0", "top1"]):
+        expected, found = explainer.explain(picture, targets), find(said).explain(picture, targets)
+        assert found.origin == expected.origin
+        assert (found.names, found.layer) == (expected.names, expected.layer)
+        np.testing.assert_array_equal(found.targets, expected.targets)
+        np.testing.assert_allclose(found.maps, expected.maps, atol=1e-4)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+        for name, guidance in expected.intermediates.items():
+            np.testing.assert_allclose(found.intermediates[name], guidance, rtol=1e-3, atol=1e-5)
+    with pytest.raises(gcam.InputError, match="target 'tabby'"):
+        find(said).explain(picture, ["tabby"])
+    assert find_kept(said, "guided", [], ["tabby"]) is None
+
+
+def test_other_questions_are_not_answered(said, toy_file):
+    assert find(said) is None
+    keep(said, "guided", [], TOP)
+    assert find(said)
+    for other in (
+        {**said, "layer": "conv2"},
+        {**said, "preprocess": "tf"},
+        {**said, "runtime": "tensorflow"},
+        {**said, "postprocessing": "smooth"},
+    ):
+        assert find(other) is None
+    assert find(said, "hirescam") is None
+    assert find(said, "guided,hirescam") is None
+    assert find(said, "guided", ["relu=true"]) is None
+
+
+def test_other_weights_are_seen(picture, tmp_path):
+    file, toy = tmp_path / "model.keras", build_toy()
+    said = {"model": str(file), "preprocess": "unit", "runtime": "openvino"}
+    toy.save(file)
+    keep(said, "guided", [], TOP)
+    before = find(said).explain(picture, TOP).raw
+    toy.set_weights([weight[..., ::-1] for weight in toy.get_weights()])
+    toy.save(file)
+    assert find(said) is None
+    after = keep(said, "guided", [], TOP)[1][0](picture).raw
+    assert np.abs(after - before).max() > 0.1 * after.max()
+    np.testing.assert_array_equal(find(said).explain(picture, TOP).raw, after)
+
+
+def test_other_versions_are_not_used(said, monkeypatch):
+    keep(said, "guided", [], TOP)
+    with monkeypatch.context() as patched:
+        patched.setattr(requests, "version", lambda name: "0.0.1")
+        assert find(said) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(requests, "_digest_of_package", lambda: "another")
+        assert find(said) is None
+    assert find(said)
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied", "overwritten"])
+def test_a_damaged_file_is_made_again(said, cache, damage):
+    keep(said, "guided", [], TOP)
+    (file,) = cache.iterdir()
+    content = file.read_bytes()
+    header, _, rest = content.partition(b"\n")
+    damaged = {
+        "cut": content[:-1],
+        "emptied": b"",
+        "overwritten": header + b"\n" + bytes(len(rest)),
+    }
+    file.write_bytes(damaged[damage])
+    assert find(said) is None
+    keep(said, "guided", [], TOP)
+    assert find(said)
+
+
+def test_methods_of_many_passes_are_not_kept(said, cache):
+    keep(said, "scorecam", [], TOP)
+    assert not list(cache.glob("*"))
+
+
+def test_only_the_latest_are_kept(said, cache, monkeypatch):
+    monkeypatch.setattr(requests, "KEPT", 1)
+    keep(said, "guided", [], TOP)
+    cache.joinpath(".partial-of-the-dead").mkdir()
+    os.utime(cache / ".partial-of-the-dead", (0, 0))
+    keep(said, "hirescam", [], TOP)
+    assert find(said, "hirescam")
+    assert find(said) is None
+    assert [file.suffix for file in cache.iterdir()] == [".openvino"]
+
+
+def test_a_killed_process_leaves_nothing_half_written(cache, tmp_path):
+    """It is killed while it writes; the file is then not there, and the next call makes it."""
+    script = """
+import sys, time
+from pathlib import Path
+from guidedcam_tf.files import writing
+file = Path(sys.argv[1])
+file.parent.mkdir(parents=True)
+with writing(file) as temporary:
+    temporary.write_bytes(b"half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+    file = cache / "one.openvino"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(file)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        assert process.stdout.readline() == b"writing\n"
+        process.send_signal(signal.SIGKILL)
+    assert not list(cache.glob("*.openvino"))
+
+
+def test_two_processes_at_once(picture, said, tmp_path, cache):
+    """Both make the file, or one reads the other's: all answers are the same, and one is left."""
+    given = [f"--{name}={value}" for name, value in said.items()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                CALL,
+                "explain",
+                str(picture),
+                *given,
+                f"--out={tmp_path / out}",
+            ],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        for out in ("one", "two")
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_notes_are_given_again(said, tmp_path):
+    build_toy("gap").save(tmp_path / "gap.keras")
+    said = {**said, "model": str(tmp_path / "gap.keras")}
+    with pytest.warns(UserWarning, match="pools globally") as first:
+        keep(said, "gradcam", [], TOP)
+    with pytest.warns(UserWarning, match="pools globally") as second:
+        assert find(said, "gradcam")
+    assert {str(each.message) for each in second} == {str(each.message) for each in first}
