@@ -28,6 +28,9 @@ from guidedcam_tf.evaluation.units import Shards
 
 pytestmark = pytest.mark.ray
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+THREADS = os.cpu_count() or 1
+"""Of a worker, as many as this process has: TensorFlow may sum in another order with others."""
+
 RESULTS = ("rows.csv", "skipped.csv", "table.csv", "table.md", "table.tex")
 
 POISON = """
@@ -88,8 +91,8 @@ def cluster(folder):
         patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
         patch.syspath_prepend(folder)
         try:
-            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-            cluster.add_node(num_cpus=1)
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": THREADS})
+            cluster.add_node(num_cpus=THREADS)
             cluster.wait_for_nodes()
         except Exception as error:
             pytest.skip(f"Ray does not start in time on this machine: {error}")
@@ -108,7 +111,8 @@ def whole(folder):
 
 
 def on(cluster, *settings):
-    return ["executor.kind=ray", f"executor.address={cluster.address}", *settings]
+    address, threads = f"executor.address={cluster.address}", f"executor.cpus_per_worker={THREADS}"
+    return ["executor.kind=ray", address, threads, *settings]
 
 
 def shards(out):
@@ -150,7 +154,7 @@ def test_a_run_of_one_process_ends_on_a_cluster_that_loses_a_worker_and_a_node(
         evaluate(read(folder), out)
     before = {file: file.stat().st_mtime_ns for file in (out / "toy" / "shards").iterdir()}
     assert len(before) == 3
-    lost = cluster.add_node(num_cpus=1)
+    lost = cluster.add_node(num_cpus=THREADS)
     cluster.wait_for_nodes()
 
     def act():
@@ -203,6 +207,7 @@ def test_drivers_that_are_killed_and_stopped_leave_a_run_that_one_process_ends(
     out = folder / "stopped"
     command = [sys.executable, "-m", "guidedcam_tf", "evaluate", str(folder / "config.yaml")]
     command += ["--out", str(out), "--executor", "ray", "--address", cluster.address]
+    command += ["--cpus-per-worker", str(THREADS)]
     before = {}
     for count, number in ((3, signal.SIGKILL), (9, signal.SIGINT)):
         driver = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
