@@ -25,7 +25,7 @@ from guidedcam_tf.storage import as_path
 from guidedcam_tf.storage import readable
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
     from guidedcam_tf.explainer import Explainer
 

@@ -7,8 +7,8 @@ python=${PYTHON:-python3}
 stamp=.venv/installed-setup.cfg
 if ! cmp -s setup.cfg "$stamp"; then
     echo "setting up .venv (once; a few minutes) ..."
-    "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || {
-        echo "Python 3.10 to 3.13 is needed, $("$python" --version) was found;" \
+    "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || {
+        echo "Python 3.11 to 3.13 is needed, $("$python" --version) was found;" \
             "PYTHON=/path/to/python names another" >&2
         exit 1
     }
@@ -16,7 +16,7 @@ if ! cmp -s setup.cfg "$stamp"; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
     # By itself: tensorflow-text, which it asks for, goes with an older TensorFlow only.
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps keras-hub
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check kagglehub regex tokenizers
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check regex tokenizers
     cp setup.cfg "$stamp"
 fi
 .venv/bin/guidedcam weights fetch resnet50

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import subprocess
 from contextlib import suppress
+from datetime import UTC
 from datetime import datetime
-from datetime import timezone
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy", "opencv-python", "pi
 def environment() -> dict[str, object]:
     """Versions, the machine's kind, the time, and the revision where the package is a checkout."""
     return {
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions(),
