@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ def bars_of(summary: pd.DataFrame) -> tuple[Bars, ...]:
     return tuple(charts)
 
 
-def _bar(record: dict[str, float], low: float, scale: float) -> Bar:
+def _bar(record: dict[Any, Any], low: float, scale: float) -> Bar:
     value, ends = record["ours"], (record["ci_low"], record["ci_high"])
     text = f"{value:.3f}"
     known = not math.isnan(ends[0])

@@ -63,7 +63,7 @@ def tables_by_class(classes: pd.DataFrame) -> tuple[Table, ...]:
     for name, group in classes[classes["area"].fillna("") == ""].groupby("metric", sort=False):
         methods = list(dict.fromkeys(group["method"]))
         means = group.pivot(index="class_name", columns="method", values="mean")
-        pairs = group.groupby("class_name")["pairs"].max()
+        pairs = group.groupby("class_name")["pairs"].max().to_dict()
         lines = []
         for label, values in means[methods].iterrows():
             count = float(pairs[label])
