@@ -122,7 +122,7 @@ def test_a_clip_is_explained_at_the_last_layer_that_keeps_time(rng):
     maps = explainer.maps(rng.random((2, 4, 8, 8, 1)), None, "hirescam")
     assert maps.shape == (2, 4, 8, 8)
     assert maps.max() == 1
-    with pytest.raises(InputError, match=r"'lstm2' has no spatial extent.*\[N, d, h, w, K\]"):
+    with pytest.raises(InputError, match=r"'lstm2' cannot be .*\[N, d, h, w, K\] with d or h or w"):
         explainer.at("lstm2")
 
 
@@ -217,7 +217,7 @@ def test_pictures_without_channels_are_told_how_to_get_them():
     x = layers.Conv2D(3, 3)(layers.Reshape((12, 12, 1))(inputs))
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     with pytest.raises(InputError, match=r"keras.Input\(\(12, 12, 1\)\) and keras.layers.Reshape"):
-        Explainer(model, preprocess="none")
+        Explainer(model, preprocess="none").explain(np.zeros((12, 12)), 0)
     inputs = keras.Input((12, 12, 1))
     wrapped = keras.Sequential([inputs, layers.Reshape((12, 12)), model])
     assert Explainer(wrapped, preprocess="none").network.sees_pictures
