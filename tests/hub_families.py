@@ -142,7 +142,7 @@ def mit(hub, levels=2):
         max_drop_path_rate=0.0,
         layerwise_patch_sizes=[7, 3, 3, 3][:levels],
         layerwise_strides=[4, 2, 2, 2][:levels],
-        hidden_dims=[8, 16, 16, 16][:levels],
+        hidden_dims=[8, 16, 24, 32][:levels],
         image_shape=SHAPE,
     )
 
