@@ -14,6 +14,9 @@ from guidedcam_tf.overlay import check_opacity
 from guidedcam_tf.overlay import colour
 from guidedcam_tf.overlay import overlay
 
+QUALITY = 85
+"""Of pictures in a page, which as JPEG keep notebooks small."""
+
 CURVES = 8
 """How many channels of a signal are drawn, each a curve; the others are left out."""
 
@@ -107,8 +110,8 @@ def _sheet(slices: np.ndarray) -> np.ndarray:
 
 
 def data_uri(pixels: np.ndarray, width: int) -> str:
-    """A picture as a PNG in a URI, at most `width` pixels wide and high."""
+    """A picture as a JPEG in a URI, at most `width` pixels wide and high."""
     content, image = io.BytesIO(), Image.fromarray(pixels)
     image.thumbnail((width, width))
-    image.save(content, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    image.save(content, "JPEG", quality=QUALITY, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 SHOWN_WIDTH = 224
 """Of a picture in a notebook, in pixels of the page."""
 
-QUALITY = 85
-"""Of these pictures as JPEG, which keeps notebooks small."""
-
 PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy")
 
 
