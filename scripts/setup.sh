@@ -15,8 +15,8 @@ if ! cmp -s setup.cfg "$stamp"; then
     "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
     # By itself: tensorflow-text, which it asks for, goes with an older TensorFlow only.
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps keras-hub
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check regex tokenizers
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+        keras-hub regex tokenizers
     cp setup.cfg "$stamp"
 fi
 .venv/bin/guidedcam weights fetch resnet50
