@@ -291,7 +291,7 @@ def two_outputs():
 
 
 def no_space():
-    inputs = keras.Input((1, 1, 3))
+    inputs = keras.Input((4, 4, 3))
     return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
 
 
@@ -304,14 +304,17 @@ BAD_MODELS = {
         lambda: gcam.Explainer(two_outputs()).explain(np.zeros((8, 8, 3), np.uint8)),
         "has 2 outputs.*expected output= with the name of one",
     ),
-    "space": (lambda: gcam.Explainer(no_space()), "no layer with spatial extent"),
+    "space": (
+        lambda: gcam.Explainer(no_space()).maps(np.zeros((1, 4, 4, 3), np.float32)),
+        "method 'guided' explains a layer, and .*methods that explain the picture need none: ",
+    ),
     "layer": (
         lambda: gcam.Explainer(build_toy(), layer="conv3"),
         "layer 'conv3' is not in 'toy_gap'; nearest: conv.*the default is 'conv2'",
     ),
     "flat layer": (
         lambda: gcam.Explainer(build_toy(), layer="gap"),
-        r"layer 'gap' has no spatial extent.*\(None, 5\)",
+        r"layer 'gap' cannot be explained: it has no spatial extent.*\(None, 5\)",
     ),
     "preprocess": (
         lambda: gcam.Explainer(build_toy(), preprocess="cafe"),
