@@ -33,7 +33,7 @@ def test_pictures_of_32_x_32(pictures):
     assert raw.shape == (2, 2, 2, 2)
     assert np.isfinite(raw).all()
     assert raw.any()
-    message = r"'conv_pw_13_relu' has no spatial extent.*\(None, 1, 1, 256\).*'conv_pw_11_relu'"
+    message = r"'conv_pw_13_relu' cannot.*no spatial extent.*\(None, 1, 1, 256\).*'conv_pw_11_relu'"
     with pytest.raises(gcam.InputError, match=message):
         gcam.Explainer(model, layer="conv_pw_13_relu", preprocess="tf")
 
