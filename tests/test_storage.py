@@ -174,7 +174,7 @@ def make_tree(folder):
         ("class_folders", "imagenet"),
         ("labels", "labels"),
         ("voc2012", "voc2012"),
-        ("coco2014", "coco2014"),
+        ("coco2014", "coco"),
     ],
 )
 def test_each_kind_of_data_set_is_read_from_a_store(kind, below, tmp_path, request):
@@ -185,8 +185,9 @@ def test_each_kind_of_data_set_is_read_from_a_store(kind, below, tmp_path, reque
         source = tmp_path / below
     upload(source, "memory://data/root")
     (made,) = (each for each in KINDS if each.model_fields["kind"].default == kind)
+    places = {"annotations": "instances.json", "pictures": "images"} if below == "coco" else {}
     local, remote = (
-        made(kind=kind, root=root).open(0, imagenet_classes())
+        made(kind=kind, root=root, **places).open(0, imagenet_classes())
         for root in (source, "memory://data/root")
     )
     assert remote.ids == local.ids and local.ids

@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import sys
 
 import click
 import numpy as np
@@ -57,8 +58,9 @@ def test_there_are_command_lines():
     assert sum(len(list(commands(page))) for page in PAGES) > 20
 
 
-def run(page, names, *, only=None, changes=()):
-    code = "\n".join(blocks(REPOSITORY / page, "python")[:only])
+def run(page, names, *, changes=(), without=None):
+    found = blocks(REPOSITORY / page, "python")
+    code = "\n".join(block for block in found if without is None or without not in block)
     for old, new in changes:
         assert old in code
         code = code.replace(old, new)
@@ -89,5 +91,14 @@ def test_the_lines_for_users_of_other_toolkits_run(rng):
     quantus = pytest.importorskip("quantus")
     x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
     given = {"model": build_toy(), "x": x, "ids": np.array([0, 1]), "quantus": quantus}
-    run("docs/coming_from.md", given)
+    run("docs/coming_from.md", given, without="xplique")
     assert given["explain"](given["model"], x, given["ids"]).shape[0] == 2
+
+
+def test_the_lines_for_users_of_xplique_run(rng):
+    pytest.importorskip("xplique.metrics")
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    given = {"model": build_toy(), "x": x, "one_hot": np.eye(3, dtype="float32")[:2]}
+    given["xplique"] = sys.modules["xplique"]
+    run("docs/coming_from.md", given, without="quantus")
+    assert len(given["explain"](x, given["one_hot"])) == 2
