@@ -282,4 +282,5 @@ class Pipeline:
             tf.TensorSpec([None] * (axes + 1), tf.float32),
             tf.TensorSpec([axes], tf.int32),
         ]
-        return tf.function(self.postprocessing.__call__, input_signature=signature)
+        finish = self.postprocessing.__call__
+        return tf.function(finish, input_signature=signature, autograph=False)

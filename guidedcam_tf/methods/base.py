@@ -212,7 +212,8 @@ def for_one_picture(kernel: Kernel, view: LayerView) -> Kernel:
         view: The same network and layer.
     """
     signature = kernel_signature(view, pictures=1, targets=1)
-    return tf.function(kernel.python_function, input_signature=signature)  # type: ignore[attr-defined]
+    function = kernel.python_function  # type: ignore[attr-defined]
+    return tf.function(function, input_signature=signature, autograph=False)
 
 
 def kernel_signature(

@@ -140,7 +140,8 @@ def _compiled_pass(view: LayerView) -> Callable[[tf.Tensor, tuple[int, int], tf.
             tf.TensorSpec(network.graph.input_shape[1:], tf.float32),
             tf.TensorSpec([2], tf.int32),
             tf.TensorSpec([None], tf.int32),
-        ]
+        ],
+        autograph=False,
     )
     def run(picture: tf.Tensor, size: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         inputs = ops.resize_bicubic(picture[None], size)
@@ -198,7 +199,8 @@ def _compiled_product(count: int) -> Callable[..., tf.Tensor]:
             tf.TensorSpec([None, count], tf.float32),
             tf.TensorSpec([2], tf.int32),
             tf.TensorSpec([2], tf.int32),
-        ]
+        ],
+        autograph=False,
     )
     def product(
         features: list[tf.Tensor],

@@ -76,7 +76,9 @@ def sum_over_copies(
     picture = tf.TensorSpec(network.graph.input_shape[1:], tf.float32)
     number, share = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
 
-    @tf.function(input_signature=[picture, picture, tf.TensorSpec([2], tf.int64), number])
+    @tf.function(
+        input_signature=[picture, picture, tf.TensorSpec([2], tf.int64), number], autograph=False
+    )
     def copied(x: tf.Tensor, start: tf.Tensor, key: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(
             lambda each: copy_of(x, start, key, each), numbers, fn_output_signature=tf.float32

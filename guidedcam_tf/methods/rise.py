@@ -54,7 +54,7 @@ class RISE(MaskedMethod):
             grid = tf.reshape(drawn[:-2], [self.cells, self.cells])
             return tf.cast(grid < self.keep, tf.float32), shift
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
         def mask_of(numbers: tf.Tensor) -> tf.Tensor:
             grids, shifts = tf.map_fn(
                 grid_and_shift, numbers, fn_output_signature=(tf.float32, tf.int32)

@@ -57,7 +57,9 @@ class SmoothFullGrad(NoisyMethod):
             terms = [tf.reduce_sum(input_term, axis=3, keepdims=True), *bias_terms]
             return {name: term[:, None] for name, term in zip(names, terms, strict=True)}
 
-        @tf.function(input_signature=[dict.fromkeys(names, tf.TensorSpec([None] * 4))])
+        @tf.function(
+            input_signature=[dict.fromkeys(names, tf.TensorSpec([None] * 4))], autograph=False
+        )
         def map_of(sums: Maps) -> Maps:
             terms = [sums[name] for name in names]
             return {"saliency": aggregate(terms, align_corners=self.align_corners)}

@@ -36,7 +36,7 @@ Compiler = Callable[[Callable[..., Any], Sequence[Any]], Callable[..., Any]]
 
 def traced(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:
     """Compile a function with TensorFlow."""
-    return tf.function(function, input_signature=signature)
+    return tf.function(function, input_signature=signature, autograph=False)
 
 
 @dataclass(frozen=True)

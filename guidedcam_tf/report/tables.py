@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -28,18 +31,26 @@ def tables_by_area(summary: pd.DataFrame) -> tuple[Table, ...]:
         header = ["method"]
         for name in names:
             header.append(f"{metric_of(name).title} {metric_of(name).arrow}")
-        lines = []
-        for method, mine in group.groupby("method", sort=False):
-            by_metric = mine.set_index("metric", drop=False)
-            line = [Cell(style.method_title(str(method)), str(method))]
-            for name in names:
-                line.append(
-                    _cell(by_metric.loc[name], group) if name in by_metric.index else Cell("-", "")
-                )
-            lines.append(tuple(replace(cell, method=str(method)) for cell in line))
+        lines = _lines_of_methods(group, names, partial(_cell, group=group))
         caption = f"Masks of {float(area):.0%} of the picture" if area != "" else "All metrics"
-        tables.append(Table(caption, tuple(header), tuple(lines)))
+        tables.append(Table(caption, tuple(header), lines))
     return tuple(tables)
+
+
+def _lines_of_methods(
+    group: pd.DataFrame, names: Sequence[str], cell_of: Callable[[pd.Series], Cell]
+) -> tuple[tuple[Cell, ...], ...]:
+    """A line for each method: its title, then a cell for each metric's record, or a dash."""
+    lines = []
+    for method, mine in group.groupby("method", sort=False):
+        by_metric = mine.set_index("metric", drop=False)
+        cells = [
+            cell_of(by_metric.loc[name]) if name in by_metric.index else Cell("-", "")
+            for name in names
+        ]
+        title = Cell(style.method_title(str(method)), str(method))
+        lines.append(tuple(replace(cell, method=str(method)) for cell in (title, *cells)))
+    return tuple(lines)
 
 
 def _cell(record: pd.Series, group: pd.DataFrame) -> Cell:
@@ -92,17 +103,9 @@ def differences_to_each(
             continue
         names = list(dict.fromkeys(compared["metric"]))
         header = ("method", *(f"{metric_of(n).title} {metric_of(n).arrow}" for n in names))
-        lines = []
-        for other, mine in compared.groupby("method", sort=False):
-            by_metric = mine.set_index("metric")
-            line = [Cell(style.method_title(str(other)), str(other))]
-            for name in names:
-                line.append(
-                    _difference(by_metric.loc[name]) if name in by_metric.index else Cell("-", "")
-                )
-            lines.append(tuple(replace(cell, method=str(other)) for cell in line))
+        lines = _lines_of_methods(compared, names, _difference)
         title = style.method_title(str(method))
-        table = Table(f"Minus {title}, on the same pairs", header, tuple(lines))
+        table = Table(f"Minus {title}, on the same pairs", header, lines)
         found.append(Differences(title, table))
     return tuple(found)
 

@@ -59,4 +59,4 @@ def named_flat(function: Any) -> Any:
         results = function.python_function(*tf.nest.pack_sequence_as(signature, arguments))
         return tf.nest.flatten(results)
 
-    return tf.function(flat, input_signature=specs).get_concrete_function()
+    return tf.function(flat, input_signature=specs, autograph=False).get_concrete_function()

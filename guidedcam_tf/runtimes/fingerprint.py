@@ -25,7 +25,9 @@ class Fingerprint:
         self._model, self._runtime = model, runtime
         variables = [weight.value for weight in model.weights]
         # Read one by one they would take a quarter of the time of a forward pass.
-        self._read = tf.function(lambda: [variable.read_value() for variable in variables])
+        self._read = tf.function(
+            lambda: [variable.read_value() for variable in variables], autograph=False
+        )
         self._held = self._read()
 
     def check(self) -> None:

@@ -86,7 +86,8 @@ def _converted(explainer: Explainer, method: Method, precision: str) -> bytes:
         input_signature=[
             tf.TensorSpec(shape, tf.float32, "images"),
             tf.TensorSpec([1], tf.int32, "class_ids"),
-        ]
+        ],
+        autograph=False,
     )
     def explain(images: tf.Tensor, class_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         maps = kernel(images, class_ids[:, None])

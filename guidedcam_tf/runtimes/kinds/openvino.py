@@ -44,7 +44,9 @@ class OpenVINO(Runtime):
 
     def compile(self, function: Function, signature: Sequence[Any]) -> Function:
         """Return the function converted at its first call."""
-        return _Converted(tf.function(function, input_signature=signature), self.precision)
+        return _Converted(
+            tf.function(function, input_signature=signature, autograph=False), self.precision
+        )
 
 
 class _Converted(Compiled):

@@ -20,7 +20,7 @@ class TensorFlow(Runtime):
 
     def compile(self, function: Function, signature: Sequence[Any]) -> Function:
         """Return the function as a `tf.function` of one trace."""
-        return tf.function(function, input_signature=signature)
+        return tf.function(function, input_signature=signature, autograph=False)
 
 
 def open_runtime(precision: str) -> Runtime:
