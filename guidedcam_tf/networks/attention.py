@@ -44,7 +44,6 @@ class Attention:
         return FromTokens(self.grid)(tokens[..., None])[..., 0]
 
 
-@tf.autograph.experimental.do_not_convert
 def read_attention(network: Network, method: str) -> Attention:
     """Read the attention of all blocks.
 
