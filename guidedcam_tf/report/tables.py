@@ -43,11 +43,8 @@ def _lines_of_methods(
     """A line for each method: its title, then a cell for each metric's record, or a dash."""
     lines = []
     for method, mine in group.groupby("method", sort=False):
-        by_metric = mine.set_index("metric", drop=False)
-        cells = [
-            cell_of(by_metric.loc[name]) if name in by_metric.index else Cell("-", "")
-            for name in names
-        ]
+        records = {record["metric"]: record for _, record in mine.iterrows()}
+        cells = [cell_of(records[name]) if name in records else Cell("-", "") for name in names]
         title = Cell(style.method_title(str(method)), str(method))
         lines.append(tuple(replace(cell, method=str(method)) for cell in (title, *cells)))
     return tuple(lines)
