@@ -56,7 +56,7 @@ def group_methods(
     one_pass = {
         label: method
         for label, method in methods.items()
-        if isinstance(method, GradientMethod) and label not in parts
+        if isinstance(method, GradientMethod) and not method.many_passes and label not in parts
     }
     others = [
         Group({label: method}, parts.get(label))

@@ -10,6 +10,8 @@ from typing import ClassVar
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
 
 Maps = dict[str, tf.Tensor]
@@ -57,8 +59,24 @@ class Method:
         raise NotImplementedError
 
 
+@method
 class OnePass(Method):
-    """A method that is one compiled function of what the model takes."""
+    """A method that is one compiled function of what the model takes.
+
+    Attributes:
+        augmented: Average the maps of copies of the picture instead, as `augmenting` says.
+    """
+
+    augmented: bool = option(
+        default=False,
+        meaning="average over six copies: 0.9, 1 and 1.1 times the picture, each mirrored as well",
+    )
+
+    def __post_init__(self) -> None:
+        """Say that the copies are many passes."""
+        if self.augmented:
+            passes = "six passes for each picture (augmented=True)"
+            object.__setattr__(self, "many_passes", passes)
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Compute what the kernel returns from preprocessed pictures, float32 `[N, H, W, C]`."""
@@ -67,6 +85,10 @@ class OnePass(Method):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that is traced once, whatever the number of pictures and targets."""
         self.check(view)
+        if self.augmented:
+            from guidedcam_tf.methods.augmenting import augmented_kernel  # It imports this file.
+
+            return augmented_kernel(self, view)
 
         @view.compiled(kernel_signature(view))
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:

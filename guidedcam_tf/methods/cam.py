@@ -5,15 +5,15 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from guidedcam_tf import ops
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
-from guidedcam_tf.methods.base import Method
-from guidedcam_tf.methods.base import kernel_signature
+from guidedcam_tf.methods.base import OnePass
+from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
+from guidedcam_tf.methods.weighted import SMOOTH
+from guidedcam_tf.methods.weighted import added
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks.class_pair import ClassPair
 from guidedcam_tf.networks.graph import Step
@@ -24,12 +24,11 @@ CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 @method
-class CAM(Method):
+class CAM(OnePass):
     """S = ReLU(sum_k W^k M^k), W^k being the weight from channel k to the target's logit.
 
     Only for a layer that global average pooling and one linear layer turn into the logits. There
     the logit is the mean of sum_k W^k M^k plus a bias, and S is Grad-CAM's map times h * w.
-
     """
 
     name = "cam"
@@ -39,31 +38,28 @@ class CAM(Method):
     relu: bool = option(
         True, "cut off what speaks against the target; the paper's own map is signed (False)"
     )
+    smooth: bool = option(default=False, meaning=SMOOTH)
 
-    def compile(self, view: LayerView) -> Kernel:
-        """Return a kernel that runs the network forwards only.
-
-        Raises:
-            InputError: If anything but global average pooling and one linear layer follows the
-                layer; the message names what stands in the way.
-        """
+    def check(self, view: LayerView) -> None:
+        """Refuse a layer that more than global average pooling and one linear layer follow."""
         view.refuse_tokens(self.name)
-        classifier = _classifier(view)
+        _classifier(view)
 
-        @view.compiled(kernel_signature(view))
-        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
-            activations, logits = view.forward(view.network.preprocess(images))
-            class_ids = resolve_ranks(class_ids, logits)
-            by_class = tf.reshape(classifier.kernel, [activations.shape[-1], -1])
-            if view.network.has_pair:
-                by_class = tf.concat([-by_class, by_class], axis=1)
-            weights = tf.gather(tf.cast(tf.transpose(by_class), tf.float32), class_ids)
-            axes = ops.spatial_letters(activations)
-            maps = tf.einsum(f"ntk,n{axes}k->nt{axes}", weights, activations)
-            saliency = tf.nn.relu(maps) if self.relu else maps
-            return {"saliency": saliency, "class_ids": class_ids, "logits": logits}
+    def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+        """Run the network forwards only."""
+        activations, logits = view.forward(inputs)
+        class_ids = resolve_ranks(class_ids, logits)
+        by_class = tf.reshape(_classifier(view).kernel, [activations.shape[-1], -1])
+        if view.network.has_pair:
+            by_class = tf.concat([-by_class, by_class], axis=1)
+        weights = tf.cast(tf.transpose(by_class), tf.float32)
 
-        return kernel
+        def of_target(target: tf.Tensor) -> Maps:
+            saliency = added(tf.gather(weights, target), activations, self.smooth)
+            return {"saliency": tf.nn.relu(saliency) if self.relu else saliency}
+
+        maps = by_target(of_target, class_ids, rank=len(view.step.shape) - 1)
+        return {**maps, "class_ids": class_ids, "logits": logits}
 
 
 def _classifier(view: LayerView) -> keras.layers.Layer:

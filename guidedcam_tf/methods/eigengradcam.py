@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from guidedcam_tf import ops
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Maps
-from guidedcam_tf.methods.eigencam import EigenCAM
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 
@@ -16,7 +16,7 @@ class EigenGradCAM(GradientMethod):
     """S = ReLU(X v), v being the first right singular vector of X = grad * M, `[h * w, K]`.
 
     Eigen-CAM made class-specific. The sign of v is the one with which X v agrees with the sum of X
-    over the channels, HiResCAM's map before its ReLU.
+    over the channels, HiResCAM's map before its ReLU; so S is HiResCAM's map with `smooth`.
     """
 
     name = "eigengradcam"
@@ -26,4 +26,5 @@ class EigenGradCAM(GradientMethod):
 
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""
-        return {"saliency": EigenCAM(center=self.center).principal_map(gradients * activations)}
+        component = ops.first_component(gradients * activations, self.center)
+        return {"saliency": tf.nn.relu(component)}

@@ -18,6 +18,7 @@ from guidedcam_tf.methods.options import Amount
 from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
+from guidedcam_tf.methods.weighted import SMOOTH
 from guidedcam_tf.networks import LayerView
 
 Other = Annotated[
@@ -43,6 +44,7 @@ class FinerCAM(OnePass):
     other: Other = option(None, "the class d; None for those nearest to the target")
     nearest: Count = option(3, "how many classes d at most, where `other` is None")
     alpha: Amount = option(1.0, "how much of the others' logits is subtracted; 0 for Grad-CAM")
+    smooth: bool = option(default=False, meaning=SMOOTH)
 
     def check(self, view: LayerView) -> None:
         """Refuse classes that the network does not have."""
@@ -64,7 +66,8 @@ class FinerCAM(OnePass):
 
         def of_target(target: tf.Tensor) -> Maps:
             seed = self.difference(logits, target)
-            return GradCAM().maps(activations, gradients_at(view, tape, logits, activations, seed))
+            gradients = gradients_at(view, tape, logits, activations, seed)
+            return GradCAM(smooth=self.smooth).maps(activations, gradients)
 
         maps = by_target(of_target, class_ids, rank=len(view.step.shape) - 1)
         return {**maps, "class_ids": class_ids, "logits": logits}

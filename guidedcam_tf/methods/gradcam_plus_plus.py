@@ -5,14 +5,13 @@ from __future__ import annotations
 import tensorflow as tf
 
 from guidedcam_tf import ops
-from guidedcam_tf.methods.base import GradientMethod
-from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
+from guidedcam_tf.methods.weighted import WeightedMethod
 
 
 @method
-class GradCAMPlusPlus(GradientMethod):
+class GradCAMPlusPlus(WeightedMethod):
     """S = ReLU(sum_k w^k M^k), w^k = sum_ij alpha^k_ij ReLU(grad^k_ij).
 
     The paper scores with exp(Y), whose second and third derivatives at a piecewise linear network
@@ -33,8 +32,8 @@ class GradCAMPlusPlus(GradientMethod):
         True, "divide alpha by its sum over the channel: the authors' code does, the paper does not"
     )
 
-    def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
-        """Return S."""
+    def weights(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return w."""
         axes = ops.spatial_axes(activations)
         totals = tf.reduce_sum(activations, axis=axes, keepdims=True)
         alpha = tf.math.divide_no_nan(1.0, 2.0 + gradients * totals)
@@ -42,5 +41,4 @@ class GradCAMPlusPlus(GradientMethod):
         if self.alpha_normalize:
             alpha_sums = tf.reduce_sum(alpha, axis=axes, keepdims=True)
             alpha = tf.math.divide_no_nan(alpha, alpha_sums)
-        weights = tf.reduce_sum(alpha * tf.nn.relu(gradients), axis=axes)
-        return {"saliency": ops.weighted_aggregation(weights, activations)}
+        return tf.reduce_sum(alpha * tf.nn.relu(gradients), axis=axes)

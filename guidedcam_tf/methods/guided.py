@@ -8,6 +8,9 @@ from guidedcam_tf import ops
 from guidedcam_tf.methods.base import GradientMethod
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.options import option
+from guidedcam_tf.methods.weighted import SMOOTH
+from guidedcam_tf.methods.weighted import added
 
 
 @method
@@ -23,12 +26,17 @@ class Guided(GradientMethod):
     reference = "Fahim et al. 2022, Sensors 22(17) 6516, eq. 6"
     outputs = ("saliency", "guidance", "unguided", "activation_sum")
 
+    smooth: bool = option(default=False, meaning=SMOOTH)
+
     def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S (eq. 6), G_M (eq. 5), the map without guidance (eq. 4) and A (eq. 1)."""
         weights = ops.channel_weights(gradients)
         guidance = ops.global_guidance(gradients, activations)
+        saliency = ops.guided_aggregation(weights, guidance, activations)
+        if self.smooth:
+            saliency = tf.nn.relu(added(weights, guidance[..., None] * activations, smooth=True))
         return {
-            "saliency": ops.guided_aggregation(weights, guidance, activations),
+            "saliency": saliency,
             "guidance": guidance,
             "unguided": ops.weighted_aggregation(weights, activations),
             "activation_sum": ops.activation_sum(activations),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from guidedcam_tf.methods.base import GradientMethod
-from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.weighted import WeightedMethod
 
 
 @method
-class LayerCAM(GradientMethod):
+class LayerCAM(WeightedMethod):
     """S = ReLU(sum_k ReLU(grad^k) * M^k), element by element.
 
     Made for shallow layers, where a gradient's mean over the channel says little.
@@ -19,6 +18,6 @@ class LayerCAM(GradientMethod):
     name = "layercam"
     reference = "Jiang et al. 2021, IEEE TIP 30, doi 10.1109/TIP.2021.3089943"
 
-    def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
-        """Return S."""
-        return {"saliency": tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradients) * activations, axis=-1))}
+    def weights(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return w."""
+        return tf.nn.relu(gradients)

@@ -40,7 +40,7 @@ def option(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"help": meaning})
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(option,))
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
 def method(kind: M) -> M:
     """Make a method's class a frozen dataclass whose options are checked.
 
@@ -49,7 +49,7 @@ def method(kind: M) -> M:
     Raises:
         InputError: From the class, if there is no such option, or its value has another form.
     """
-    checked: Any = dataclass(frozen=True, config=ConfigDict(strict=True))(kind)
+    checked: Any = dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True))(kind)
     make: Callable[..., None] = checked.__init__
 
     @wraps(make)

@@ -6,22 +6,22 @@ from typing import Literal
 
 import tensorflow as tf
 
-from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
-from guidedcam_tf.methods.base import Method
+from guidedcam_tf.methods.base import OnePass
 from guidedcam_tf.methods.base import by_target
-from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.methods.propagation import propagate
 from guidedcam_tf.methods.propagation import recorder
 from guidedcam_tf.methods.relevance_rules import rule_of
+from guidedcam_tf.methods.weighted import SMOOTH
+from guidedcam_tf.methods.weighted import added
 from guidedcam_tf.networks import LayerView
 
 
 @method
-class RelevanceCAM(Method):
+class RelevanceCAM(OnePass):
     """S = sum_k w_k A^k, w_k being the mean relevance (1 / Z) sum_ij R^k_ij of channel k.
 
     A^k is channel k of the layer, Z the number of its elements. R starts at the logits and is
@@ -47,37 +47,33 @@ class RelevanceCAM(Method):
         "a convolution's bias in both halves of its z+ rule, as in the authors' code (twice), or "
         "in neither (none)",
     )
+    smooth: bool = option(default=False, meaning=SMOOTH)
 
-    def compile(self, view: LayerView) -> Kernel:
-        """Return a kernel that is traced once, whatever the number of pictures and targets.
-
-        Raises:
-            InputError: If a layer between the explained one and the logits has no rule.
-        """
+    def check(self, view: LayerView) -> None:
+        """Refuse a network with a layer on the way to the logits that has no rule, by its name."""
         view.refuse_tokens(self.name)
-        explained, logits_slot = view.step.outputs[0], view.network.graph.logits
-        steps = view.network.graph.downstream(view.step)
-        record = recorder(view.network.graph, {s: rule_of(s) for s in steps}, self.conv_bias)
+        for step in view.network.graph.downstream(view.step):
+            rule_of(step)
 
-        @view.compiled(kernel_signature(view))
-        def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
-            known, passes = record(view.network.preprocess(images), [explained])
-            activations, logits = known[explained], known[logits_slot]
-            class_ids = resolve_ranks(class_ids, logits)
+    def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
+        """Run the network once, and pass each target's relevance back to the layer."""
+        graph, explained = view.network.graph, view.step.outputs[0]
+        rules = {step: rule_of(step) for step in graph.downstream(view.step)}
+        known, passes = recorder(graph, rules, self.conv_bias)(inputs, [explained])
+        activations, logits = known[explained], known[graph.logits]
+        class_ids = resolve_ranks(class_ids, logits)
 
-            def of_target(target: tf.Tensor) -> Maps:
-                start = initial_relevance(self.init, target, logits)
-                relevance = propagate(passes, {logits_slot: start})[explained]
-                weights = tf.reduce_mean(relevance, axis=[1, 2])
-                return {
-                    "saliency": tf.einsum("nk,nhwk->nhw", weights, activations),
-                    "relevance": tf.reduce_sum(relevance, axis=-1),
-                }
+        def of_target(target: tf.Tensor) -> Maps:
+            start = initial_relevance(self.init, target, logits)
+            relevance = propagate(passes, {graph.logits: start})[explained]
+            weights = tf.reduce_mean(relevance, axis=[1, 2])
+            return {
+                "saliency": added(weights, activations, self.smooth),
+                "relevance": tf.reduce_sum(relevance, axis=-1),
+            }
 
-            maps = by_target(of_target, class_ids, self.outputs)
-            return {**maps, "class_ids": class_ids, "logits": logits}
-
-        return kernel
+        maps = by_target(of_target, class_ids, self.outputs)
+        return {**maps, "class_ids": class_ids, "logits": logits}
 
 
 def initial_relevance(init: str, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,7 @@ from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.gradcam import GradCAM
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
+from guidedcam_tf.methods.weighted import SMOOTH
 from guidedcam_tf.networks import LayerView
 
 
@@ -34,6 +35,7 @@ class ShapleyCAM(OnePass):
     utility: Literal["rest", "logit"] = option(
         "rest", "u: the logit plus the logarithm of the probability (rest), or the logit"
     )
+    smooth: bool = option(default=False, meaning=SMOOTH)
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Run the network once for the classes, and once with two tapes for each target."""
@@ -51,7 +53,7 @@ class ShapleyCAM(OnePass):
                 gradients.set_shape([None] * len(view.step.shape))
                 slope = tf.reduce_sum(gradients * tf.stop_gradient(activations))
             curvature = outer.gradient(slope, activations, unconnected_gradients="zero")
-            return GradCAM().maps(activations, gradients - curvature / 2)
+            return GradCAM(smooth=self.smooth).maps(activations, gradients - curvature / 2)
 
         maps = by_target(of_target, class_ids, rank=len(view.step.shape) - 1)
         return {**maps, "class_ids": class_ids, "logits": logits}

@@ -7,16 +7,15 @@ import warnings
 import tensorflow as tf
 
 from guidedcam_tf import ops
-from guidedcam_tf.methods.base import GradientMethod
-from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.options import Amount
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
+from guidedcam_tf.methods.weighted import WeightedMethod
 from guidedcam_tf.networks import LayerView
 
 
 @method
-class XGradCAM(GradientMethod):
+class XGradCAM(WeightedMethod):
     """S = ReLU(sum_k w^k M^k), w^k = sum_ij grad^k_ij M^k_ij / sum_ij M^k_ij.
 
     w^k is the mean of the gradient weighted by the activations, so that sum_k w^k sum_ij M^k_ij =
@@ -41,11 +40,10 @@ class XGradCAM(GradientMethod):
                 stacklevel=6,
             )
 
-    def maps(self, activations: tf.Tensor, gradients: tf.Tensor) -> Maps:
-        """Return S."""
+    def weights(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return w."""
         axes = ops.spatial_axes(activations)
         totals = tf.reduce_sum(activations, axis=axes)
         contributions = tf.reduce_sum(gradients * activations, axis=axes)
         weights = tf.math.divide_no_nan(contributions, totals)
-        weights = tf.where(tf.abs(totals) > self.eps, weights, 0.0)
-        return {"saliency": ops.weighted_aggregation(weights, activations)}
+        return tf.where(tf.abs(totals) > self.eps, weights, 0.0)

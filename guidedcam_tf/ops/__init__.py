@@ -8,6 +8,7 @@ from guidedcam_tf.ops.bicubic import resize_bicubic
 from guidedcam_tf.ops.extent import spatial_axes
 from guidedcam_tf.ops.extent import spatial_letters
 from guidedcam_tf.ops.guidance import activation_sum
+from guidedcam_tf.ops.guidance import channel_sum
 from guidedcam_tf.ops.guidance import channel_weights
 from guidedcam_tf.ops.guidance import global_guidance
 from guidedcam_tf.ops.guidance import guided_aggregation
@@ -16,6 +17,7 @@ from guidedcam_tf.ops.normalizing import min_max
 from guidedcam_tf.ops.pooling import adaptive_average_pool
 from guidedcam_tf.ops.postprocessing import PRESETS
 from guidedcam_tf.ops.postprocessing import Postprocessing
+from guidedcam_tf.ops.principal import first_component
 from guidedcam_tf.ops.resizing import resize
 from guidedcam_tf.ops.resizing import resize_maps
 from guidedcam_tf.ops.resizing import resize_maps_to_corners
@@ -26,7 +28,9 @@ __all__ = [
     "Postprocessing",
     "activation_sum",
     "adaptive_average_pool",
+    "channel_sum",
     "channel_weights",
+    "first_component",
     "gaussian_smooth",
     "global_guidance",
     "guided_aggregation",

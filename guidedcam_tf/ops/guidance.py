@@ -26,10 +26,15 @@ def channel_weights(gradients: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(gradients, axis=spatial_axes(gradients))
 
 
+def channel_sum(weights: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
+    """sum_k w^k M^k, of both signs, for a weight a channel. `[N, h, w]`."""
+    axes = spatial_letters(activations)
+    return tf.einsum(f"nk,n{axes}k->n{axes}", weights, activations)
+
+
 def weighted_aggregation(weights: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
     """ReLU(sum_k lambda^k M^k) (eq. 4): the map without guidance, Grad-CAM's. `[N, h, w]`."""
-    axes = spatial_letters(activations)
-    return tf.nn.relu(tf.einsum(f"nk,n{axes}k->n{axes}", weights, activations))
+    return tf.nn.relu(channel_sum(weights, activations))
 
 
 def global_guidance(gradients: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:

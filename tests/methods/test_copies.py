@@ -68,7 +68,7 @@ def test_smoothgrad_depends_on_the_picture_and_the_seed_alone(toy_images):
     assert np.abs(other - together).max() > 0.01 * np.max(other)
 
 
-@pytest.mark.parametrize("name", ["scorecam", "relevance_cam", "nonsense"])
+@pytest.mark.parametrize("name", ["scorecam", "fullgrad", "nonsense"])
 def test_smoothgrad_smooths_one_pass_methods_only(name):
     message = f"smoothgrad: smooths must be the name of a method of one pass.*received '{name}'"
     with pytest.raises(gcam.InputError, match=message):

@@ -41,7 +41,9 @@ def test_a_class_checks_as_the_registry_does():
         ScoreCAM(score="odds")
     with pytest.raises(gcam.InputError, match="'scorecam' has no option 'steps'; it has score, b"):
         ScoreCAM(steps=3)
-    with pytest.raises(gcam.InputError, match="'gradcam' has no option 'steps'; it has none"):
+    with pytest.raises(
+        gcam.InputError, match="'gradcam' has no option 'steps'; it has augmented, s"
+    ):
         get_method("gradcam", steps=3)
 
 

@@ -385,7 +385,7 @@ def test_layers_without_a_rule_are_refused_before_anything_is_computed():
     [
         ({"init": "softmax"}, "init must be one of 'clrp', 'sglrp', 'onehot'; received 'softmax'"),
         ({"conv_bias": True}, "conv_bias must be one of 'twice', 'none'; received True"),
-        ({"alpha": 2}, "has no option 'alpha'; it has init, conv_bias"),
+        ({"alpha": 2}, "has no option 'alpha'; it has augmented, init, conv_bias, smooth"),
     ],
 )
 def test_bad_options_are_named(options, message):
