@@ -168,7 +168,7 @@ def split_values(
             raise InputError(
                 f"model {network.name!r} has further inputs, {', '.join(network.inputs)}: give "
                 "each picture's, {" + ", ".join(f"{name!r}: ..." for name in expected) + "}, or "
-                "one for all pictures with fixed_inputs="
+                "one for all pictures with fixed_inputs= (--fixed-inputs and an NPZ of them)"
             )
         return given, {}
     if set(given) != set(expected):

@@ -29,6 +29,7 @@ from guidedcam_tf.networks.failures import said_clearly
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.picture_values import WithValues
 from guidedcam_tf.networks.picture_values import cut
+from guidedcam_tf.networks.view import one_layer
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.ops.postprocessing import postprocessing_of
 from guidedcam_tf.origin import Asked
@@ -50,7 +51,8 @@ class Explainer:
             Keras can trace it; models inside it are read through, their layers named by path
             (`"resnet50/conv5_block3_out"`). The model is read, never changed.
         layer: The layer to explain. By default the last convolutional block's output after its
-            activation: ResNet50 `"conv5_block3_out"`, VGG16 `"block5_conv3"`.
+            activation: ResNet50 `"conv5_block3_out"`, VGG16 `"block5_conv3"`. For several and
+            their fusion, `explain_layers`.
         preprocess: For a model of one's own: what turns float32 RGB in 0..255, `[N, H, W, 3]`,
             into its input, in TensorFlow operations; or `"caffe"`, `"tf"`, `"torch"`, the modes of
             Keras Applications. `None` feeds pictures as they are, and hints where the model has the
@@ -153,6 +155,7 @@ class Explainer:
         Raises:
             InputError: If the network has no such layer.
         """
+        one_layer(layer)
         twin = copy.copy(self)
         twin.pipeline = self.pipeline.at(layer)
         return twin

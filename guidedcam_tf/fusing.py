@@ -117,8 +117,7 @@ def fuse(explanations: Sequence[Explanation], fusion: Fusion = "mean") -> Explan
                 "explanations must be of one picture, network, method and the same targets; "
                 f"received {first} and {other}"
             )
-    maps = np.stack([each.maps for each in explanations])
-    fused = maps.mean(axis=0) if fusion == "mean" else _scaled(maps).max(axis=0)
+    fused = fuse_maps(np.stack([each.maps for each in explanations]), fusion)
     names = [each.layer for each in explanations]
     return replace(
         first,
@@ -128,6 +127,12 @@ def fuse(explanations: Sequence[Explanation], fusion: Fusion = "mean") -> Explan
         layer=f"{' + '.join(names)} ({fusion})",
         origin={**first.origin, "layer": names, "fusion": fusion},
     )
+
+
+def fuse_maps(maps: np.ndarray, fusion: Fusion) -> np.ndarray:
+    """Finished maps `[layers, T, ...spatial]` as one, `[T, ...spatial]`; see `fuse`."""
+    fused: np.ndarray = maps.mean(axis=0) if fusion == "mean" else _scaled(maps).max(axis=0)
+    return fused
 
 
 def _scaled(maps: np.ndarray) -> np.ndarray:

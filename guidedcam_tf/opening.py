@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -46,7 +47,11 @@ class NetworkConfig(Strict):
     weights: str | None = Field(
         default="imagenet", description="`imagenet`, a weights file, or null for random ones."
     )
-    layer: str | None = Field(default=None, description="By default the network's own.")
+    layer: str | tuple[str, ...] | None = Field(
+        default=None,
+        description="By default the network's own. Several, as a list or with commas, and patterns "
+        "such as `conv*_out` are for maps at each and their fusion.",
+    )
     preprocess: Literal["caffe", "tf", "torch", "unit", "signed", "none"] | None = Field(
         default=None, description="For a model file: what its pictures go through."
     )
@@ -81,6 +86,19 @@ class NetworkConfig(Strict):
     @classmethod
     def _sides(cls, grid: Any) -> Any:
         return grid.split("x") if isinstance(grid, str) else grid
+
+    @field_validator("layer", mode="before")
+    @classmethod
+    def _layers(cls, layer: Any) -> Any:
+        given = layer.split(",") if isinstance(layer, str) else layer
+        if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
+            return layer
+        return given[0].strip() if len(given) == 1 else tuple(name.strip() for name in given)
+
+    @property
+    def has_several_layers(self) -> bool:
+        """Whether `layer` may mean more than one: a list, or a pattern."""
+        return isinstance(self.layer, tuple) or bool(re.search(r"[*?]", self.layer or ""))
 
     def open(self, **changes: Any) -> Explainer:
         """Open the network.

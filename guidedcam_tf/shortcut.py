@@ -10,6 +10,7 @@ import numpy as np
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.networks.keras_graph import Structure
+from guidedcam_tf.networks.view import one_layer
 from guidedcam_tf.targets import Targets
 
 
@@ -39,6 +40,7 @@ def guided_cam(
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model must be a keras.Model; received {type(model).__name__}")
+    one_layer(layer)
     return explainer_of(model, Structure(model), layer).maps(images, class_ids)
 
 

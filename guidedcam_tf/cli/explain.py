@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -77,7 +78,7 @@ def explain(
     fusion: Annotated[
         Literal["mean", "layercam"] | None,
         typer.Option(
-            help="Of several layers (--layer with commas, or a pattern such as 'conv*_out'), also "
+            help="Of several layers (--layer repeated, or a pattern such as 'conv*_out'), also "
             "the mean of their maps, or LayerCAM's maximum of scaled maps."
         ),
     ] = None,
@@ -128,13 +129,16 @@ def explain(
         raise typer.Exit(1)
 
 
-def _several_layers(network: dict[str, Any], fusion: str | None) -> str | None:
-    """Take several layers out of what is said of a network; `None` for one."""
-    if re.search(r"[,*?]", network.get("layer", "")):
-        layers: str = network.pop("layer")
-        return layers
+def _several_layers(network: dict[str, Any], fusion: str | None) -> Any:
+    """The layers, where several may be meant; `None` for one."""
+    from guidedcam_tf.configuring import validate
+    from guidedcam_tf.opening import NetworkConfig
+
+    config = validate(network, NetworkConfig, "options").resolved()
+    if config.has_several_layers:
+        return config.layer
     if fusion is not None:
-        raise InputError("--fusion goes with several layers, as in --layer conv1,conv2")
+        raise InputError("--fusion goes with several layers, as in --layer conv1 --layer conv2")
     return None
 
 
@@ -162,7 +166,7 @@ def _open_layers(
     methods: str,
     options: list[str],
     targets: list[str],
-    layers: str,
+    layers: str | Sequence[str],
     fusion: Fusion | None,
 ) -> Callable[[Path], list[Explanation]]:
     """Return what explains a picture by each method at several layers."""
@@ -173,7 +177,7 @@ def _open_layers(
     from guidedcam_tf.targets import resolve
 
     chosen = methods_from_text(methods, options)
-    explainer = open_explainer(network)
+    explainer = open_explainer(network, layer=None)
     resolve(targets, explainer.network).pipeline(explainer.pipeline)
     return lambda image: [
         each

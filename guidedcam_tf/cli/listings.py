@@ -12,6 +12,13 @@ from guidedcam_tf.cli import options
 from guidedcam_tf.cli.quiet import import_tensorflow
 from guidedcam_tf.cli.table import print_table
 
+AXES = {
+    1: "length x channels",
+    2: "height x width x channels",
+    3: "depth x height x width x channels",
+}
+"""What a layer's numbers are, by how many spatial axes there are."""
+
 
 def methods() -> None:
     """List the methods with their references and options."""
@@ -27,7 +34,7 @@ def methods() -> None:
 
 
 def _extent(shape: tuple[int | None, ...], grid: Any) -> str:
-    """A layer's height, width and channels; of tokens, those of their grid."""
+    """A layer's spatial extent and channels; of tokens, those of their grid."""
     if grid is not None:
         shape = (grid.height, grid.width, shape[-1])
     extent = " x ".join("?" if side is None else str(side) for side in shape)
@@ -57,7 +64,7 @@ def layers(
 
     opened = open_explainer({**network, "model": model, "weights": None}).network
     print_table(
-        ("layer", "kind", "height x width x channels", ""),
+        ("layer", "kind", AXES[len(opened.input_size)], ""),
         [
             (
                 name,

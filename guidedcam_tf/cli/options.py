@@ -44,7 +44,11 @@ NETWORK: dict[str, Any] = {
         "[default: resnet50]",
     ),
     "weights": _option(str, "A weights file, in place of the ImageNet weights."),
-    "layer": _option(str, "The layer to explain; `guidedcam layers MODEL` lists them."),
+    "layer": _option(
+        list[str],
+        "The layer to explain; `guidedcam layers MODEL` lists them. For `explain`, several: "
+        "repeated, with commas, or as a pattern such as 'conv*_out'.",
+    ),
     "preprocess": _option(
         Literal["caffe", "tf", "torch", "unit", "signed", "none"],
         "For a model file, what its pictures go through: a mode of Keras Applications; unit: "
@@ -117,6 +121,8 @@ def of_network(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
         def call(**given: Any) -> None:
             network = {parameter.name: given.pop(parameter.name) for parameter in added}
             said = {name: value for name, value in network.items() if value is not None}
+            if len(said.get("layer", ())) == 1:
+                (said["layer"],) = said["layer"]
             _check_files(said)
             command(**given, network=said)
 

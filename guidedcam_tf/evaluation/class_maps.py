@@ -20,7 +20,7 @@ def settle_classes(job: Job, folder: Path) -> None:
     Raises:
         InputError: If no name was matched.
     """
-    class_map, classes = job.data_set.class_map, job.explainer.network.classes
+    class_map, classes = job.data_set.class_map, job.classes
     if class_map is None or not class_map.by_name:
         return
     with writing(folder / NAME) as temporary:

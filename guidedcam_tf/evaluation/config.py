@@ -151,6 +151,11 @@ class EvaluationConfig(NetworkConfig):
     data: DataConfig
     methods: tuple[str | MethodConfig, ...] = Field(min_length=1)
     metrics: tuple[str | MetricConfig, ...] = Field(min_length=1)
+    fusion: Literal["mean", "layercam"] | None = Field(
+        default=None,
+        description="Of several layers, what is measured: the mean of their maps, or LayerCAM's "
+        "maximum of scaled maps.",
+    )
     preset: Literal["paper", "gradcampp", "scorecam", "torchray", "union"] = "paper"
     protocol: Protocol = Protocol()
     paper: PaperConfig | None = Field(

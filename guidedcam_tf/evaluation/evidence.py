@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.evaluation.config import Protocol
+from guidedcam_tf.evaluation.maps import MapMaker
 from guidedcam_tf.evaluation.pairs import Chunk
 from guidedcam_tf.evaluation.pairs import Pair
 from guidedcam_tf.methods import Method
@@ -67,7 +68,7 @@ def object_map(
 
 
 def picture_map(
-    pipeline: Pipeline,
+    maker: MapMaker,
     method: Method,
     chunk: Chunk,
     pair: Pair,
@@ -75,17 +76,14 @@ def picture_map(
     cover: np.ndarray,
 ) -> PictureMap:
     """Put a picture, its network and its method beside a map `[H, W]` at the network's size."""
-    place, target = pair.place, pair.class_id
+    place, target, pipeline = pair.place, pair.class_id, chunk.pipeline
 
     def probabilities(inputs: np.ndarray) -> np.ndarray:
         found: np.ndarray = pipeline.probabilities(tf.constant(inputs)).numpy()[:, target]
         return found
 
     def maps(pictures: np.ndarray) -> np.ndarray:
-        ids = tf.fill([len(pictures), 1], target)
-        raw = pipeline.explain(method, tf.constant(pictures), ids)["saliency"][:, 0]
-        finished: np.ndarray = pipeline.finish_fitted(raw, saliency.shape).numpy()
-        return finished
+        return maker.of_pictures(method, pictures, target)
 
     return PictureMap(
         saliency,

@@ -65,7 +65,7 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
         seed=config.seed,
     )
     pictures = len(job.data_set) - left_out.loc[left_out["methods"] == "", "image"].nunique()
-    where = ", ".join(filter(None, [str(config.model), job.explainer.layer]))
+    where = ", ".join(filter(None, [str(config.model), job.layer]))
     title = f"{config.name}: {where}, {pictures} pictures"
     notes = [
         *_notes(config, job.explainer),
@@ -99,7 +99,7 @@ def _write_manifest(
     manifest = {
         **environment(),
         "model": explainer.network.name,
-        "layer": explainer.layer,
+        "layer": job.layer,
         "runtime": explainer.pipeline.runtime.name,
         "precision": explainer.pipeline.runtime.precision,
         "score": "logit for the maps, softmax for the metrics",

@@ -16,11 +16,22 @@ from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.groups import Group
 from guidedcam_tf.evaluation.groups import group_methods
 from guidedcam_tf.evaluation.groups import labelled_method
+from guidedcam_tf.evaluation.maps import MapMaker
+from guidedcam_tf.evaluation.pairs import class_names
 from guidedcam_tf.evaluation.units import Unit
 from guidedcam_tf.evaluation.units import plan_units
 from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.fusing import matching_layers
 from guidedcam_tf.methods import Method
+from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import ObjectMap
+from guidedcam_tf.networks import ClassNames
+from guidedcam_tf.networks import Network
+
+_OF_OBJECTS = (
+    f"the metrics of objects, "
+    f"{', '.join(name for name, each in METRICS.items() if each.evidence is ObjectMap)}, measure it"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +43,8 @@ class Job:
         limit: Take only this many of the pictures.
         data_set: The pictures.
         methods: The methods by their labels.
-        explainer: The network.
+        explainer: The network, at the first of several layers.
+        layers: The names of the layers, where several are fused.
     """
 
     config: EvaluationConfig
@@ -40,6 +52,7 @@ class Job:
     data_set: DataSet
     methods: dict[str, Method]
     explainer: Explainer
+    layers: tuple[str, ...] = ()
 
     @cached_property
     def parts(self) -> dict[str, frozenset[str]]:
@@ -49,6 +62,25 @@ class Job:
             for entry in self.config.methods
             if isinstance(entry, MethodConfig) and entry.pictures is not None
         }
+
+    @cached_property
+    def maker(self) -> MapMaker:
+        """What makes the maps."""
+        pipeline = self.explainer.pipeline
+        at = tuple(pipeline.at(name) for name in self.layers) or (pipeline,)
+        return MapMaker(at, self.config.fusion)
+
+    @property
+    def layer(self) -> str:
+        """What the run is explained at, in words."""
+        if not self.layers:
+            return self.explainer.layer
+        return f"{' + '.join(self.layers)} ({self.config.fusion})"
+
+    @cached_property
+    def classes(self) -> ClassNames:
+        """The names of the network's classes."""
+        return class_names(self.explainer.network)
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -76,6 +108,13 @@ def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
             what the data set has not.
     """
     config = config.resolved()
+    if config.has_several_layers != (config.fusion is not None):
+        raise InputError(
+            "several layers and fusion, mean or layercam, go together, for a run measures one map "
+            f"of each picture and method; received layer {config.layer!r} and fusion "
+            f"{config.fusion!r}. To compare layers, run each by itself (--set layer=... --set "
+            "name=...)"
+        )
     of_objects = [each.label for each in config.chosen_metrics if each.evidence is ObjectMap]
     if of_objects and not config.data.has_objects:
         having = sorted(kind.model_fields["kind"].default for kind in KINDS if kind.has_objects)
@@ -83,15 +122,39 @@ def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
             f"metrics {', '.join(of_objects)} need objects, which data of kind "
             f"{config.data.kind} have not; expected one of {', '.join(having)}"
         )
-    explainer = config.open()
+    explainer = config.open(layer=None if config.fusion else config.layer)
     check_sees_pictures(explainer.network, "evaluate")
+    classes = class_names(explainer.network)
+    _check_measurable(config, explainer.network)
+    layers: tuple[str, ...] = ()
+    if config.fusion and config.layer:
+        layers = tuple(matching_layers(explainer.network, config.layer))
+        explainer = explainer.at(layers[0])
     named = bool(of_objects) or config.protocol.zone_class == "object"
     mapped = named and config.protocol.object_class == "mapped"
-    classes = explainer.network.classes if mapped else None
-    data_set = config.data.open(config.seed, classes)
+    data_set = config.data.open(config.seed, classes if mapped else None)
     if limit is not None:
         data_set = select(data_set, data_set.ids[:limit])
     if not data_set.samples:
         raise InputError(f"data set {config.data.root} has no picture to evaluate")
     methods = dict(labelled_method(entry) for entry in config.methods)
-    return Job(config, limit, data_set, methods, explainer)
+    return Job(config, limit, data_set, methods, explainer, layers)
+
+
+def _check_measurable(config: EvaluationConfig, network: Network) -> None:
+    """Refuse what is not defined for what the network gives."""
+    wrong = [each.label for each in config.chosen_metrics if each.evidence is not ObjectMap]
+    if network.has_classes:
+        if network.meaning.kind == "values" and wrong:
+            raise InputError(
+                f"metrics {', '.join(wrong)} measure by probabilities; {network.name!r} gives "
+                f"values (scores: regression): {_OF_OBJECTS}"
+            )
+        return
+    if wrong or config.protocol.object_class == "top1":
+        asked = f"metrics {', '.join(wrong)} are" if wrong else "protocol.object_class: top1 is"
+        raise InputError(
+            f"{asked} about one class of the whole picture; {network.name!r} gives classes at each "
+            f"position, {network.graph.output_shape}, and the map of an object is that of its "
+            f"class where it is predicted: {_OF_OBJECTS}"
+        )

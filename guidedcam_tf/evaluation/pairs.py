@@ -14,7 +14,10 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import Protocol
+from guidedcam_tf.networks import ClassNames
+from guidedcam_tf.networks import Network
 from guidedcam_tf.pipeline import Pipeline
+from guidedcam_tf.targets.regions import predicted
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,25 @@ class Pair:
         return self.target
 
 
+def class_names(network: Network) -> ClassNames:
+    """The names of the classes of a classifier or a segmentation.
+
+    Raises:
+        InputError: If the network has other outputs.
+    """
+    shape = network.graph.output_shape
+    if network.has_classes:
+        return network.classes
+    if network.graph.ends or len(shape) != 4 or shape[-1] is None:
+        ends = ", ".join(network.graph.ends)
+        raise InputError(
+            f"evaluate measures the maps of classes, [N, classes], or of a segmentation, "
+            f"[N, h, w, classes]; model {network.name!r} "
+            + (f"has the outputs {ends}: name one with output" if ends else f"gives {shape}")
+        )
+    return network.names_of(shape[-1])
+
+
 class Chunk:
     """A few pictures at the network's size, and its clean predictions.
 
@@ -51,8 +73,10 @@ class Chunk:
     Attributes:
         images: Float32 `[N, H, W, C]` in 0..255.
         inputs: The same preprocessed.
-        logits: Float32 `[N, classes]`.
+        logits: Float32 `[N, classes]`; of a segmentation `[N, h, w, classes]`.
         probabilities: Likewise.
+        scores: What the classes of a picture are compared by, `[N, classes]`: the logits; of a
+            segmentation, at how many positions each is predicted.
     """
 
     def __init__(self, pipeline: Pipeline, pictures: Sequence[Loaded]) -> None:
@@ -65,6 +89,9 @@ class Chunk:
         logits = pipeline.logits(self.images)
         self.logits: np.ndarray = logits.numpy()
         self.probabilities: np.ndarray = pipeline.network.probabilities(logits).numpy()
+        self.scores = self.logits
+        if not network.has_classes:
+            self.scores = predicted(network, self.logits).sum(axis=(1, 2))
 
     @property
     def mean_colours(self) -> np.ndarray:
@@ -85,19 +112,23 @@ class Chunk:
         Args:
             place: The picture's place in the chunk.
             names: The network's names of its classes.
-            protocol: Which classes stand for the objects.
+            protocol: Which classes stand for the objects. Of a segmentation, none that is predicted
+                nowhere.
             clean: Whether the clean prediction is among them.
             objects: Whether the picture's objects are.
         """
-        top = int(self.logits[place].argmax())
+        top = int(self.scores[place].argmax())
         labels = self.pictures[place].labels
         pairs = [Pair(place, names[top], top, None)] if clean else []
         if not objects:
             return pairs
         if protocol.object_class == "top1":
             return [*pairs, Pair(place, "any", top, union(labels))] if labels else pairs
+        has_classes = self.pipeline.network.has_classes
         for label in labels:
             ids = list(label.class_ids)
-            best = ids[int(self.logits[place][ids].argmax())] if ids else None
+            best = ids[int(self.scores[place][ids].argmax())] if ids else None
+            if best is not None and self.scores[place][best] == 0 and not has_classes:
+                best = None
             pairs.append(Pair(place, label.name, best, label))
         return pairs

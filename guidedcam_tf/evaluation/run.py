@@ -77,7 +77,7 @@ def _identity(job: Job) -> dict[str, Any]:
     """What makes a run this one and no other: all but who computes it."""
     return {
         **job.config.model_dump(mode="json", exclude={"executor"}),
-        "layer": job.explainer.layer,
+        "layer": list(job.layers) or job.explainer.layer,
         "pictures": len(job.data_set),
         "pictures_sha256": list_sha256(job.data_set.ids),
     }

@@ -8,11 +8,9 @@ pictures of all methods and masks go through the network in common batches.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.samples import Label
@@ -24,8 +22,11 @@ from guidedcam_tf.evaluation.evidence import object_map
 from guidedcam_tf.evaluation.evidence import picture_map
 from guidedcam_tf.evaluation.evidence import zero_is_black
 from guidedcam_tf.evaluation.groups import Group
+from guidedcam_tf.evaluation.maps import MapMaker
+from guidedcam_tf.evaluation.maps import RawMaps
 from guidedcam_tf.evaluation.pairs import Chunk
 from guidedcam_tf.evaluation.pairs import Pair
+from guidedcam_tf.evaluation.pairs import class_names
 from guidedcam_tf.evaluation.rows import EMPTY_MAP
 from guidedcam_tf.evaluation.rows import Row
 from guidedcam_tf.explainer import Explainer
@@ -36,14 +37,13 @@ from guidedcam_tf.metrics import Metric
 from guidedcam_tf.metrics import ObjectMap
 from guidedcam_tf.metrics import PictureMap
 from guidedcam_tf.metrics import area_matched_masks
-from guidedcam_tf.pipeline import Pipeline
 
-UNMAPPED = "no ImageNet class"
+UNMAPPED = "no class of the network"
+
+NOT_PREDICTED = "class predicted nowhere"
+"""Of a segmentation, whose class is explained where it is predicted."""
 
 ABSENT = {"truth": "no box and no mask", "mask": "no mask"}
-
-RawMaps = Mapping[tuple[str, int, int], np.ndarray]
-"""Raw maps `[h, w]` by method's label, place and class index."""
 
 
 class Scorer:
@@ -54,13 +54,20 @@ class Scorer:
         protocol: The choices.
         wanted: The metrics.
         batch_size: How many masked pictures go through the network together.
+        maker: What makes the maps; by default the explainer's pipeline.
     """
 
     def __init__(
-        self, explainer: Explainer, protocol: Protocol, wanted: Sequence[Metric], batch_size: int
+        self,
+        explainer: Explainer,
+        protocol: Protocol,
+        wanted: Sequence[Metric],
+        batch_size: int,
+        maker: MapMaker | None = None,
     ) -> None:
         self._pipeline = explainer.pipeline
-        self._names = explainer.network.classes.names
+        self._maker = maker or MapMaker((explainer.pipeline,))
+        self._names = class_names(explainer.network).names
         self._protocol = protocol
         order = {name: place for place, name in enumerate(METRICS)}
         wanted = sorted(wanted, key=lambda metric: order[metric.name])
@@ -92,7 +99,7 @@ class Scorer:
             )
         ]
         known = [pair for pair in pairs if pair.target is not None]
-        raw = raw_maps(self._pipeline, chunk, group, known)
+        raw = self._maker.raw(chunk, group, known)
         seen = [pair for pair in known if (pair.label is None) == clean] if whole else []
         found = list(self._seen_rows(chunk, group, seen, raw)) if seen else []
         for label in group.methods:
@@ -106,8 +113,8 @@ class Scorer:
     ) -> Iterator[Row]:
         """The metrics of the picture as the network sees it."""
         keys = [(label, pair) for label in group.methods for pair in pairs]
-        stacked = np.stack([raw[label, pair.place, pair.class_id] for label, pair in keys])
-        maps = self._pipeline.finish_fitted(stacked, chunk.inputs.shape[1:3]).numpy()
+        found = [raw[label, pair.place, pair.class_id] for label, pair in keys]
+        maps = self._maker.finish_fitted(found, chunk.inputs.shape[1:3])
         notes = ["" if saliency.any() else EMPTY_MAP for saliency in maps]
         if self._zones:
             for area, masks in self._masks(maps):
@@ -120,7 +127,7 @@ class Scorer:
         for (label, pair), saliency, note in zip(keys, maps, notes, strict=True):
             method = group.methods[label]
             cover = chunk.mean_colours[pair.place] if self._own_mean else self._cover
-            picture = picture_map(self._pipeline, method, chunk, pair, saliency, cover)
+            picture = picture_map(self._maker, method, chunk, pair, saliency, cover)
             for metric in self._pictures:
                 yield _row(chunk, pair, label, metric.label, metric.measure(picture), note)
 
@@ -155,11 +162,12 @@ class Scorer:
         """The metrics of an object in the picture at its own size."""
         if pair.target is None or not self._objects:
             for metric in self._objects:
-                yield _row(chunk, pair, method, metric.label, np.nan, UNMAPPED)
+                note = NOT_PREDICTED if label.class_ids else UNMAPPED
+                yield _row(chunk, pair, method, metric.label, np.nan, note)
             return
         picture = chunk.pictures[pair.place]
-        raw_map = raw[method, pair.place, pair.target][None]
-        saliency = self._pipeline.finish(raw_map, picture.picture.shape[:2]).numpy()[0]
+        raw_map = raw[method, pair.place, pair.target]
+        saliency = self._maker.finish([raw_map], picture.picture.shape[:2])[0]
         evidence = object_map(saliency, label, picture.void, self._protocol, self._rule)
         remark = "" if saliency.any() else EMPTY_MAP
         for metric in self._objects:
@@ -185,29 +193,3 @@ def _row(
 ) -> Row:
     image = chunk.pictures[pair.place].id
     return Row(image, pair.class_name, pair.target, method, metric, area, float(value), note)
-
-
-def raw_maps(pipeline: Pipeline, chunk: Chunk, group: Group, pairs: Sequence[Pair]) -> RawMaps:
-    """Compute the raw maps of pairs that have a class; each is computed once.
-
-    Pictures with as many targets go through together, so that no target is computed as padding.
-
-    Raises:
-        InputError: If a pair has no class.
-    """
-    targets: dict[int, list[int]] = {}
-    for pair in pairs:
-        listed = targets.setdefault(pair.place, [])
-        if pair.class_id not in listed:
-            listed.append(pair.class_id)
-    found: dict[tuple[str, int, int], np.ndarray] = {}
-    for width in {len(listed) for listed in targets.values()}:
-        places = [place for place, listed in targets.items() if len(listed) == width]
-        ids = tf.constant([targets[place] for place in places], tf.int32)
-        result = pipeline.explain(group.method, tf.gather(chunk.images, places), ids)
-        for label, output in group.outputs.items():
-            maps = result[output].numpy()
-            for row, place in enumerate(places):
-                for column, target in enumerate(targets[place]):
-                    found[label, place, target] = maps[row, column]
-    return found

@@ -42,7 +42,7 @@ class Worker:
         self._threads = threads
         config = job.config
         self._scorer = Scorer(
-            job.explainer, config.protocol, config.chosen_metrics, config.batch_size
+            job.explainer, config.protocol, config.chosen_metrics, config.batch_size, job.maker
         )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="guidedcam-chunk")
         self._reading: dict[tuple[int, frozenset[int]], Future[Entries]] = {}

@@ -21,6 +21,7 @@ from guidedcam_tf.figures.config import PictureConfig
 from guidedcam_tf.figures.pictures import open_picture
 from guidedcam_tf.figures.pictures import picture_name
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.networks.view import one_layer
 from guidedcam_tf.opening import open_explainer
 from guidedcam_tf.targets import resolve
 
@@ -99,7 +100,7 @@ def load_pictures(
     for picture in pictures:
         pixels = open_picture(picture.file, config.root)
         model = picture.model or config.model
-        explainer = networks.get(model, config.layer if model == config.model else None)
+        explainer = networks.get(model, one_layer(config.layer) if model == config.model else None)
         if explainer is not None:
             check_sees_pictures(explainer.network, "a figure's configuration")
             resolve(picture.targets, explainer.network)

@@ -91,7 +91,7 @@ def find_heads(
             raise InputError(
                 "target box needs the scores of each box, [N, boxes, classes]; model "
                 f"{network.name!r} gives {graph.output_shape}; a segmentation has regions, "
-                "'class 7 in mask.png'"
+                "'class 7 in mask.png', a classifier its classes"
             )
         return Heads("")
     shapes = {name: _shape(network, name) for name in graph.ends}

@@ -48,8 +48,9 @@ def no_classes(graph: Graph, model: str) -> InputError:
     ways = "output= with the name of one that is, or " if names else ""
     return InputError(
         f"model {model!r} {found}, not [N, classes]; expected {ways}a target that is no class: "
-        "gcam.targets.region of a segmentation ('class 7 in mask.png'), gcam.targets.box of a "
-        "detector ('box 3'), or a function of the output with one number per picture"
+        "gcam.targets.region of a segmentation ('class 7', 'class 7 in mask.png' or 'class 7 in "
+        "10,20,110,220'), gcam.targets.box of a detector ('box 3'), or a function of the output "
+        "with one number per picture"
     )
 
 

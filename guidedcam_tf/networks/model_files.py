@@ -68,9 +68,16 @@ def load_model(
             shutil.copyfile(path, copy)
             return keras.models.load_model(copy, **how)
     except Exception as error:  # Keras, zipfile and h5py each raise kinds of their own.
-        raise InputError(
-            f"model file {path} cannot be read: {_cause(error)}{_advice(path, str(error))}"
-        ) from error
+        cause = f"{_cause(error)}{_advice(path, str(error))}"
+        if "of a `Lambda` layer" in str(error):
+            cause = _OF_LAMBDA
+        raise InputError(f"model file {path} cannot be read: {cause}") from error
+
+
+_OF_LAMBDA = (
+    "it has a Lambda layer, and loading it runs Python code that the file holds: if you trust it, "
+    "say so with unsafe_lambda=True (--unsafe-lambda)"
+)
 
 
 def _cause(error: Exception) -> str:
@@ -88,13 +95,11 @@ def _advice(path: Path, text: str) -> str:
             f". The file was written by Keras {version}, this is Keras {keras.__version__}: build "
             "the network in Keras 3 and load its weights, or save the model again with Keras 3"
         )
-    if "of a `Lambda` layer" in text:
-        return (
-            ". Loading it runs Python code that the file holds: if you trust it, say so with "
-            "unsafe_lambda=True"
-        )
     if "Could not locate" in text or "Unknown layer" in text or "Unknown object" in text:
-        return ". Give your own classes with custom_objects={'Name': Class}"
+        return (
+            ". Give your own classes with custom_objects={'Name': Class} (--custom-objects and the "
+            "module that has them)"
+        )
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -167,6 +168,7 @@ def view_at(network: Network, name: str) -> LayerView:
     """
     if not name:
         return LayerView(network, None)
+    one_layer(name)
     if name in network.layers:
         step = network.layers[name]
         if step not in network.tokens.grids:
@@ -181,10 +183,27 @@ def view_at(network: Network, name: str) -> LayerView:
             f"layer {name!r} cannot be explained: {_why_not(network, steps[name])}"
             f"{_instead(network)}"
         )
+    if re.search(r"[*?,]", name):
+        raise _is_several(name)
     nearest = difflib.get_close_matches(name, network.layers, n=3, cutoff=0.0)
     raise InputError(
         f"layer {name!r} is not in {network.name!r}; nearest: {', '.join(nearest) or 'none'}"
         f"{_instead(network)}"
+    )
+
+
+def one_layer(layer: Any) -> str | None:
+    """Return what names a layer; raise `InputError` where it is a list of several."""
+    if layer is None or isinstance(layer, str):
+        return layer
+    raise _is_several(layer)
+
+
+def _is_several(layer: Any) -> InputError:
+    return InputError(
+        f"layer must be the name of one layer here; received {layer!r}: gcam.explain_layers and "
+        "`guidedcam explain --layer` give the maps of several, and `guidedcam evaluate` with the "
+        "key fusion measures them as one"
     )
 
 

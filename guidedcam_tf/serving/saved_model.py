@@ -167,7 +167,8 @@ def _check_explainer(explainer: Explainer) -> None:
     if len(network.graph.output_shape) != 2:
         raise InputError(
             f"the output of {network.name!r} is {network.graph.output_shape}, and an export "
-            "explains classes; expected [N, classes]"
+            "explains classes; expected [N, classes]: `guidedcam explain --target`, or "
+            "Explainer.explain, explains regions and boxes"
         )
     if None in network.input_size:
         raise InputError(

@@ -117,7 +117,7 @@ def find_class(network: Network, count: int, class_id: Any) -> int:
     """The index of a class, of an output with that many, from an index or a name."""
     classes = network.names_of(count)
     if isinstance(class_id, str):
-        return classes.find(class_id)
+        return classes.find(str(class_id))
     if isinstance(class_id, (bool, np.bool_)) or not isinstance(class_id, (int, np.integer)):
         raise InputError(f"class_id must be an index or a class name; received {class_id!r}")
     return classes.check(int(class_id))

@@ -61,10 +61,10 @@ class Region(Asked):
         shape = network.graph.output_shape
         if network.graph.ends or len(shape) != 4:
             found = f"outputs {', '.join(network.graph.ends)}" if network.graph.ends else str(shape)
+            way = "say which with output=" if network.graph.ends else "a classifier's is its class"
             raise InputError(
                 f"target region needs the classes of each position, [N, h, w, C]; model "
-                f"{network.name!r} gives {found}"
-                + ("; say which with output=" if network.graph.ends else "")
+                f"{network.name!r} gives {found}; {way}"
             )
         return RegionScores(("region",))
 
@@ -187,6 +187,10 @@ def _is_box(where: Any) -> bool:
 
 
 def _read(file: Path) -> np.ndarray:
+    if not file.exists():
+        raise InputError(
+            f"mask {file} does not exist; a region is in a mask's file or in a box: {BOX}"
+        )
     with opened(file) as image:
         # Of a palette the colours count, not their order.
         values = np.array(image.convert("L") if image.mode in ("P", "1") else image)
@@ -241,14 +245,20 @@ def _level(network: Network) -> float:
     return 0.5 if within and not network.graph.score_activation else 0.0
 
 
-def _predicted(scene: Scene, logits: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
-    """Where classes are predicted, bool `[n, h, w]`."""
-    network, count = scene.network, logits.shape[-1]
+def predicted(network: Network, logits: np.ndarray) -> np.ndarray:
+    """Where each class is predicted by a segmentation's logits, both `[n, h, w, C]`."""
+    count = logits.shape[-1]
     if network.graph.score_activation == "sigmoid" or count == 1:
-        everywhere = logits > _level(network)
-    else:
-        everywhere = logits.argmax(axis=-1)[..., None] == np.arange(count)
-    names = network.names_of(count).names
+        above: np.ndarray = logits > _level(network)
+        return above
+    best: np.ndarray = logits.argmax(axis=-1)[..., None] == np.arange(count)
+    return best
+
+
+def _predicted(scene: Scene, logits: np.ndarray, class_ids: np.ndarray) -> np.ndarray:
+    """Where the classes that are asked for are predicted, bool `[n, h, w]`."""
+    everywhere = predicted(scene.network, logits)
+    names = scene.network.names_of(logits.shape[-1]).names
     masks = np.stack([each[..., at] for each, at in zip(everywhere, class_ids, strict=True)])
     for place, mask in enumerate(masks):
         if not mask.any():
@@ -256,6 +266,7 @@ def _predicted(scene: Scene, logits: np.ndarray, class_ids: np.ndarray) -> np.nd
             raise InputError(
                 f"class {names[class_ids[place]]!r} is predicted nowhere in picture "
                 f"{scene.part.start + place}, so its region is empty; predicted are "
-                f"{', '.join(there[:20]) or 'none'}: give mask_or_box= to say where to ask for it"
+                f"{', '.join(there[:20]) or 'none'}: give mask_or_box= to say where to ask for "
+                "it, as in 'class 7 in mask.png'"
             )
     return masks

@@ -24,7 +24,7 @@ def read_words(text: str) -> Any:
     """Return the target that a text names, or the text if it is of none of these forms.
 
     - `class CLASS` and `class CLASS in PLACE` are `region(CLASS, PLACE)`; the place is a mask's
-      file, or a box as `x_min,y_min,x_max,y_max`.
+      file, or a box as `x_min,y_min,x_max,y_max`, also with the word `box` before it.
     - `box I` and `box I of CLASS` are `box(I, CLASS)`.
     - `detection I` and `detection I of CLASS` are `box(I, CLASS, nms=0.5)`.
     - `unit I` is `unit(I)`, and `negative` is `negative()`.
@@ -50,6 +50,7 @@ def _class(text: str) -> int | str:
 
 
 def _place(text: str | None) -> Any:
+    text = text and text.removeprefix("box ")
     if text is None or not re.fullmatch(r"[-+\d.,\s]+", text):
         return text
     if not _CORNERS.fullmatch(text):

@@ -109,7 +109,7 @@ def test_maps_of_the_command_line_the_config_and_the_api_are_equal(run, place, k
 def test_a_segmentation_says_what_its_targets_are(run):
     code, _, complaint = run("explain", "rgb/red/0.png", "--model", "unet.keras", *UNIT)
     assert code == 2
-    assert "targets.region of a segmentation ('class 7 in mask.png')" in complaint
+    assert "targets.region of a segmentation ('class 7', 'class 7 in mask.png' or" in complaint
     code, _, complaint = run("export", "served/unet/1", "--model", "unet.keras", *UNIT)
     assert code == 2
     assert "an export explains classes; expected [N, classes]" in complaint
@@ -118,6 +118,7 @@ def test_a_segmentation_says_what_its_targets_are(run):
 def test_signals_are_listed_and_refused_where_pictures_are_meant(run, place):
     code, table, _ = run("layers", "signal.keras")
     assert code == 0
+    assert "length x channels" in table
     assert "46 x 4" in table
     code, _, complaint = run("export", "served/signal/1", "--model", "signal.keras")
     assert code == 2
@@ -166,3 +167,87 @@ def test_several_layers_and_their_fusion(run, place):
     code, _, complaint = run(*given, "--fusion", "mean")
     assert code == 2
     assert "--fusion goes with several layers" in complaint
+
+
+def test_layers_are_said_alike_by_options_and_beside_the_model(run, place):
+    given = ("explain", "rgb/red/0.png", *UNIT, "--method", "layercam")
+    network = ("--model", "five.keras", "--layer", "conv1", "--layer", "max*")
+    code, _, complaint = run(*given, *network, "--out", "by_options")
+    assert code == 0, complaint
+    (place / "beside").mkdir()
+    (place / "beside" / "five.keras").write_bytes((place / "five.keras").read_bytes())
+    (place / "beside" / "guidedcam.yaml").write_text("layer: [conv1, max*]")
+    code, _, complaint = run(*given, "--model", "beside/five.keras", "--out", "by_file")
+    assert code == 0, complaint
+    of_options, of_file = (
+        sorted(np.load(file)["maps"].tobytes() for file in (place / out).glob("*.npz"))
+        for out in ("by_options", "by_file")
+    )
+    assert len(of_options) == 2
+    assert of_options == of_file
+    code, _, complaint = run("export", "served/several/1", *network, *UNIT)
+    assert code == 2
+    assert "layer must be the name of one layer here; received ('conv1', 'max*')" in complaint
+    assert "`guidedcam explain --layer` give" in complaint
+
+
+@pytest.mark.parametrize("layer", [["conv1", "max_pooling2d"], "conv*"])
+def test_several_layers_of_one_explainer_are_refused_with_the_way_out(place, layer):
+    explainer, model = gcam.Explainer(place / "five.keras"), build("five")
+    for call in (
+        lambda: gcam.Explainer(model, layer=layer),
+        lambda: explainer.at(layer),
+        lambda: gcam.guided_cam(model, np.zeros((1, 16, 16, 3)), layer=layer),
+    ):
+        with pytest.raises(gcam.InputError, match=r"layer must be the name of one.*explain_layers"):
+            call()
+
+
+def evaluated(run, place, name, **keys):
+    config = {
+        "name": name,
+        "preprocess": "unit",
+        "data": {"kind": "labels", "root": "rgb"},
+        "methods": ["gradcam"],
+        "metrics": ["energy_pointing_game"],
+        "bootstrap": 0,
+        **keys,
+    }
+    lines = [f"{each}/{number}.png,{each},2,3,12,11" for number, each in enumerate(NAMES)]
+    header = "picture,class,x_min,y_min,x_max,y_max"
+    (place / "rgb" / "labels.csv").write_text("\n".join([header, *lines]))
+    (place / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    return run("evaluate", f"{name}.yaml")
+
+
+def test_evaluate_measures_a_fused_map_and_refuses_several(run, place):
+    network = {"model": "five.keras", "class_names": "names.txt", "layer": ["conv1", "max*"]}
+    code, table, complaint = evaluated(run, place, "fused", **network, fusion="mean")
+    assert code == 0, complaint
+    assert "conv1 + max_pooling2d (mean)" in table
+    assert evaluated(run, place, "fused", **network, fusion="mean")[0] == 0
+    for changed in ({}, {"layer": "conv1", "fusion": "mean"}):
+        code, _, complaint = evaluated(run, place, "several", **{**network, **changed})
+        assert code == 2
+        assert "several layers and fusion, mean or layercam, go together" in complaint
+
+
+def test_evaluate_measures_regions_and_units_by_objects_alone(run, place):
+    (place / "two_names.txt").write_text("red\ngreen")
+    network = {"model": "unet.keras", "class_names": "two_names.txt"}
+    code, _, complaint = evaluated(run, place, "regions", **network)
+    assert code == 0, complaint
+    assert "3 of 5 class names of the data set are no class of the network" in complaint
+    for change, said in (
+        ({"metrics": ["deletion"]}, "metrics deletion are about one class of the whole picture"),
+        ({"preset": "union"}, "protocol.object_class: top1 is about one class"),
+        (
+            {"model": "multi.keras", "class_names": None, "metrics": ["saliency_drop"]}
+            | {"scores": "regression"},
+            "metrics saliency_drop measure by probabilities",
+        ),
+    ):
+        code, _, complaint = evaluated(run, place, "wrong", **{**network, **change})
+        assert code == 2
+        assert said in complaint
+        assert "energy_pointing_game" in complaint

@@ -72,7 +72,7 @@ def test_masks_of_one_name_keep_their_own_files(segmenter, tmp_path, run):
 def test_what_cannot_be_asked_for_is_said_in_one_line(segmenter, run):
     network = ("--model", segmenter, "--layer", "conv")
     for target, message in (
-        ("top1", "gcam.targets.region of a segmentation ('class 7 in mask.png')"),
+        ("top1", "gcam.targets.region of a segmentation ('class 7', 'class 7 in mask.png'"),
         ("box 3", "target box needs the scores of each box"),
         ("class 1 in 0,0,31,9", "must lie in the picture, 30 pixels wide and 20 high"),
         ("class 1 in none.png", "none.png does not exist"),

@@ -13,9 +13,9 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import Protocol
 from guidedcam_tf.evaluation.evidence import mean_colour
 from guidedcam_tf.evaluation.groups import group_methods
+from guidedcam_tf.evaluation.maps import MapMaker
 from guidedcam_tf.evaluation.pairs import Pair
 from guidedcam_tf.evaluation.scoring import Scorer
-from guidedcam_tf.evaluation.scoring import raw_maps
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import get_method
 
@@ -94,7 +94,7 @@ def test_values_are_those_of_direct_calls(explainer, picture):
 def test_what_is_missing_is_said(explainer, picture):
     _, rows = score(explainer, picture, ["pointing_game", "dice"])
     notes = {(row.class_name, row.metric): row.note for row in rows}
-    assert notes["person", "dice"] == notes["person", "pointing_game"] == "no ImageNet class"
+    assert notes["person", "dice"] == notes["person", "pointing_game"] == "no class of the network"
     assert notes["dog", "pointing_game"] == "all boxes difficult"
     assert notes["dog", "dice"] == "no mask"
     assert {row.target for row in rows if row.class_name == "person"} == {None}
@@ -105,7 +105,7 @@ def test_a_pair_without_a_class_is_never_explained(explainer, picture):
     (group,) = group_methods({"gradcam": METHODS["gradcam"]})
     pairs = [Pair(0, "cat", 1, None), Pair(0, "person", None, None)]
     with pytest.raises(InputError, match="class 'person' stands for no class of the network"):
-        raw_maps(explainer.pipeline, chunk, group, pairs)
+        MapMaker((explainer.pipeline,)).raw(chunk, group, pairs)
 
 
 @pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])
