@@ -83,6 +83,7 @@ class ClassMap:
             f"({', '.join(theirs)}, ...) is the name of one of the network's "
             f"{len(classes.names)} classes ({', '.join(own)}, ...): give the network's class_names "
             "in the order of its outputs, or a data.class_map"
+            + (", or data.classes where they are not VOC's" if self.data_set[:3] == "voc" else "")
         )
 
 

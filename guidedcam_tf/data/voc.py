@@ -63,6 +63,7 @@ ROOT/JPEGImages/2007_000033.jpg
 ROOT/ImageSets/Segmentation/val.txt         a picture's name a line: 2007_000033
 ROOT/SegmentationClass/2007_000033.png      palette masks: 0, classes 1 to 20, void 255
 ROOT/Annotations/2007_000033.xml            boxes
+(boxes without masks: image_set: Main, with the lists of ImageSets/Main)
 (ROOT may also be the folder that holds VOC2012 or VOCdevkit/VOC2012)
 """
 

@@ -129,6 +129,10 @@ def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
     layers: tuple[str, ...] = ()
     if config.fusion and config.layer:
         layers = tuple(matching_layers(explainer.network, config.layer))
+        if len(layers) == 1:
+            raise InputError(
+                f"layer {config.layer!r} is {layers[0]} alone, and fusion goes with several"
+            )
         explainer = explainer.at(layers[0])
     named = bool(of_objects) or config.protocol.zone_class == "object"
     mapped = named and config.protocol.object_class == "mapped"

@@ -61,7 +61,7 @@ def given(specs: Specs) -> list[tf.Tensor]:
         raise InputError(
             f"the network has further inputs, {missing}, without a value: give each picture its "
             "own, as in maps({'picture': pictures, 'age': ages}), or one for all pictures with "
-            "fixed_inputs="
+            "fixed_inputs= (in a configuration and on the command line, an NPZ of them)"
         )
     return [values[name] for name in specs]
 

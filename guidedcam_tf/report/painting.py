@@ -14,11 +14,15 @@ from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.groups import labelled_method
+from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
+from guidedcam_tf.fusing import explain_layers
+from guidedcam_tf.methods import Method
 from guidedcam_tf.metrics import box_mask
 from guidedcam_tf.overlay import overlay
 from guidedcam_tf.report.parts import Drawing
 from guidedcam_tf.report.parts import drawing
+from guidedcam_tf.targets import region
 
 CASE_PIXELS = 360
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
@@ -40,7 +44,9 @@ class Painter:
     def __init__(self, config: EvaluationConfig) -> None:
         data_set = config.data.open(config.seed)
         self._samples = {sample.id: sample for sample in data_set.samples}
-        self._explainer = config.open()
+        self._layers = config.layer if config.fusion else None
+        self._fusion = config.fusion
+        self._explainer = config.open(layer=None) if self._layers else config.open()
         self._methods = dict(labelled_method(entry) for entry in config.methods)
 
     def picture(self, record: Record) -> Drawing | None:
@@ -67,11 +73,22 @@ class Painter:
         loaded, method = self._load(record), self._methods.get(record["method"])
         if loaded is None or method is None:
             return None
-        explanation = self._explainer.explain(loaded.picture, int(record["target"]), method)
+        explanation = self._explain(record, method)
         saliency = explanation.maps[0]
         title = style.method_title(record["method"])
         words = f"{title} for {explanation.names[0]} in {record['image']}: {_where(saliency)}."
         return loaded, outlined(overlay(loaded.picture, saliency), loaded, record), words
+
+    def _explain(self, record: Record, method: Method) -> Explanation:
+        # Of the file, because a network may take more of it than the picture that is shown.
+        picture, class_id = self._samples[record["image"]].picture, int(record["target"])
+        target = class_id if self._explainer.network.has_classes else region(class_id)
+        if self._layers is None:
+            return self._explainer.explain(picture, target, method)
+        *_, fused = explain_layers(
+            self._explainer, picture, self._layers, target, method, fusion=self._fusion
+        )
+        return fused
 
 
 def _truth(loaded: Loaded, class_name: str) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from guidedcam_tf.opening import open_explainer
 
 layers = keras.layers
 NAMES = ("red", "green", "blue", "bright", "dark")
+METRIC = "energy_pointing_game"
 
 
 def trunk(x):
@@ -209,7 +210,7 @@ def evaluated(run, place, name, **keys):
         "preprocess": "unit",
         "data": {"kind": "labels", "root": "rgb"},
         "methods": ["gradcam"],
-        "metrics": ["energy_pointing_game"],
+        "metrics": [METRIC],
         "bootstrap": 0,
         **keys,
     }
@@ -220,12 +221,20 @@ def evaluated(run, place, name, **keys):
     return run("evaluate", f"{name}.yaml")
 
 
+def drawn(run, place, name):
+    """How many pictures the report of a run shows."""
+    code, _, complaint = run("report", f"runs/{name}", "--out", f"{name}.html", "--metric", METRIC)
+    assert code == 0, complaint
+    return (place / f"{name}.html").read_text("utf-8").partition("Best and worst")[2].count("<img")
+
+
 def test_evaluate_measures_a_fused_map_and_refuses_several(run, place):
     network = {"model": "five.keras", "class_names": "names.txt", "layer": ["conv1", "max*"]}
     code, table, complaint = evaluated(run, place, "fused", **network, fusion="mean")
     assert code == 0, complaint
     assert "conv1 + max_pooling2d (mean)" in table
     assert evaluated(run, place, "fused", **network, fusion="mean")[0] == 0
+    assert drawn(run, place, "fused") > 0
     for changed in ({}, {"layer": "conv1", "fusion": "mean"}):
         code, _, complaint = evaluated(run, place, "several", **{**network, **changed})
         assert code == 2
@@ -238,6 +247,7 @@ def test_evaluate_measures_regions_and_units_by_objects_alone(run, place):
     code, _, complaint = evaluated(run, place, "regions", **network)
     assert code == 0, complaint
     assert "3 of 5 class names of the data set are no class of the network" in complaint
+    assert drawn(run, place, "regions") > 0
     for change, said in (
         ({"metrics": ["deletion"]}, "metrics deletion are about one class of the whole picture"),
         ({"preset": "union"}, "protocol.object_class: top1 is about one class"),
@@ -250,4 +260,4 @@ def test_evaluate_measures_regions_and_units_by_objects_alone(run, place):
         code, _, complaint = evaluated(run, place, "wrong", **{**network, **change})
         assert code == 2
         assert said in complaint
-        assert "energy_pointing_game" in complaint
+        assert METRIC in complaint

@@ -303,6 +303,33 @@ def test_cases_are_drawn_with_the_preprocess_of_the_run(unit_run):
     assert distances[0] < distances[1]  # what JPEG loses of noise is in both
 
 
+def test_cases_are_drawn_with_the_range_of_their_files(tmp_path):
+    inputs = keras.Input((16, 16, 1))
+    keras.utils.set_random_seed(1)
+    conv = keras.layers.Conv2D(4, 3, activation="relu", bias_initializer="random_normal")
+    x = conv(keras.layers.Rescaling(1 / 65535)(inputs))
+    keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x))).save(tmp_path / "d.keras")
+    (tmp_path / "pictures").mkdir()
+    values = np.random.default_rng(2).integers(0, 65536, (16, 16), np.uint16)
+    Image.fromarray(values).save(tmp_path / "pictures" / "a.png")
+    config = EvaluationConfig(
+        name="deep",
+        data=FolderConfig(root=tmp_path / "pictures"),
+        model=str(tmp_path / "d.keras"),
+        methods=("gradient",),
+        metrics=("saliency_drop",),
+    )
+    file, explainer = tmp_path / "pictures" / "a.png", Explainer(config.model)
+    of_file = explainer.explain(file, [0, 1, 2], "gradient")
+    of_shown = explainer.explain(of_file.picture, [0, 1, 2], "gradient")
+    peaks, others = (each.maps.reshape(3, -1).argmax(axis=1) for each in (of_file, of_shown))
+    target = int(np.flatnonzero(peaks != others)[0])
+    row, column = np.unravel_index(peaks[target], (16, 16))
+    record = {"image": "a.png", "class_name": "", "target": target, "method": "gradient"}
+    words = Painter(config).map(record).alternative
+    assert f"{column / 16:.0%} from the left and {row / 16:.0%} from the top" in words
+
+
 def test_one_picture_is_shown_by_all_methods(unit_run, tmp_path):
     folder, _config = unit_run
     write_report([folder], tmp_path / "r.html", cases=1)
