@@ -64,6 +64,29 @@ def overlay(
     return result
 
 
+def in_grey(saliency: np.ndarray, percentile: float = 99.0) -> np.ndarray:
+    """Draw a map by itself: black at 0, and white from its 99th percentile on.
+
+    For maps of single pixels, such as gradients: few pixels are as high as the highest, and an
+    overlay hardly shows the others. Smilkov et al. 2017 (arXiv 1706.03825) cut there.
+
+    Args:
+        saliency: `[H, W]` in `[0, 1]`.
+        percentile: Above 0, at most 100, which is the map's maximum.
+
+    Returns:
+        uint8 RGB `[H, W, 3]`.
+
+    Raises:
+        InputError: If the percentile is another.
+    """
+    if not 0 < percentile <= 100:
+        raise InputError(f"percentile must be above 0 and at most 100; received {percentile!r}")
+    white = np.percentile(saliency, percentile) or max(saliency.max(), np.finfo(np.float32).tiny)
+    levels = np.round(np.clip(saliency / white, 0, 1) * 255).astype(np.uint8)
+    return np.repeat(levels[..., None], 3, axis=-1)
+
+
 def check_opacity(opacity: float) -> None:
     """Raise `InputError` if an opacity is outside of `[0, 1]`."""
     if not 0 <= opacity <= 1:

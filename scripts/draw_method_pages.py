@@ -1,7 +1,8 @@
 """Draw the picture of each method's page in docs/images/methods, with ResNet50's weights.
 
 Every method explains the mosaic of `bash scripts/demo.sh` at the default layer, with its defaults
-but for those options that docs/formulas.yaml gives for the picture.
+but for those options that docs/formulas.yaml gives for the picture. Maps of single pixels are drawn
+in grey, without the mosaic.
 """
 
 import argparse
@@ -12,10 +13,11 @@ import yaml
 from PIL import Image
 
 import guidedcam_tf as gcam
+from guidedcam_tf.overlay import in_grey
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TARGETS = ("Egyptian cat", "espresso")
-WIDTH = 840
+WIDTH, GAP = 840, 8
 SLOW = ("scorecam", "rise", "prediction_difference", "sise", "ada_sise", "occlusion")
 
 
@@ -37,8 +39,12 @@ def main() -> None:
         explanation = explainer.explain(
             REPOSITORY / "demo/pictures/cat_and_coffee.png", TARGETS, name, **chosen
         )
-        both = np.hstack([explanation.overlay(place) for place in range(len(TARGETS))])
-        image = Image.fromarray(both)
+        shown = [
+            in_grey(saliency) if pages[name].get("grey") else explanation.overlay(place)
+            for place, saliency in enumerate(explanation.maps)
+        ]
+        gap = np.full([len(shown[0]), GAP, 3], 255, np.uint8)
+        image = Image.fromarray(np.hstack([shown[0], gap, shown[1]]))
         image.thumbnail((WIDTH, WIDTH))
         image.save(options.out / f"{name}.jpg", quality=80)
         print(name, flush=True)

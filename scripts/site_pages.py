@@ -24,6 +24,7 @@ ROOMS = ("methods", "metrics", "networks", "data", "ops", "runtimes")
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]*)(#[^)\s]*)?\)")
 COLUMNS = ("year", "paper", "explains", "passes", "runtimes", "networks", "when to use it")
+GREY = " White is the map's 99th percentile: `guidedcam_tf.overlay.in_grey` draws it."
 
 
 def page(source: Path, folder: Path) -> str:
@@ -127,7 +128,7 @@ def _method_page(name: str, row: dict[str, str], section: str, computed: dict) -
             f"![{method_title(name)} for two targets](../images/methods/{name}.jpg)",
             "",
             '*ResNet50 at `conv5_block3_out`, for "Egyptian cat" and for "espresso"'
-            f"{f', with {chosen}' if chosen else ''}.*",
+            f"{f', with {chosen}' if chosen else ''}.{GREY if computed.get('grey') else ''}*",
         ]
     lines += ["", "## About it", section or (method.__doc__ or ""), "", "## Options", ""]
     lines += [

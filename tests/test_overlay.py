@@ -9,6 +9,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.ops import PRESETS
 from guidedcam_tf.overlay import COLOUR_MAPS
 from guidedcam_tf.overlay import colour
+from guidedcam_tf.overlay import in_grey
 from guidedcam_tf.overlay import overlay
 from guidedcam_tf.serving.overlays import overlay_pngs
 
@@ -58,3 +59,26 @@ def test_smooth_enlarging_has_no_corners_and_stays_in_range():
     assert smooth.min() >= 0 and smooth.max() <= 1
     bend = [np.abs(np.diff(one[112], 2)).max() for one in (smooth, default)]
     assert bend[0] < bend[1] / 2
+
+
+def test_grey_is_white_from_the_percentile_on():
+    ramp = np.linspace(0, 1, 101)[None]
+    expected = np.round(np.minimum(ramp / 0.99, 1) * 255)
+    np.testing.assert_array_equal(in_grey(ramp), np.repeat(expected[..., None], 3, axis=-1))
+    assert in_grey(ramp, 50.0)[0, 50:].min() == 255
+    assert in_grey(ramp, 50.0)[0, 25, 0] == 128
+
+
+def test_grey_of_few_pixels_and_of_none():
+    spot = np.zeros((20, 20), np.float32)
+    np.testing.assert_array_equal(in_grey(spot), np.zeros((20, 20, 3)))
+    spot[3, 4] = 0.5
+    found = in_grey(spot)
+    assert found[3, 4].tolist() == [255, 255, 255]
+    assert found.sum() == 3 * 255
+
+
+@pytest.mark.parametrize("percentile", [0, 101, -1])
+def test_grey_refuses_other_percentiles(percentile):
+    with pytest.raises(InputError, match="percentile must be above 0 and at most 100; received"):
+        in_grey(np.ones((2, 2)), percentile)
