@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from importlib import resources
 
 import pytest
 
@@ -21,6 +22,7 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 START_SECONDS = WAIT_SECONDS = 60
 
 
@@ -30,8 +32,11 @@ class Page:
     def __init__(self, server, session):
         self._address = f"{server}/session/{session}"
 
-    def open(self, place):
-        """Open a file or an http address."""
+    def open(self, place, *, dark=False):
+        """Open a file or an http address, as one who prefers a light or a dark page."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": [scheme]}}
+        call(f"{self._address}/goog/cdp/execute", command)
         address = place if isinstance(place, str) else place.resolve().as_uri()
         call(f"{self._address}/url", {"url": address})
 
@@ -71,6 +76,24 @@ class Page:
                 raise TimeoutError(f"{script} stayed {found!r}; the page: {text}")
             time.sleep(0.1)
         return found
+
+    def violations(self, without="template"):
+        """What axe-core finds against WCAG 2 A and AA (contrast, names, keyboard, structure).
+
+        Elements that match the selector `without` are not looked at.
+        """
+        self.run((resources.files("axe_core_python") / "axe.min.js").read_text("utf-8"))
+        self.run(
+            "window.axeFound = null;"
+            f"axe.run({{exclude: [[{without!r}]]}}, {{runOnly: {RULES}}})"
+            ".then(result => { window.axeFound = result.violations; });"
+        )
+        self.wait("return window.axeFound !== null")
+        return [
+            f"{rule['id']}: {rule['help']}: {node['html'][:200]} {node['failureSummary']}"
+            for rule in self.run("return window.axeFound")
+            for node in rule["nodes"]
+        ]
 
     def requests(self):
         """The addresses that the tab asked for since this was last called."""

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import pytest
 import yaml
+from browser import browser
 from common import REPOSITORY
 
 from guidedcam_tf.methods import METHODS
@@ -78,3 +79,13 @@ def test_pictures_have_words(site):
     for file in site.rglob("*.html"):
         for image in re.findall(r"<img[^>]*>", file.read_text("utf-8")):
             assert re.search(r'alt="[^"]{3,}"', image), (file, image)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_everyone_can_read_it(site, tmp_path, dark):
+    """But for the switches of the theme, which nobody sees."""
+    with browser(tmp_path) as open_page:
+        page = open_page(1440, 900)
+        for name in ("index", "serving", "REPRODUCTION", "methods/guided", "api/methods"):
+            page.open(site / f"{name}.html", dark=dark)
+            assert page.violations(without=".md-toggle") == [], name

@@ -28,6 +28,13 @@ FAMILIES = [
     "efficientnetv2-b0",
     "convnext-tiny",
 ]
+OFTEN = ("resnet50v2", "mobilenetv3-small", "efficientnetb0")
+"""The families that each run of the tests tries; `-m slow` tries all."""
+
+
+def some(names):
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=() if name in OFTEN else slow) for name in names]
 
 
 @pytest.fixture
@@ -39,7 +46,7 @@ def asked_for(monkeypatch):
     return names
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", some(FAMILIES))
 def test_the_table_is_what_keras_has(name, asked_for):
     application = APPLICATIONS[name]
     keras.utils.set_random_seed(1)
@@ -57,7 +64,7 @@ def test_the_table_is_what_keras_has(name, asked_for):
     assert needs_preprocessing(model.name) == (application.preprocessing != "none")
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2", "mobilenetv3-small"])
+@pytest.mark.parametrize("name", some(["mobilenetv2", "mobilenetv3-small"]))
 def test_a_network_by_name_is_explained(name):
     keras.utils.set_random_seed(1)
     picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)

@@ -34,7 +34,7 @@ LAYERS = {
     "SwinTransformer": ("swin_transformer_backbone/norm", (8, 8)),
     "DINOv2": ("encoder/layers_1/norm1", (4, 4)),
 }
-OFTEN = ("ResNet", "ViT", "DeiT", "SwinTransformer", "MiT")
+OFTEN = ("ResNet", "ViT")
 """The families that each run of the tests tries; `-m slow` tries all."""
 
 

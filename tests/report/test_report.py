@@ -203,6 +203,14 @@ def test_it_works_in_a_browser(html, tmp_path, width):
         assert page.run("return performance.getEntriesByType('resource').length") == 0
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_everyone_can_read_it(html, tmp_path, dark):
+    with browser(tmp_path) as open_page:
+        page = open_page(390, 900)
+        page.open(html, dark=dark)
+        assert page.violations() == []
+
+
 VISIBLE = """
 return [...document.querySelectorAll("%s")].filter(one => one.offsetParent)
   .map(one => one.innerText);
