@@ -89,11 +89,11 @@ class Page:
             ".then(result => { window.axeFound = result.violations; });"
         )
         self.wait("return window.axeFound !== null")
-        return [
-            f"{rule['id']}: {rule['help']}: {node['html'][:200]} {node['failureSummary']}"
+        return "\n".join(
+            f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
             for rule in self.run("return window.axeFound")
             for node in rule["nodes"]
-        ]
+        )
 
     def requests(self):
         """The addresses that the tab asked for since this was last called."""

@@ -111,6 +111,8 @@ def look() -> gr.themes.Base:
     """The page's colours and fonts: text of at least 4.5 : 1 (WCAG 2.2 AA), and no font fetched."""
     return gr.themes.Default(primary_hue="blue", font=SANS, font_mono=MONO).set(
         block_info_text_color="*neutral_600",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
         color_accent="*primary_600",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",

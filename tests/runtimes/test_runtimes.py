@@ -26,7 +26,7 @@ EVERY = {
     "relevance_cam": "late",
     "guided_backprop": "late",
 }
-"""Methods to try on every operation, one for each way of going back through a network, and where."""
+"""Methods to try on every operation, one for each way back through a network, and the layer."""
 FEWER = {
     "cameras": {"sizes": (16, 20)},
     "integrated_gradcam": {"steps": 5},
