@@ -83,7 +83,30 @@ def _lengths(shape: Any) -> list[int | None] | None:
     """What is known of a shape that is a tensor."""
     source = shape.op
     if source.type == "Shape":
-        known = source.inputs[0].shape
-        return None if known.rank is None else known.as_list()
+        of = source.inputs[0]
+        known = of.shape.as_list() if of.shape.rank is not None else [None]
+        return _lengths(of.op.inputs[1]) if of.op.type == "Reshape" and None in known else known
+    if source.type == "DynamicStitch":
+        return _stitched(source)
     value = tf.get_static_value(shape)
     return None if value is None else [int(length) for length in value]
+
+
+def _stitched(source: Any) -> list[int | None] | None:
+    """As `_lengths`, of what a mean or a sum over axes that stay gives: a 1 for each of them."""
+    half, found = len(source.inputs) // 2, dict[int, int | None]()
+    for places, shape in zip(source.inputs[:half], source.inputs[half:], strict=True):
+        indices, lengths = _value(places), _lengths(shape)
+        if indices is None or lengths is None:
+            return None
+        found |= dict(zip(indices.tolist(), lengths, strict=True))
+    return [found[place] for place in sorted(found)]
+
+
+def _value(tensor: Any) -> Any:
+    """The value of a tensor, also of the remainder that makes an axis positive, or `None`."""
+    compute = {"AddV2": np.add, "FloorMod": np.mod}.get(tensor.op.type)
+    if compute is None:
+        return tf.get_static_value(tensor)
+    values = [_value(each) for each in tensor.op.inputs]
+    return None if any(value is None for value in values) else compute(*values)
