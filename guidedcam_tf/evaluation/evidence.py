@@ -35,6 +35,8 @@ def masked_predictions(
 ) -> MaskedPredictions:
     """Predict a class on the two parts of pictures that masks cut.
 
+    Methods that agree cut a picture alike; such parts go through the network once.
+
     Args:
         pipeline: The network.
         inputs: Preprocessed pictures, float32 `[P, H, W, C]`.
@@ -45,14 +47,21 @@ def masked_predictions(
         fill: What covers the rest, in the preprocessed space.
         batch_size: How many parts go through the network together.
     """
-    each = np.arange(len(masks)), np.asarray(class_ids, int)
+    kept, like = _distinct(places, masks)
+    cut, masks = np.asarray(places)[kept], masks[kept]
     saliency, context = (
-        pipeline.masked_probabilities(inputs, np.asarray(places), part, fill, batch_size).numpy()[
-            each
-        ]
+        pipeline.masked_probabilities(inputs, cut, part, fill, batch_size).numpy()[like, class_ids]
         for part in (masks, ~masks if masks.dtype == bool else 1 - masks)
     )
     return MaskedPredictions(clean, saliency, context)
+
+
+def _distinct(places: Sequence[int], masks: np.ndarray) -> tuple[list[int], list[int]]:
+    """Which masks cut a picture as none before does, and where among them each mask's like is."""
+    kept: dict[tuple[int, bytes], int] = {}
+    keys = [(place, mask.tobytes()) for place, mask in zip(places, masks, strict=True)]
+    like = [kept.setdefault(key, len(kept)) for key in keys]
+    return [like.index(number) for number in range(len(kept))], like
 
 
 def object_map(
