@@ -141,6 +141,7 @@ def setting_of(pipeline: Pipeline, method: Method, network: Mapping[str, Any] | 
             "options": {each.name: getattr(method, each.name) for each in fields(method)},
             "postprocessing": asdict(pipeline.postprocessing),
             "fit": pipeline.fit,
+            "input_size": list(opened.input_size),
             "runtime": pipeline.runtime.name,
             "precision": pipeline.runtime.precision,
         },

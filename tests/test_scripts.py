@@ -1,10 +1,13 @@
 """The scripts that make the tables: what they run, and what they leave out."""
 
+import importlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from common import REPOSITORY
 
@@ -66,3 +69,37 @@ def test_table_2_at_both_layers_and_a_page(resnet50, data_folder, tmp_path):
     assert made[:2] == ["table2_coco14_resnet50", "table2_coco14_resnet50_last_conv"], done.stderr
     if len(made) == 2:
         assert "VGG16's weights are not here, so table2_coco14_vgg16 is left out" in done.stdout
+
+
+@pytest.fixture
+def shapes(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return importlib.import_module("shapes")
+
+
+def test_shapes_have_exact_masks_and_follow_from_the_seed(shapes):
+    """What is drawn alike but for one shape's colour differs in its mask, and nowhere else."""
+    for seed in range(5):
+        pixels, masks = shapes.picture(np.random.default_rng(seed))
+        again, _ = shapes.picture(np.random.default_rng(seed))
+        assert np.array_equal(pixels, again)
+        assert 2 <= len(masks) <= 3 and set(masks) <= set(shapes.CLASSES)
+        assert np.sum([*masks.values()], axis=0).max() == 1
+    for name in shapes.CLASSES:
+        mask = shapes.shape(name, (24.0, 24.0), 9.0, 0.3)
+        assert 60 < mask.sum() < 300
+        assert mask[24, 24] == (name != "ring")
+
+
+def test_both_heads_are_trained_and_measured(tmp_path):
+    few = ["--pictures", "32", "--test", "2", "--set", "metrics=[pointing_game]"]
+    done = run(
+        "reproduce_flattened.py", *few, "--set", "methods=[gradcam, guided]", "--out", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    pictures = (tmp_path / "shapes_0" / "labels.csv").read_text("utf-8").splitlines()
+    for head in ("flattened", "pooled"):
+        quality = json.loads((tmp_path / f"{head}_0.json").read_text("utf-8"))
+        assert 0 <= quality["accuracy"] <= 1 and quality["pictures"] == 32
+        rows = (tmp_path / head / "rows.csv").read_text("utf-8").splitlines()
+        assert len(rows) - 1 == 2 * (len(pictures) - 1)

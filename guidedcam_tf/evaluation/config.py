@@ -74,10 +74,11 @@ class Protocol(Strict):
     """The choices of a protocol that METRICS leaves open, with the paper's reading as default."""
 
     mask: MaskConfig = Field(default=MaskConfig(), description="The saliency zone's mask.")
-    fill: Literal["mean", "black"] = Field(
+    fill: Literal["mean", "black", "blur"] = Field(
         default="mean",
-        description="What covers masked pixels: black, or the mean colour: that which "
-        "preprocessing takes to 0 or, where it takes black there, each picture's own.",
+        description="What covers masked pixels: black, the picture blurred (11 x 11 Gaussian, "
+        "sigma 5), or the mean colour: that which preprocessing takes to 0 or, where it takes "
+        "black there, each picture's own.",
     )
     zone_class: Literal["top1", "object"] = Field(
         default="top1",

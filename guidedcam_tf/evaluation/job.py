@@ -100,8 +100,15 @@ class Job:
         return self.config.chunk if fits else 1
 
 
-def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
-    """Open what a configuration names.
+def open_network(config: EvaluationConfig) -> Explainer:
+    """Open a configuration's network, at its layer where that is one."""
+    return config.open(layer=None if config.fusion else config.layer)
+
+
+def open_job(
+    config: EvaluationConfig, limit: int | None = None, explainer: Explainer | None = None
+) -> Job:
+    """Open what a configuration names, or take an explainer that was opened of such a one.
 
     Raises:
         InputError: If the data set, the network or a method cannot be had, or if a metric needs
@@ -122,7 +129,7 @@ def open_job(config: EvaluationConfig, limit: int | None = None) -> Job:
             f"metrics {', '.join(of_objects)} need objects, which data of kind "
             f"{config.data.kind} have not; expected one of {', '.join(having)}"
         )
-    explainer = config.open(layer=None if config.fusion else config.layer)
+    explainer = explainer or open_network(config)
     check_sees_pictures(explainer.network, "evaluate")
     classes = class_names(explainer.network)
     _check_measurable(config, explainer.network)

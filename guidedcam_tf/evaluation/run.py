@@ -23,19 +23,27 @@ from guidedcam_tf.evaluation.lock import refuse_held
 from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.evaluation.status import write_plan
 from guidedcam_tf.evaluation.units import Shards
+from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.progress import progress_bar
 from guidedcam_tf.storage import as_path
 
 
-def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> Path:
+def evaluate(
+    config: EvaluationConfig,
+    out: Path,
+    *,
+    limit: int | None = None,
+    explainer: Explainer | None = None,
+) -> Path:
     """Run an evaluation, or continue one that was interrupted.
 
     Args:
         config: What to do.
         out: The folder of runs; this one's folder in it has the config's name.
         limit: Take only this many of the pictures.
+        explainer: The configuration's network where it is open already, as for several protocols.
 
     Returns:
         The run's folder, with `config.yaml`, `pictures.txt` and its SHA-256, `units.csv`,
@@ -51,7 +59,7 @@ def evaluate(config: EvaluationConfig, out: Path, *, limit: int | None = None) -
     execute = get_executor(config.executor.kind)
     folder = as_path(out) / config.name
     refuse_held(folder)
-    job = open_job(config, limit)
+    job = open_job(config, limit, explainer)
     with held(output_folder(folder)):
         settle_classes(job, folder)
         _claim(folder, _identity(job))

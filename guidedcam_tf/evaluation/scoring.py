@@ -30,6 +30,7 @@ from guidedcam_tf.evaluation.pairs import class_names
 from guidedcam_tf.evaluation.rows import EMPTY_MAP
 from guidedcam_tf.evaluation.rows import Row
 from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.methods.baselines import baseline_inputs
 from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import MaskedPredictions
 from guidedcam_tf.metrics import MaskRule
@@ -144,7 +145,6 @@ class Scorer:
     ) -> MaskedPredictions:
         places = [pair.place for _, pair in keys]
         targets = [pair.class_id for _, pair in keys]
-        own_mean = self._own_mean and self._protocol.fill == "mean"
         return masked_predictions(
             self._pipeline,
             chunk.inputs,
@@ -152,9 +152,17 @@ class Scorer:
             targets,
             masks,
             clean=chunk.probabilities[places, targets],
-            fill=chunk.mean_inputs if own_mean else self._fill,
+            fill=self._covers(chunk),
             batch_size=self._batch_size,
         )
+
+    def _covers(self, chunk: Chunk) -> tf.Tensor | np.ndarray | float:
+        """What covers masked pixels, in the preprocessed space."""
+        if self._protocol.fill == "blur":
+            return baseline_inputs(self._pipeline.network, chunk.images, "blur")
+        if self._protocol.fill == "mean" and self._own_mean:
+            return chunk.mean_inputs
+        return self._fill
 
     def _object_rows(
         self, chunk: Chunk, method: str, pair: Pair, label: Label, raw: RawMaps

@@ -42,7 +42,7 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
         InputError: As `evaluate` does.
     """
     folder = out / f"{config.name}_thresholds"
-    tables = {}
+    explainer, tables = config.open(), {}
     for threshold in THRESHOLDS:
         mask = MaskConfig(kind="threshold", value=threshold)
         changes = {
@@ -54,7 +54,7 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
             ),
             "protocol": config.protocol.model_copy(update={"mask": mask, "areas": ()}),
         }
-        run = evaluate(config.model_copy(update=changes), folder, limit=limit)
+        run = evaluate(config.model_copy(update=changes), folder, limit=limit, explainer=explainer)
         tables[threshold] = pd.read_csv(readable(run / "table.csv"))
     fitted = fit(tables)
     with writing(folder / "thresholds.csv") as temporary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from guidedcam_tf.explanation import Explanation
@@ -12,6 +13,7 @@ from guidedcam_tf.figures.grid import Grid
 from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
 from guidedcam_tf.figures.grid import draw_grids
+from guidedcam_tf.networks.geometry import largest_part
 from guidedcam_tf.ops import Postprocessing
 
 COLUMNS = (
@@ -38,16 +40,29 @@ def draw_guidances(explanations: Sequence[Explanation], colour_map: str = "infer
 
 
 def _rows(explanation: Explanation) -> list[GridRow]:
-    resize = Postprocessing()
     picture = explanation.picture
     rows = []
     for at, name in enumerate(explanation.names):
         panels = [Panel(picture) if at == 0 else None]
         for intermediate in _INTERMEDIATES:
-            raw = explanation.intermediates[intermediate][at : at + 1]
-            saliency = resize(raw, picture.shape[:2]).numpy()[0]
+            saliency = _finished(explanation, explanation.intermediates[intermediate][at])
             panels.append(Panel(picture, saliency, over=intermediate != "guidance"))
         panels.append(Panel(picture, explanation.maps[at]))
         probability = style.shown_probability(explanation.probabilities[at], explanation.quantity)
         rows.append(GridRow(f"{name}\n{probability}", tuple(panels)))
     return rows
+
+
+def _finished(explanation: Explanation, raw: np.ndarray) -> np.ndarray:
+    """Finish a raw map `[h, w]` as the explanation's own was, where the network looked."""
+    origin, (height, width) = explanation.origin, explanation.picture.shape[:2]
+    cropped = origin.get("fit") == "crop" and None not in origin["input_size"]
+    (top, left), (rows, columns) = (
+        largest_part((height, width), origin["input_size"])
+        if cropped
+        else ([0, 0], [height, width])
+    )
+    result = np.zeros((height, width), np.float32)
+    finish = Postprocessing(**origin.get("postprocessing", {}))
+    result[top : top + rows, left : left + columns] = finish(raw[None], (rows, columns)).numpy()[0]
+    return result

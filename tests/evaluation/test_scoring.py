@@ -11,6 +11,7 @@ from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import Protocol
+from guidedcam_tf.evaluation.evidence import masked_predictions
 from guidedcam_tf.evaluation.evidence import mean_colour
 from guidedcam_tf.evaluation.groups import group_methods
 from guidedcam_tf.evaluation.maps import MapMaker
@@ -114,3 +115,24 @@ def test_the_mean_colour_is_what_preprocessing_takes_to_zero(mode):
     colour = mean_colour(network)
     seen = network.preprocess(np.broadcast_to(colour, (1, 1, 1, 3))).numpy()
     np.testing.assert_allclose(seen, 0, atol=1e-4)
+
+
+def test_masks_that_are_alike_go_through_the_network_once(explainer, monkeypatch, rng):
+    inputs, passed = rng.normal(size=(2, 8, 8, 3)).astype("float32"), []
+    one, other = rng.random((2, 8, 8)) > 0.5
+    places, masks = [0, 0, 1, 0], np.stack([one, other, one, one])
+    real = type(explainer.pipeline).masked_probabilities
+
+    def counted(self, inputs, places, masks, *rest):
+        passed.append(len(masks))
+        return real(self, inputs, places, masks, *rest)
+
+    monkeypatch.setattr(type(explainer.pipeline), "masked_probabilities", counted)
+    found = masked_predictions(
+        explainer.pipeline, inputs, places, [0, 0, 0, 2], masks, clean=np.ones(4)
+    )
+    assert passed == [3, 3]
+    for at, class_id in enumerate([0, 0, 0, 2]):
+        cut = masks[at][..., None] * inputs[places[at]]
+        expected = explainer.pipeline.probabilities(cut[None]).numpy()[0, class_id]
+        assert math.isclose(found.saliency[at], expected, rel_tol=1e-5)

@@ -7,10 +7,12 @@ a little differently from one version of FreeType to the next.
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from common import build_toy
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
@@ -22,6 +24,8 @@ from synthetic import picture_curves
 from synthetic import row
 from synthetic import spot
 
+from guidedcam_tf.explainer import Explainer
+from guidedcam_tf.figures import guidance
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.curves import draw_area_curves
 from guidedcam_tf.figures.curves import draw_curves
@@ -188,3 +192,15 @@ def test_a_users_own_settings_change_nothing():
 )
 def test_probabilities_are_short(probability, shown):
     assert style.shown_probability(probability) == shown
+
+
+def test_guidance_lies_where_the_network_looked():
+    """The intermediates are finished as the map is: a crop's sides are empty, smoothing counts."""
+    explainer = Explainer(build_toy(), layer="conv2", fit="crop", postprocessing="paper")
+    found = explainer.explain(picture(), [0, 1], "guided")
+    intermediates = dict.fromkeys(found.intermediates, found.raw)
+    rows = guidance._rows(replace(found, intermediates=intermediates))
+    assert found.maps.any() and not found.maps[:, :, :15].any()
+    for saliency, drawn_row in zip(found.maps, rows, strict=True):
+        for panel in drawn_row.panels[1:]:
+            assert np.allclose(panel.saliency, saliency, atol=1e-6)
