@@ -1,0 +1,90 @@
+"""Which protocol is nearest to the paper, by hand and on a toy network."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import yaml
+from common import build_toy
+from PIL import Image
+
+from guidedcam_tf.configuring import read_config
+from guidedcam_tf.evaluation import protocols
+from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.methods.baselines import baseline_inputs
+
+
+def grid(**ours):
+    """Lines of two methods and two metrics; `ours` by mask: guided's two, gradcam's two."""
+    lines = []
+    for mask, values in ours.items():
+        for at, (method, metric) in enumerate(
+            (m, k) for m in ("guided", "gradcam") for k in ("saliency_drop", "context_drop")
+        ):
+            lines.append(("mean", mask, metric, method, values[at], 0.5))
+    return pd.DataFrame(lines, columns=[*protocols.COLUMNS])
+
+
+def test_the_nearest_protocol_has_the_least_sum_of_differences():
+    found = protocols.nearest(grid(soft=(0.4, 0.7, 0.5, 0.6), otsu=(0.5, 0.6, 0.1, 0.5)))
+    found = found.set_index("method")
+    assert found.loc["guided", "mask"] == "otsu"
+    assert math.isclose(found.loc["guided", "distance"], 0.1)
+    assert found.loc["gradcam", "mask"] == "soft"
+    assert found.loc["all of them", "mask"] == "soft"
+    assert math.isclose(found.loc["all of them", "distance"], 0.4)
+
+
+def test_a_protocol_that_not_all_methods_have_is_not_nearest_to_all():
+    lines = grid(soft=(0.4, 0.7, 0.9, 0.9), otsu=(0.5, 0.5, 0.5, 0.5))
+    lines = lines[~((lines["mask"] == "otsu") & (lines["method"] == "gradcam"))]
+    assert protocols.nearest(lines).set_index("method").loc["all of them", "mask"] == "soft"
+
+
+def test_a_tie_is_no_win_and_arrows_count():
+    won = protocols.wins(grid(soft=(0.4, 0.7, 0.5, 0.6), otsu=(0.4, 0.5, 0.5, 0.5)))
+    assert won["mask"].tolist() == ["soft", "otsu"]
+    assert won["won"].tolist() == [2, 1]
+
+
+def test_the_grid_s_tables_are_those_of_single_runs(tmp_path, toy_images):
+    build_toy("flatten").save(tmp_path / "toy.keras")
+    (tmp_path / "pictures").mkdir()
+    for i, image in enumerate(toy_images.astype("uint8")):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
+    paper = {"methods": {"guided": "", "gradcam": ""}, "tables": {"table3": {"rows": {}}}}
+    paper["tables"]["table3"]["rows"]["saliency_drop"] = {"values": [0.5, 0.5]}
+    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(paper))
+    config = {
+        "name": "toy",
+        "data": {"kind": "folder", "root": str(tmp_path / "pictures")},
+        "model": str(tmp_path / "toy.keras"),
+        "methods": ["guided", "gradcam"],
+        "metrics": ["saliency_drop", "pointing_game"],
+        "paper": {"file": "paper.yaml", "table": "table3"},
+        "bootstrap": 0,
+    }
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(config))
+    read = read_config(tmp_path / "toy.yaml", EvaluationConfig)
+    swept = tmp_path / "thresholds.csv"
+    swept.write_text("metric,method,0.3,paper,fits\nsaliency_drop,guided,0.25,0.5,\n")
+    folder = protocols.search(
+        read, tmp_path / "runs", masks=["soft"], fills=["blur"], swept={"mean": swept}
+    )
+    found = pd.read_csv(folder / "protocols.csv", dtype={"mask": str})
+    assert found["mask"].tolist() == ["0.3", "soft", "soft"]
+    assert found["metric"].unique().tolist() == ["saliency_drop"]
+
+    images, network = toy_images.astype("uint8"), read.open()
+    fitted = network.pipeline.fitted(images)
+    maps = network.maps(images, method="guided").reshape(fitted.shape[:3])
+    inputs = network.network.preprocess(fitted)
+    cover = baseline_inputs(network.network, fitted, "blur").numpy()
+    seen = maps[..., None] * inputs + (1 - maps[..., None]) * cover
+    before, after = (network.pipeline.probabilities(x).numpy() for x in (inputs, seen))
+    top = before.argmax(axis=1)[:, None]
+    before, after = (np.take_along_axis(x, top, 1)[:, 0] for x in (before, after))
+    expected = (np.maximum(0, before - after) / before).mean()
+    guided = found[(found["mask"] == "soft") & (found["method"] == "guided")]["ours"].item()
+    assert math.isclose(guided, expected, abs_tol=2e-6)
+    assert "strictly the best" in (folder / "protocols.md").read_text("utf-8")
