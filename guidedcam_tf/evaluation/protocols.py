@@ -19,6 +19,7 @@ from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.tables import DIGITS
 from guidedcam_tf.evaluation.thresholds import THRESHOLDS
 from guidedcam_tf.evaluation.writing import write_csv
+from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import MaskedPredictions
 from guidedcam_tf.metrics import metric_of
@@ -62,7 +63,8 @@ def search(
     Raises:
         InputError: As `evaluate` does.
     """
-    folder, explainer, found = out / f"{config.name}_protocols", config.open(), []
+    folder, found = output_folder(out / f"{config.name}_protocols"), []
+    explainer = config.open() if masks and fills else None
     zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]
     for fill, file in (swept or {}).items():
         found.append(_swept(file, fill, zones))
@@ -136,13 +138,21 @@ def _markdown(grid: pd.DataFrame, name: str) -> str:
     near, won = nearest(grid), wins(grid)
     columns = {"distance": "sum of differences", "usual": "the same at mean, 0.5"}
     table = near.rename(columns=columns).to_markdown(index=False, floatfmt=".3f")
-    best = won[won["won"] == won["won"].max()]
+    return (
+        f"# {name}: {len(won)} protocols\n\nThe nearest protocol to each of the paper's columns, "
+        f"by the sum over metrics of the absolute differences.\n\n{table}\n\n{_said(won)}\n"
+    )
+
+
+def _said(won: pd.DataFrame) -> str:
+    most = won["won"].max()
+    if not most:
+        return "Under none of them is the proposed method strictly the best in any metric."
+    best = won[won["won"] == most]
     where = "; ".join(
         f"{fill}, {mask}" for fill, mask in zip(best["fill"], best["mask"], strict=True)
     )
     return (
-        f"# {name}: {len(won)} protocols\n\nThe nearest protocol to each of the paper's columns, "
-        "by the sum over metrics of the absolute differences.\n\n"
-        f"{table}\n\nThe proposed method is strictly the best in at most {best['won'].max()} of "
-        f"{best['metrics'].max()} metrics under one protocol: {where}.\n"
+        f"The proposed method is strictly the best in at most {most} of {best['metrics'].max()} "
+        f"metrics under one protocol: {where}."
     )
