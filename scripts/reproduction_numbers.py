@@ -1,0 +1,246 @@
+"""Write the numbers of docs/REPRODUCTION.md and README.md from the committed tables.
+
+    python scripts/reproduction_numbers.py
+
+Between `<!-- numbers: NAME -->` and `<!-- end -->` a page holds what `BLOCKS[NAME]` makes of
+docs/results; a test makes sure that it still does.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from scipy.stats import spearmanr
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = REPOSITORY / "docs" / "results"
+PAGES = (REPOSITORY / "docs" / "REPRODUCTION.md", REPOSITORY / "README.md")
+MARKED = re.compile(r"(<!-- numbers: (.+?) -->\n).*?(<!-- end -->)", re.S)
+
+PAPER = yaml.safe_load((REPOSITORY / "configs" / "paper_tables.yaml").read_text("utf-8"))
+TABLES = {
+    "table1": ("VOC", "table1_voc12_resnet50"),
+    "table2": ("COCO", "table2_coco14_resnet50"),
+    "table3": ("ImageNet", "table3_imagenet_resnet50"),
+}
+TITLES = {
+    "saliency_increase": "increase, saliency zone ↑",
+    "context_drop": "drop, context zone ↑",
+    "pointing_game": "pointing game ↑",
+    "dice": "Dice ↑",
+    "iou": "IoU ↑",
+    "saliency_drop": "drop, saliency zone ↓",
+    "context_increase": "increase, context zone ↓",
+}
+ONE_PASS = ("gradcam", "gradcam++", "xgradcam", "guided")
+
+
+@cache
+def read(run: str, table: str = "table") -> pd.DataFrame:
+    """Read a table of a run, with areas as texts."""
+    found = pd.read_csv(RESULTS / run / f"{table}.csv", dtype={"area": "str", "mask": "str"})
+    return found.assign(area=found["area"].fillna("")) if "area" in found else found
+
+
+@cache
+def manifest(run: str) -> dict:
+    """Read what a run was made with."""
+    found: dict = json.loads((RESULTS / run / "manifest.json").read_text("utf-8"))
+    return found
+
+
+def value(run: str, metric: str, method: str, area: str = "", column: str = "ours") -> float:
+    """One number of a run's table."""
+    table = read(run)
+    lines = table[
+        (table["metric"] == metric) & (table["method"] == method) & (table["area"] == area)
+    ]
+    return float(lines[column].item())
+
+
+def grid(heads: list[str], lines: list[list[str]]) -> str:
+    """A table in Markdown."""
+    rows = [heads, ["---"] * len(heads), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def named(methods: list[str] | tuple[str, ...]) -> list[str]:
+    """Methods as code."""
+    return [f"`{method}`" for method in methods]
+
+
+def beside_the_paper(run: str) -> str:
+    """A run's values, and the paper's in italics below them."""
+    table = read(run)
+    table = table[table["area"] == ""]
+    methods = [each for each in PAPER["methods"] if each in set(table["method"])]
+    lines = []
+    for metric in table["metric"].unique():
+        row = table[table["metric"] == metric].set_index("method")
+        cells = [f"{row.ours[each]:.3f}<br>*{row.paper[each]:.3f}*" for each in methods]
+        lines.append([TITLES[metric], *cells])
+    return grid(["", *named(methods)], lines)
+
+
+def ours(table: str) -> str:
+    """One of the paper's tables with ours."""
+    return beside_the_paper(TABLES[table][1])
+
+
+def equal_areas(metric: str) -> str:
+    """ImageNet's values with masks that keep the same share of the picture."""
+    table = read(TABLES["table3"][1])
+    table = table[(table["metric"] == metric) & (table["area"] != "")]
+    methods = list(table["method"].unique())
+    wide = table.pivot(index="area", columns="method", values="ours")[methods]
+    lines = [[f"{float(at):.0%}", *(f"{v:.3f}" for v in row)] for at, row in wide.iterrows()]
+    return grid([TITLES[metric], *named(methods)], lines)
+
+
+def correlations() -> str:
+    """Spearman's correlation with the paper's ranking."""
+    lines = []
+    for suffix, said in (("", ""), ("_last_conv", ", last convolution")):
+        for title, run in TABLES.values():
+            table = read(run + suffix)
+            table = table[(table["area"] == "") & table["rank_ours"].notna()]
+            cells = []
+            for metric in TITLES:
+                row = table[table["metric"] == metric].dropna(subset=["paper"])
+                rho = spearmanr(row["ours"], row["paper"]).statistic if len(row) else None
+                cells.append("-" if rho is None else f"{rho:+.2f}")
+            lines.append([title + said, *cells])
+    return grid(["", *TITLES.values()], lines)
+
+
+def fits(run: str) -> str:
+    """At which threshold each of the paper's numbers would be met."""
+    table = pd.read_csv(RESULTS / run / "thresholds.csv")
+    wide = table.pivot(index="metric", columns="method", values="fits")
+    methods = [each for each in PAPER["methods"] if each in wide]
+    metrics = [each for each in TITLES if each in wide.index]
+    lines = [
+        [TITLES[m], *("none" if v != v else f"{v:.2f}" for v in wide.loc[m, methods])]
+        for m in metrics
+    ]
+    return grid(["fits", *named(methods)], lines)
+
+
+def protocols() -> str:
+    """The protocol that is nearest to each column, and how often the proposed method wins."""
+    text = (RESULTS / "table3_imagenet_resnet50_protocols" / "protocols.md").read_text("utf-8")
+    return text.partition("\n\n")[2]
+
+
+def runs() -> str:
+    """What was run, on how many pictures."""
+    lines = []
+    for folder in sorted(file.parent for file in RESULTS.glob("*/manifest.json")):
+        if "thresholds" in folder.name or "protocols" in folder.name:
+            continue
+        about = manifest(folder.name)
+        parts = [
+            f"`{each['name']}` {each['pictures']}"
+            for each in about["methods"]
+            if isinstance(each, dict) and each.get("pictures")
+        ]
+        minutes = sum(about["seconds_by_method"].values()) / 60
+        lines.append(
+            [
+                f"[{folder.name}](results/{folder.name}/table.md)",
+                str(about["data"]["pictures"]),
+                f"`{about['layer']}`",
+                ", ".join(parts) or "-",
+                f"{minutes:.0f}",
+                f"`{about['data']['list_sha256'][:12]}`",
+            ]
+        )
+    heads = ["run", "pictures", "layer", "on a part only", "minutes", "list's SHA-256"]
+    return grid(heads, lines)
+
+
+def paired(run: str, *metrics: str) -> str:
+    """Differences to Grad-CAM with intervals and Holm's p, for metrics as `name` or `name@area`."""
+    compared = read(run, "comparison")
+    compared = compared[compared["reference"] == "gradcam"]
+    methods = list(dict.fromkeys(compared["method"]))
+    lines = []
+    for entry in metrics:
+        metric, _, area = entry.partition("@")
+        rows = compared[(compared["metric"] == metric) & (compared["area"] == area)]
+        rows = rows.set_index("method")
+        cells = [
+            f"{rows.difference[each]:+.3f} [{rows.ci_low[each]:+.3f}, {rows.ci_high[each]:+.3f}]"
+            f"<br>p {rows.p_holm[each]:.3f}"
+            if each in rows.index
+            else "-"
+            for each in methods
+        ]
+        at = f" at {float(area):.0%}" if area else ""
+        lines.append([TITLES[metric] + at, *cells])
+    return grid(["minus `gradcam`", *named(methods)], lines)
+
+
+def quality(head: str) -> str:
+    """How good a trained network is."""
+    found = json.loads((RESULTS / head / "network.json").read_text("utf-8"))
+    return (
+        f"{head}: {found['accuracy']:.1%} of the answers right, all six right for "
+        f"{found['all_classes_right']:.1%} of 1000 unseen pictures"
+    )
+
+
+def heads() -> str:
+    """Both trained networks in one line each."""
+    return "".join(f"- {quality(head)}.\n" for head in ("flattened", "pooled"))
+
+
+def readme() -> str:
+    """README's table: the two methods that matter."""
+    lines = []
+    chosen = [("table1", metric) for metric in ("pointing_game", "dice")]
+    chosen += [(table, m) for table in TABLES for m in ("saliency_drop", "context_drop")]
+    for table, metric in chosen:
+        run, cells = TABLES[table][1], []
+        for method in ("gradcam", "guided"):
+            cells += [value(run, metric, method, column="paper"), value(run, metric, method)]
+        zone = metric.endswith("drop")
+        cells += [value(run, metric, each, "0.2") if zone else None for each in ONE_PASS[::3]]
+        said = ["-" if cell is None else f"{cell:.3f}" for cell in cells]
+        number = table[-1]
+        lines.append([f"Table {number}, {TITLES[metric]}", *said, f"`reproduce_table{number}.py`"])
+    heads = ["", "Grad-CAM: paper", "ours", "proposed: paper", "ours"]
+    return grid([*heads, "ours at equal area: Grad-CAM", "proposed", "script"], lines)
+
+
+BLOCKS: dict[str, Callable[..., str]] = {
+    function.__name__: function
+    for function in (
+        *(beside_the_paper, ours, equal_areas, correlations, fits, protocols),
+        *(runs, paired, heads, readme),
+    )
+}
+
+
+def filled(text: str) -> str:
+    """A page with its blocks made anew; a marker is a name and arguments: `paired RUN METRIC`."""
+
+    def block(match: re.Match[str]) -> str:
+        name, *arguments = match[2].split()
+        return f"{match[1]}\n{BLOCKS[name](*arguments).strip()}\n\n{match[3]}"
+
+    return MARKED.sub(block, text)
+
+
+def main() -> None:
+    """Fill both pages."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
