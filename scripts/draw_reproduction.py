@@ -135,7 +135,8 @@ def _draw_curves(axes: Axes, table: pd.DataFrame) -> None:
 def main() -> None:
     """Draw both, as far as their tables are there."""
     save_figure(draw_areas(), DOCS / "images" / "reproduction_areas.png", dots_per_inch=110)
-    save_figure(draw_forest(), DOCS / "images" / "reproduction_forest.png", dots_per_inch=110)
+    if any((RESULTS / name).is_dir() for name in PAIRED.values()):
+        save_figure(draw_forest(), DOCS / "images" / "reproduction_forest.png", dots_per_inch=110)
 
 
 if __name__ == "__main__":

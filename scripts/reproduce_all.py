@@ -1,6 +1,6 @@
 """Make all tables and figures of the paper and of docs/REPRODUCTION.md, and a page of them.
 
-    python scripts/reproduce_all.py --demo --voc VOCdevkit/VOC2012 --coco COCO --imagenet FOLDER
+python scripts/reproduce_all.py --demo --voc VOCdevkit/VOC2012 --coco COCO --imagenet FOLDER
 """
 
 import argparse

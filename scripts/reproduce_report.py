@@ -1,6 +1,6 @@
 """Make what docs/REPRODUCTION.md has beside the paper's tables, going on with what is there.
 
-    python scripts/reproduce_report.py --voc VOCdevkit/VOC2012 --coco COCO --imagenet FOLDER
+python scripts/reproduce_report.py --voc VOCdevkit/VOC2012 --coco COCO --imagenet FOLDER
 """
 
 import argparse

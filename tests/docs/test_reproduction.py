@@ -48,9 +48,9 @@ DERIVED = {
     "0.017": "the largest difference to Grad-CAM at equal areas, see below",
     "0.009": "likewise on VOC",
     "0.030": "likewise on COCO",
-    "0.046": "half the widest interval at equal areas, see below",
-    "0.037": "likewise on VOC",
-    "0.064": "likewise on COCO",
+    "0.047": "half the widest interval at equal areas, see below",
+    "0.042": "likewise on VOC",
+    "0.082": "likewise on COCO",
 }
 
 
@@ -67,13 +67,13 @@ def test_every_number_of_the_text_is_in_a_table(numbers):
 
 @pytest.mark.parametrize(
     ("table", "apart", "half"),
-    [("table3", "0.017", "0.046"), ("table1", "0.009", "0.037"), ("table2", "0.030", "0.064")],
+    [("table3", "0.017", "0.047"), ("table1", "0.009", "0.042"), ("table2", "0.030", "0.082")],
 )
 def test_what_is_said_of_equal_areas(numbers, table, apart, half):
     lines = numbers.read(numbers.TABLES[table][1])
     lines = lines[(lines["area"] != "") & lines["metric"].str.endswith("drop")]
     wide = lines.pivot(index=["metric", "area"], columns="method", values="ours")
-    assert wide["gradcam"].round(6).equals(wide["xgradcam"].round(6))
+    assert wide["gradcam"].round(3).equals(wide["xgradcam"].round(3))
     assert f"{(wide['guided'] - wide['gradcam']).abs().max():.3f}" == apart
     mine = lines[lines["method"].isin(["gradcam", "xgradcam", "guided"])]
-    assert f"{((mine['ci_high'] - mine['ci_low']) / 2).max():.3f}" <= half
+    assert f"{((mine['ci_high'] - mine['ci_low']) / 2).max():.3f}" == half

@@ -112,7 +112,7 @@ BAD = {
         "key protocol.mask.kindd is unknown; nearest: kind",
     ),
     "type": ({"seed": "many"}, "key seed: .*received 'many'"),
-    "choice": ({"protocol": {"fill": "grey"}}, "key protocol.fill: .*'mean' or 'black'"),
+    "choice": ({"protocol": {"fill": "grey"}}, "key protocol.fill: .*'mean', 'black' or 'blur'"),
     "mask": (
         {"protocol": {"mask": {"kind": "otsu", "value": 0.5}}},
         "key protocol.mask: .*'otsu' takes no value",
