@@ -15,6 +15,7 @@ import pandas as pd
 
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
+from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.tables import DIGITS
 from guidedcam_tf.evaluation.thresholds import THRESHOLDS
@@ -64,7 +65,7 @@ def search(
         InputError: As `evaluate` does.
     """
     folder, found = output_folder(out / f"{config.name}_protocols"), []
-    explainer = config.open() if masks and fills else None
+    explainer = open_network(config) if masks and fills else None
     zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]
     for fill, file in (swept or {}).items():
         found.append(_swept(file, fill, zones))

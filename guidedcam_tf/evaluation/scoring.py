@@ -156,10 +156,13 @@ class Scorer:
             batch_size=self._batch_size,
         )
 
-    def _covers(self, chunk: Chunk) -> tf.Tensor | np.ndarray | float:
+    def _covers(self, chunk: Chunk) -> np.ndarray | float:
         """What covers masked pixels, in the preprocessed space."""
         if self._protocol.fill == "blur":
-            return baseline_inputs(self._pipeline.network, chunk.images, "blur")
+            covers: np.ndarray = baseline_inputs(
+                self._pipeline.network, chunk.images, "blur"
+            ).numpy()
+            return covers
         if self._protocol.fill == "mean" and self._own_mean:
             return chunk.mean_inputs
         return self._fill

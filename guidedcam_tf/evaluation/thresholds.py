@@ -15,6 +15,7 @@ import pandas as pd
 
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
+from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.tables import DIGITS
 from guidedcam_tf.files import writing
@@ -42,7 +43,7 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
         InputError: As `evaluate` does.
     """
     folder = out / f"{config.name}_thresholds"
-    explainer, tables = config.open(), {}
+    explainer, tables = open_network(config), {}
     for threshold in THRESHOLDS:
         mask = MaskConfig(kind="threshold", value=threshold)
         changes = {
