@@ -111,9 +111,9 @@ def nearest(grid: pd.DataFrame) -> pd.DataFrame:
     wide["all of them"] = wide.sum(axis=1, min_count=wide.shape[1])
     lines = []
     for method, column in wide.items():
-        fill, mask = column.idxmin()
+        at = column.rename("distance").reset_index().sort_values("distance").iloc[0]
         usual = column.get(("mean", "0.5"), float("nan"))
-        lines.append((method, fill, mask, column.min(), usual))
+        lines.append((method, at["fill"], at["mask"], at["distance"], usual))
     return pd.DataFrame(lines, columns=["method", "fill", "mask", "distance", "usual"])
 
 

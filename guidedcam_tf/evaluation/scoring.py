@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -156,13 +157,10 @@ class Scorer:
             batch_size=self._batch_size,
         )
 
-    def _covers(self, chunk: Chunk) -> np.ndarray | float:
+    def _covers(self, chunk: Chunk) -> Any:
         """What covers masked pixels, in the preprocessed space."""
         if self._protocol.fill == "blur":
-            covers: np.ndarray = baseline_inputs(
-                self._pipeline.network, chunk.images, "blur"
-            ).numpy()
-            return covers
+            return baseline_inputs(self._pipeline.network, chunk.images, "blur")
         if self._protocol.fill == "mean" and self._own_mean:
             return chunk.mean_inputs
         return self._fill
