@@ -111,6 +111,7 @@ class NetworkConfig(Strict):
         """
         from guidedcam_tf.explainer import Explainer
         from guidedcam_tf.networks.classes import read_class_names
+        from guidedcam_tf.networks.opening import takes_unscaled_pixels
 
         said = self.resolved()
         arguments: dict[str, Any] = {name: getattr(said, name) for name in KEYS}
@@ -122,6 +123,13 @@ class NetworkConfig(Strict):
             arguments["custom_objects"] = _read_objects(said.custom_objects)
         opened = Explainer(**{**arguments, **changes})
         opened.said = said._in_words()
+        if {**arguments, **changes}["preprocess"] is None and takes_unscaled_pixels(opened.network):
+            warnings.warn(
+                f"model {opened.network.name!r} gets pictures as they are, 0..255, and no layer of "
+                "it scales them. If it was trained on others, say so: preprocess unit (x / 255), "
+                "signed (x / 127.5 - 1), caffe, tf or torch; none leaves this note out",
+                stacklevel=3,
+            )
         return opened
 
     def _in_words(self) -> dict[str, Any]:

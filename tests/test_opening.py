@@ -164,3 +164,24 @@ def test_a_mapping_counts_by_index():
     for given in (NAMES, {"0": "fox", "2": "wolf", "1": "dog"}, {2: "wolf", 1: "dog", 0: "fox"}):
         opened = open_network(model, class_names=given, scores="logits")
         assert opened.classes.names == ("fox", "dog", "wolf")
+
+
+@pytest.mark.parametrize(
+    ("first", "said", "told"),
+    [
+        ([], {}, True),
+        ([layers.Resizing(8, 8)], {}, True),
+        ([], {"preprocess": "unit"}, False),
+        ([], {"preprocess": "none"}, False),
+        ([layers.Rescaling(1 / 255)], {}, False),
+        ([layers.BatchNormalization()], {}, False),
+    ],
+)
+def test_pictures_that_nothing_scales_are_told_of(tmp_path, recwarn, first, said, told):
+    head = [layers.Flatten(), layers.Dense(2, activation="softmax")]
+    model = keras.Sequential([keras.Input((16, 16, 3)), *first, layers.Conv2D(2, 3), *head])
+    model.save(tmp_path / "m.keras")
+    open_explainer({"model": str(tmp_path / "m.keras"), **said})
+    notes = [str(each.message) for each in recwarn if "as they are, 0..255" in str(each.message)]
+    assert len(notes) == told
+    assert all("preprocess unit (x / 255)" in note for note in notes)

@@ -38,14 +38,18 @@ def sanity(
     import_tensorflow()
     import numpy as np
 
-    from guidedcam_tf.data import read_picture
+    from guidedcam_tf.arrays import as_input
+    from guidedcam_tf.data.pictures import read
+    from guidedcam_tf.evaluation.sanity import check_sees_classes_of_pictures
     from guidedcam_tf.evaluation.sanity import sanity_check
     from guidedcam_tf.methods import methods_from_text
     from guidedcam_tf.opening import open_explainer
 
     chosen = methods_from_text(method, option or [])
     explainer, other = open_explainer(network), open_explainer(network)
-    fitted = [explainer.pipeline.fitted(read_picture(image)[None]).numpy() for image in images]
+    check_sees_classes_of_pictures(explainer.network)
+    inputs = [as_input(read(image), explainer.network)[None] for image in images]
+    fitted = [explainer.pipeline.fitted(picture).numpy() for picture in inputs]
     table = sanity_check(
         explainer,
         other,

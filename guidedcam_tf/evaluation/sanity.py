@@ -24,9 +24,12 @@ import tensorflow as tf
 from scipy.ndimage import uniform_filter
 from scipy.stats import spearmanr
 
+from guidedcam_tf.arrays import check_images
+from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
+from guidedcam_tf.networks import Network
 from guidedcam_tf.progress import progress
 
 Mode = Literal["cascading", "independent"]
@@ -50,7 +53,7 @@ def sanity_check(
     Args:
         explainer: The network.
         other: The same network opened a second time. Its weights are changed, and restored.
-        pictures: RGB `[N, H, W, 3]` in 0..255.
+        pictures: RGB `[N, H, W, 3]` in 0..255, or what else `Explainer.maps` takes of the network.
         methods: The methods by their labels.
         mode: `"cascading"`: a layer and all above it; `"independent"`: a layer alone.
         stages: At how many layers, evenly spaced from the top, maps are compared.
@@ -61,12 +64,13 @@ def sanity_check(
         map, the mean over pictures; NaN where a map is flat, and `flat` counts those.
 
     Raises:
-        InputError: If the two are one model or differ in their layers, or if the model cannot be
-            cloned for its initialisers.
+        InputError: If the two are one model or differ in their layers, if the model cannot be
+            cloned for its initialisers, or if it does not take pictures and give `[N, classes]`.
     """
     if other.network.model is explainer.network.model:
         raise InputError("other must be opened a second time, because its weights are changed")
-    fitted = explainer.pipeline.fitted(pictures)
+    check_sees_classes_of_pictures(explainer.network)
+    fitted = explainer.pipeline.fitted(check_images(pictures, explainer.network))
     best = tf.argmax(explainer.pipeline.logits(fitted), axis=1, output_type=tf.int32)[:, None]
     clean = {label: _maps(explainer, method, fitted, best) for label, method in methods.items()}
     model, found = other.network.model, []
@@ -85,6 +89,16 @@ def sanity_check(
         model.set_weights(kept)
     result: pd.DataFrame = pd.DataFrame(found)
     return result
+
+
+def check_sees_classes_of_pictures(network: Network) -> None:
+    """Raise `InputError` where there is no best class of a picture to explain."""
+    check_sees_pictures(network, "a sanity check")
+    if not network.has_classes:
+        raise InputError(
+            "a sanity check compares maps of each picture's best class, of an output [N, classes]; "
+            f"{network.name!r} gives {network.graph.output_shape}"
+        )
 
 
 class _Stage:

@@ -130,7 +130,7 @@ def _open_model(
     if preprocess is None and converter is not None:
         preprocess = converter
     network = Network(model, preprocess=preprocess, weights=source, **parts)
-    if preprocess is None and _application_as_it_is(network.graph, model.name):
+    if preprocess is None and _is_application(network) and _prepares_nothing(network.graph):
         warnings.warn(
             f"model {model.name!r} gets pictures as they are: its Keras Application expects "
             "preprocessed ones. Give preprocess='caffe', 'tf' or 'torch', or 'none' if they "
@@ -142,14 +142,27 @@ def _open_model(
     return network
 
 
-def _application_as_it_is(graph: Graph, name: str) -> bool:
-    """Whether a Keras Application that wants preprocessing gets the picture as it comes."""
-    names = {part for step in graph.picture_steps for part in step.name.split("/")}
-    if not any(needs_preprocessing(each) for each in (name, *names)) and not holds_mark(names):
-        return False
+def takes_unscaled_pixels(network: Network) -> bool:
+    """Whether values in 0..255 go into the first convolution of a network of grey or RGB pictures.
+
+    A Keras Application is told of when it is opened.
+    """
+    of_pictures = network.sees_pictures and network.channels in (1, 3) and not network.takes_pixels
+    return of_pictures and not _is_application(network) and _prepares_nothing(network.graph)
+
+
+def _is_application(network: Network) -> bool:
+    """Whether it is a Keras Application that wants preprocessing, or one is in it."""
+    names = {part for step in network.graph.picture_steps for part in step.name.split("/")}
+    known = any(needs_preprocessing(each) for each in (network.name, *names))
+    return known or holds_mark(names)
+
+
+def _prepares_nothing(graph: Graph) -> bool:
+    """Whether the first layer with weights gets the picture's values as they come."""
     for step in graph.picture_steps:
         if getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits:
-            return True
+            return not isinstance(step.layer, keras.layers.BatchNormalization)
         kind = type(step.layer).__name__
         moves = bool(step.traits & (Trait.REARRANGES | Trait.SAME_VALUES))
         if not moves and kind != "Resizing" and not kind.startswith("Random"):
