@@ -20,9 +20,10 @@ from PIL import Image
 from guidedcam_tf.app.desk import Desk
 from guidedcam_tf.app.page import Page
 from guidedcam_tf.app.sight import look_at
+from guidedcam_tf.data import read_picture
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
-from guidedcam_tf.figures.pictures import open_picture
+from guidedcam_tf.figures.pictures import find_picture
 
 PHOTOGRAPHS = {
     "cat and coffee": "skimage:chelsea+coffee",
@@ -30,7 +31,7 @@ PHOTOGRAPHS = {
     "coffee": "skimage:coffee",
     "rocket": "skimage:rocket",
 }
-"""The pictures that the page offers, by what it calls them; see `figures.pictures.open_picture`."""
+"""The pictures that the page offers, by what it calls them; see `figures.pictures.find_picture`."""
 
 SANS, MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 """Fonts of the visitor's machine: none is fetched."""
@@ -125,7 +126,7 @@ def write_photographs(folder: Path) -> list[Path]:
     folder.mkdir()
     files = {folder / f"{name}.png": photograph for name, photograph in PHOTOGRAPHS.items()}
     for file, photograph in files.items():
-        Image.fromarray(open_picture(photograph, folder)).save(file)
+        Image.fromarray(read_picture(find_picture(photograph, folder))).save(file)
     return list(files)
 
 

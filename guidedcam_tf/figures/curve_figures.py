@@ -10,6 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from guidedcam_tf import metrics
+from guidedcam_tf.arrays import as_input
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.evidence import masked_predictions
 from guidedcam_tf.explainer import Explainer
@@ -20,6 +21,7 @@ from guidedcam_tf.figures.curves import AreaCurves
 from guidedcam_tf.figures.curves import PictureCurves
 from guidedcam_tf.figures.curves import draw_area_curves
 from guidedcam_tf.figures.curves import draw_curves
+from guidedcam_tf.figures.explaining import LoadedPicture
 from guidedcam_tf.figures.explaining import Networks
 from guidedcam_tf.figures.explaining import explain
 from guidedcam_tf.figures.explaining import load_pictures
@@ -38,7 +40,7 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
         explanations = explain(one, config.methods)
         first = explanations[0]
         target = int(first.targets[0])
-        inputs = _inputs(one.explainer, one.pixels)
+        inputs = _inputs(one)
         score = class_score(one.explainer, target)
         traced: dict[str, dict[str, metrics.Curve]] = {"deletion": {}, "insertion": {}}
         for explanation in explanations:
@@ -63,7 +65,7 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
                     for fraction, value in zip(curve.fractions, curve.scores, strict=True)
                 ]
         probability = float(first.probabilities[0])
-        found.append(PictureCurves(one.pixels, first.names[0], probability, **traced))
+        found.append(PictureCurves(one.content.shown, first.names[0], probability, **traced))
     title = f"Insertion and deletion, {network_line(first)}"
     return Result(draw_curves(found, title=title), pd.DataFrame(lines))
 
@@ -78,7 +80,7 @@ def areas(config: AreasConfig, networks: Networks, pictures: Any, *_: bool) -> R
         explanations = explain(one, config.methods)
         first = explanations[0]
         target = int(first.targets[0])
-        inputs = _inputs(one.explainer, one.pixels)
+        inputs = _inputs(one)
         clean = class_score(one.explainer, target)(inputs[None])
         for explanation in explanations:
             saliency = network_map(one.explainer, explanation, inputs.shape[:2])
@@ -153,11 +155,11 @@ def _zone_metric(name: str) -> metrics.Metric:
     return found
 
 
-def _inputs(explainer: Explainer, pixels: np.ndarray) -> np.ndarray:
+def _inputs(loaded: LoadedPicture) -> np.ndarray:
     """A picture as the network takes it, float32 `[H, W, C]`."""
-    result: np.ndarray = explainer.network.preprocess(
-        explainer.pipeline.fitted(pixels[None])
-    ).numpy()[0]
+    network, pipeline = loaded.explainer.network, loaded.explainer.pipeline
+    fitted = pipeline.fitted(as_input(loaded.content, network)[None])
+    result: np.ndarray = network.preprocess(fitted).numpy()[0]
     return result
 
 

@@ -6,10 +6,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 
+from guidedcam_tf.arrays import as_input
 from guidedcam_tf.arrays import check_sees_pictures
+from guidedcam_tf.data import Picture
+from guidedcam_tf.data.decoding import Decoded
+from guidedcam_tf.data.pictures import read
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.evaluation.groups import group_methods
@@ -18,7 +21,7 @@ from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.config import FigureConfig
 from guidedcam_tf.figures.config import PictureConfig
-from guidedcam_tf.figures.pictures import open_picture
+from guidedcam_tf.figures.pictures import find_picture
 from guidedcam_tf.figures.pictures import picture_name
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.networks.view import one_layer
@@ -83,7 +86,8 @@ class LoadedPicture:
     """A picture with the explainer of its row."""
 
     name: str
-    pixels: np.ndarray
+    picture: Picture
+    content: Decoded
     targets: Sequence[int | str]
     explainer: Explainer
 
@@ -98,14 +102,15 @@ def load_pictures(
     """
     found = []
     for picture in pictures:
-        pixels = open_picture(picture.file, config.root)
+        file = find_picture(picture.file, config.root)
+        content = read(file)
         model = picture.model or config.model
         explainer = networks.get(model, one_layer(config.layer) if model == config.model else None)
         if explainer is not None:
             check_sees_pictures(explainer.network, "a figure's configuration")
             resolve(picture.targets, explainer.network)
             found.append(
-                LoadedPicture(picture_name(picture.file), pixels, picture.targets, explainer)
+                LoadedPicture(picture_name(picture.file), file, content, picture.targets, explainer)
             )
     if not found:
         raise InputError(f"figure {config.name} has nothing left to draw: no network has weights")
@@ -117,11 +122,11 @@ def explain(
 ) -> list[Explanation]:
     """Explain a picture by several methods; those of one pass share one pass and one trace."""
     explainer = explainer or loaded.explainer
-    pixels, whole = loaded.pixels, slice(0, 1)
+    pixels, whole = loaded.content.shown, slice(0, 1)
     resolved = resolve(loaded.targets, explainer.network)
     pipeline, ids = resolved.pipeline(explainer.pipeline), tf.constant(resolved.class_ids)
     network, classes = pipeline.network, pipeline.network.classes
-    fitted = pipeline.fitted(pixels[None])
+    fitted = pipeline.fitted(as_input(loaded.content, network)[None])
     settled = resolved.settle(explainer.pipeline, fitted, pixels.shape[:2], whole, {})
     found = {}
     for group in group_methods({name: get_method(name) for name in methods}):

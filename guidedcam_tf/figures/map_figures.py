@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from guidedcam_tf.data.pictures import read
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
@@ -25,7 +26,7 @@ from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
 from guidedcam_tf.figures.grid import draw_grids
 from guidedcam_tf.figures.guidance import draw_guidances
-from guidedcam_tf.figures.pictures import open_picture
+from guidedcam_tf.figures.pictures import find_picture
 from guidedcam_tf.figures.pictures import picture_name
 from guidedcam_tf.figures.result import MapNumbers
 from guidedcam_tf.figures.result import Result
@@ -36,7 +37,7 @@ def guidance(config: GuidanceConfig, networks: Networks, pictures: Any, *_: bool
     """Figures 1 and 3: for each target eq. 1, 4, 5 and 6."""
     numbers, explanations = MapNumbers(), []
     for loaded in progress(load_pictures(config, networks, pictures), config.name):
-        explanation = loaded.explainer.explain(loaded.pixels, loaded.targets, "guided")
+        explanation = loaded.explainer.explain(loaded.picture, loaded.targets, "guided")
         numbers.add(loaded.name, explanation)
         explanations.append(explanation)
     return numbers.result(draw_guidances(explanations, config.colour_map))
@@ -118,8 +119,9 @@ def interpretation(
     for title, shown, used in parts:
         rows: list[GridRow] = []
         for picture in shown:
-            pixels = open_picture(picture.file, config.root)
-            one = LoadedPicture(picture_name(picture.file), pixels, picture.targets, used[0])
+            file = find_picture(picture.file, config.root)
+            name, content = picture_name(picture.file), read(file)
+            one = LoadedPicture(name, file, content, picture.targets, used[0])
             by_network = [explain(one, config.methods, explainer) for explainer in used]
             explanations = [
                 found for by_method in zip(*by_network, strict=True) for found in by_method

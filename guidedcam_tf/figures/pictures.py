@@ -16,8 +16,8 @@ SIDE = 300
 """Pixels of each square where photographs are put together."""
 
 
-def open_picture(file: str, root: Path) -> np.ndarray:
-    """Return a picture as uint8 RGB `[H, W, 3]`.
+def find_picture(file: str, root: Path) -> Path | np.ndarray:
+    """Return a picture's path, or a photograph as uint8 RGB `[H, W, 3]`.
 
     Args:
         file: A path from the root; or `skimage:NAME` for one photograph as it is,
@@ -25,7 +25,7 @@ def open_picture(file: str, root: Path) -> np.ndarray:
         root: The folder of the pictures.
 
     Raises:
-        InputError: If the file cannot be read, the photograph is not known, or scikit-image is not
+        InputError: If the file does not exist, the photograph is not known, or scikit-image is not
             installed.
     """
     if not file.startswith(PHOTOGRAPHS):
@@ -35,7 +35,7 @@ def open_picture(file: str, root: Path) -> np.ndarray:
                 f"picture {path} does not exist; --set root=FOLDER names the pictures' folder, "
                 "and --demo takes photographs that scikit-image ships"
             )
-        return read_picture(path)
+        return path
     lines = [line.split("+") for line in file.removeprefix(PHOTOGRAPHS).split("/")]
     if len({len(line) for line in lines}) > 1:
         raise InputError(f"picture {file!r} must have as many photographs on each line")

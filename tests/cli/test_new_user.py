@@ -151,12 +151,26 @@ def test_signals_are_listed_and_refused_where_pictures_are_meant(run, place):
     assert "method 'rise' explains networks of pictures" in complaint
 
 
-def test_a_sanity_check_takes_grey_as_explain_does(run):
+def test_figures_and_sanity_checks_take_grey_as_explain_does(run, place):
     code, table, complaint = run(
         "sanity", "deep/red/0.png", "--model", "grey.keras", "--stages", "1", "--method", "gradcam"
     )
     assert code == 0, complaint
     assert table.count("gradcam") == 1
+    config = {
+        "name": "deep",
+        "kind": "comparison",
+        "model": "grey.keras",
+        "root": ".",
+        "pictures": [{"file": "deep/red/0.png", "targets": [1]}],
+        "methods": ["gradcam"],
+    }
+    (place / "figure.yaml").write_text(yaml.safe_dump(config))
+    code, _, complaint = run("figure", "figure.yaml", "--out", "figures")
+    assert code == 0, complaint
+    maps = gcam.Explainer(place / "grey.keras").explain("deep/red/0.png", 1, "gradcam").maps
+    with np.load(place / "figures" / "deep" / "deep.npz") as arrays:
+        assert any(np.array_equal(arrays[name], maps) for name in arrays.files)
 
 
 def test_another_input_without_values_is_named(run):

@@ -20,7 +20,7 @@ from guidedcam_tf.figures import explaining
 from guidedcam_tf.figures.config import KINDS
 from guidedcam_tf.figures.config import read_figure_config
 from guidedcam_tf.figures.making import make_figure
-from guidedcam_tf.figures.pictures import open_picture
+from guidedcam_tf.figures.pictures import find_picture
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SHIPPED = sorted(CONFIGS.glob("figure*.yaml"))
@@ -181,7 +181,7 @@ def test_shipped_configs_are_read_and_have_demo_pictures(file):
     assert config.name == file.stem and config.root == Path("/elsewhere")
     assert config.pictures and config.demo
     for picture in (*config.demo, *getattr(config, "demo_context", ())):
-        assert open_picture(picture.file, Path()).dtype == np.uint8
+        assert find_picture(picture.file, Path()).dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -207,17 +207,17 @@ def test_bad_keys_are_named(config, changes, message):
 )
 def test_missing_pictures_are_named(file, message, root):
     with pytest.raises(InputError, match=message):
-        open_picture(file, root)
+        find_picture(file, root)
 
 
 def test_without_scikit_image_the_demo_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.data", None)
     with pytest.raises(InputError, match=r"pip install 'guidedcam-tf\[demo\]'"):
-        open_picture("skimage:coffee", Path())
+        find_picture("skimage:coffee", Path())
 
 
 def test_photographs_lie_side_by_side_and_in_lines():
-    both = open_picture("skimage:coffee+chelsea/chelsea+coffee", Path())
+    both = find_picture("skimage:coffee+chelsea/chelsea+coffee", Path())
     assert both.shape == (600, 600, 3)
     np.testing.assert_array_equal(both[:300, :300], both[300:, 300:])
     assert np.abs(both[:300, :300].astype(int) - both[:300, 300:]).mean() > 10
