@@ -168,9 +168,9 @@ def test_figures_and_sanity_checks_take_grey_as_explain_does(run, place):
     (place / "figure.yaml").write_text(yaml.safe_dump(config))
     code, _, complaint = run("figure", "figure.yaml", "--out", "figures")
     assert code == 0, complaint
-    maps = gcam.Explainer(place / "grey.keras").explain("deep/red/0.png", 1, "gradcam").maps
+    raw = gcam.Explainer(place / "grey.keras").explain("deep/red/0.png", 1, "gradcam").raw
     with np.load(place / "figures" / "deep" / "deep.npz") as arrays:
-        assert any(np.array_equal(arrays[name], maps) for name in arrays.files)
+        assert any(np.array_equal(arrays[name], raw) for name in arrays.files)
 
 
 def test_another_input_without_values_is_named(run):
