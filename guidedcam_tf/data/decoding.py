@@ -199,4 +199,7 @@ def _check_depth(highest: int, name: str) -> None:
         )
 
 
-_AS_ARRAY = "scale its values to 0..255 yourself and pass an array, or save it with 8 bits"
+_AS_ARRAY = (
+    "scale its values to 0..255 yourself and pass an array, or save it with 8 bits; a network "
+    "without preprocess takes them as they are from an array or an NPY file"
+)
