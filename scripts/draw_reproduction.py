@@ -31,15 +31,17 @@ TABLES = {
     "COCO, 97 pictures": "table2_coco14_resnet50",
     "ImageNet, 300 pictures": "table3_imagenet_resnet50",
 }
+MATCHED = "matched"
+"""The smallest area that a run has."""
 FOREST = (
     ("saliency_drop", ""),
     ("context_drop", ""),
-    ("saliency_drop", "0.2"),
-    ("context_drop", "0.2"),
+    ("saliency_drop", MATCHED),
+    ("context_drop", MATCHED),
     ("pointing_game", ""),
     ("dice", ""),
 )
-METHODS = ("guided", "gradcam++", "xgradcam")
+METHODS = ("guided", "hirescam", "gradcam++", "xgradcam")
 SHOWN_IN_LINES = ("gradcam", "guided", "gradcam++", "relevance_cam", "cameras", "scorecam")
 
 
@@ -54,31 +56,35 @@ def draw_forest() -> Figure:
     runs = {title: name for title, name in PAIRED.items() if (RESULTS / name).is_dir()}
     compared = {title: read(name, "comparison") for title, name in runs.items()}
     with style.look():
-        figure = Figure(figsize=(11, 1.2 + 0.95 * len(runs)), layout="constrained")
+        figure = Figure(figsize=(11, 1.7 + 0.95 * len(runs)), layout="constrained")
         panels = figure.subplots(1, len(FOREST), sharey=True)
         for axes, (metric, area) in zip(panels, FOREST, strict=True):
             for place, lines in enumerate(compared.values()):
                 _draw_differences(axes, lines, metric, area, place)
             axes.axvline(0, color="black", linewidth=0.8)
-            axes.set_title(metric_of(metric).title.replace(" for ", "\n") + _at(area), fontsize=9)
+            axes.set_title(_heading(metric, area), fontsize=9)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="x", labelsize=8)
         panels[0].set_yticks(range(len(runs)), list(runs))
         panels[0].set_ylim(len(runs) - 0.5, -0.5)
         handles, names = panels[0].get_legend_handles_labels()
         unique = dict(zip(names, handles, strict=True))
-        figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3)
+        figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=4)
         figure.suptitle("Difference to Grad-CAM, 95 % interval (hollow: not significant)")
     return figure
 
 
-def _at(area: str) -> str:
-    return f"\nat {float(area):.0%} of the area" if area else "\nat 0.5 of the map"
+def _heading(metric: str, area: str) -> str:
+    title = metric_of(metric).title.replace(" for ", "\n")
+    at = "" if metric == "pointing_game" else "\nat 0.5 of the map"
+    return f"{title} {metric_of(metric).arrow}" + ("\nat equal areas" if area else at)
 
 
 def _draw_differences(
     axes: Axes, compared: pd.DataFrame, metric: str, area: str, place: int
 ) -> None:
+    if area:
+        area = min(each for each in compared["area"] if each)
     lines = compared[
         (compared["metric"] == metric)
         & (compared["area"] == area)
@@ -89,7 +95,7 @@ def _draw_differences(
             continue
         line = lines.loc[method]
         colour = style.line(at)["color"]
-        height = place + (at - 1) * 0.24
+        height = place + (at - 1.5) * 0.2
         axes.plot([line["ci_low"], line["ci_high"]], [height] * 2, color=colour)
         axes.plot(
             line["difference"],

@@ -189,14 +189,9 @@ def quality(head: str) -> str:
     """How good a trained network is."""
     found = json.loads((RESULTS / head / "network.json").read_text("utf-8"))
     return (
-        f"{head}: {found['accuracy']:.1%} of the answers right, all six right for "
-        f"{found['all_classes_right']:.1%} of 1000 unseen pictures"
+        f"On 1000 pictures that it had not seen, {found['accuracy']:.1%} of its answers to whether "
+        f"a class is there are right, and all six on {found['all_classes_right']:.1%} of them."
     )
-
-
-def heads() -> str:
-    """Both trained networks in one line each."""
-    return "".join(f"- {quality(head)}.\n" for head in ("flattened", "pooled"))
 
 
 def readme() -> str:
@@ -221,7 +216,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     function.__name__: function
     for function in (
         *(beside_the_paper, ours, equal_areas, correlations, fits, protocols),
-        *(runs, paired, heads, readme),
+        *(runs, paired, quality, readme),
     )
 }
 
