@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from common import build_toy
 from methods.counting import CountRows
+from methods.one_pass import toy_explainer
 from methods.toy_numpy import ToyNumpy
 
 import guidedcam_tf as gcam
@@ -184,9 +185,8 @@ def test_layer_that_is_not_a_cut(kind, rng):
         np.testing.assert_allclose(raw[n, target], expected, rtol=1e-3, atol=1e-5)
 
 
-def test_frontier_of_a_cut_is_empty(toy):
-    explainer = gcam.Explainer(toy)
-    assert explainer.network.graph.frontier(explainer.pipeline.view.step) == []
+def test_frontier_of_a_cut_is_empty(opened):
+    assert opened.network.graph.frontier(opened.pipeline.view.step) == []
 
 
 @pytest.mark.parametrize(
@@ -246,18 +246,16 @@ def test_dead_channels_cost_no_pass_and_targets_share_them(toy_images):
 
 
 @pytest.mark.parametrize("block_size", [1, 7])
-def test_block_size_changes_nothing(toy, toy_images, block_size):
-    explainer = gcam.Explainer(toy)
-    expected = explainer.maps(toy_images, [0] * 3, "ablationcam", raw=True)
-    raw = explainer.maps(toy_images, [0] * 3, "ablationcam", raw=True, block_size=block_size)
+def test_block_size_changes_nothing(opened, toy_images, block_size):
+    expected = opened.maps(toy_images, [0] * 3, "ablationcam", raw=True)
+    raw = opened.maps(toy_images, [0] * 3, "ablationcam", raw=True, block_size=block_size)
     np.testing.assert_allclose(raw, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_batch_is_loop_and_targets_one_by_one(toy, toy_images):
-    explainer = gcam.Explainer(toy)
-    together = explainer.maps(toy_images, [[2, 0]] * 3, "ablationcam", raw=True, block_size=4)
+def test_batch_is_loop_and_targets_one_by_one(opened, toy_images):
+    together = opened.maps(toy_images, [[2, 0]] * 3, "ablationcam", raw=True, block_size=4)
     for n, target in np.ndindex(3, 2):
-        alone = explainer.maps(toy_images[n : n + 1], [[2, 0][target]], "ablationcam", raw=True)
+        alone = opened.maps(toy_images[n : n + 1], [[2, 0][target]], "ablationcam", raw=True)
         np.testing.assert_allclose(together[n, target], alone[0], rtol=1e-4, atol=1e-6)
 
 
@@ -270,9 +268,9 @@ def test_logits_scaled_scale_nothing(toy, toy_images):
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_flat_pictures_give_finite_maps(toy, value):
+def test_flat_pictures_give_finite_maps(opened, value):
     images = np.full((1, 8, 8, 3), value, np.uint8)
-    maps = gcam.Explainer(toy).maps(images, [[0, 1, 2]], "ablationcam")
+    maps = opened.maps(images, [[0, 1, 2]], "ablationcam")
     assert maps.shape == (1, 3, 8, 8)
     assert np.isfinite(maps).all()
 
@@ -284,7 +282,7 @@ def test_a_picture_without_live_channels_gives_zero():
 
 
 def test_mixed_precision_agrees(toy_images):
-    single = gcam.Explainer(build_toy("flatten")).maps(toy_images, [2] * 3, "ablationcam")
+    single = toy_explainer("flatten").maps(toy_images, [2] * 3, "ablationcam")
     half = gcam.Explainer(build_toy("flatten", dtype="mixed_float16"))
     np.testing.assert_allclose(half.maps(toy_images, [2] * 3, "ablationcam"), single, atol=1e-2)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from common import build_toy
 from methods.counting import CountRows
+from methods.one_pass import toy_explainer
 from methods.toy_numpy import ToyNumpy
 from scipy.ndimage import convolve
 
@@ -166,22 +167,19 @@ def test_faster_by_hand():
 
 
 @pytest.mark.parametrize("max_channels", [CHANNELS, 1000])
-def test_faster_with_all_channels_is_scorecam(toy, toy_images, max_channels):
-    explainer = gcam.Explainer(toy)
-    full = explainer.maps(toy_images, [0] * 3, "scorecam", raw=True)
-    faster = explainer.maps(
+def test_faster_with_all_channels_is_scorecam(opened, toy_images, max_channels):
+    full = opened.maps(toy_images, [0] * 3, "scorecam", raw=True)
+    faster = opened.maps(
         toy_images, [0] * 3, "faster_scorecam", raw=True, max_channels=max_channels
     )
     np.testing.assert_array_equal(full, faster)
 
 
-def test_faster_uses_the_channels_that_vary_most(toy, toy_images):
+def test_faster_uses_the_channels_that_vary_most(opened, toy_images):
     """Each picture has channels of its own: with the others cut from the network, nothing moves."""
-    slow = ToyNumpy(toy)
+    slow = ToyNumpy(opened.network.model)
     spread = slow.activations(toy_images).std(axis=(1, 2))
-    faster = gcam.Explainer(toy).maps(
-        toy_images, [1] * 3, "faster_scorecam", raw=True, max_channels=2
-    )
+    faster = opened.maps(toy_images, [1] * 3, "faster_scorecam", raw=True, max_channels=2)
     for n in range(3):
         chosen = np.argsort(spread[n])[-2:]
         activations = slow.activations(toy_images[n : n + 1])[0]
@@ -242,19 +240,17 @@ def test_order_of_channels_changes_nothing(toy_images):
 
 
 @pytest.mark.parametrize("block_size", [1, 7])
-def test_block_size_changes_nothing(toy, toy_images, block_size):
-    explainer = gcam.Explainer(toy)
-    expected = explainer.maps(toy_images, [0] * 3, "scorecam", raw=True)
-    raw = explainer.maps(toy_images, [0] * 3, "scorecam", raw=True, block_size=block_size)
+def test_block_size_changes_nothing(opened, toy_images, block_size):
+    expected = opened.maps(toy_images, [0] * 3, "scorecam", raw=True)
+    raw = opened.maps(toy_images, [0] * 3, "scorecam", raw=True, block_size=block_size)
     np.testing.assert_allclose(raw, expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("method", ["scorecam", "faster_scorecam"])
-def test_batch_is_loop_and_targets_one_by_one(toy, toy_images, method):
-    explainer = gcam.Explainer(toy)
-    together = explainer.maps(toy_images, [[2, 0]] * 3, method, raw=True, block_size=4)
+def test_batch_is_loop_and_targets_one_by_one(opened, toy_images, method):
+    together = opened.maps(toy_images, [[2, 0]] * 3, method, raw=True, block_size=4)
     for n, target in np.ndindex(3, 2):
-        alone = explainer.maps(toy_images[n : n + 1], [[2, 0][target]], method, raw=True)
+        alone = opened.maps(toy_images[n : n + 1], [[2, 0][target]], method, raw=True)
         np.testing.assert_allclose(together[n, target], alone[0], rtol=1e-5, atol=1e-7)
 
 
@@ -282,11 +278,10 @@ def test_is_traced_once(toy_images):
     assert counter.traces == traces == 2
 
 
-def test_rank_targets_are_resolved(toy, toy_images):
-    explainer = gcam.Explainer(toy)
-    best = explainer.predict(toy_images).argmax(axis=1)
-    expected = explainer.maps(toy_images, best, "scorecam", raw=True)
-    raw = explainer.maps(toy_images, None, "scorecam", raw=True)
+def test_rank_targets_are_resolved(opened, toy_images):
+    best = opened.predict(toy_images).argmax(axis=1)
+    expected = opened.maps(toy_images, best, "scorecam", raw=True)
+    raw = opened.maps(toy_images, None, "scorecam", raw=True)
     np.testing.assert_array_equal(raw, expected)
 
 
@@ -323,7 +318,7 @@ def test_a_target_that_nothing_supports_gives_zero(toy, toy_images):
 
 
 def test_mixed_precision_agrees(toy_images):
-    single = gcam.Explainer(build_toy("gap")).maps(toy_images, [0] * 3, "scorecam")
+    single = toy_explainer("gap").maps(toy_images, [0] * 3, "scorecam")
     half = gcam.Explainer(build_toy("gap", dtype="mixed_float16"))
     np.testing.assert_allclose(half.maps(toy_images, [0] * 3, "scorecam"), single, atol=1e-2)
 

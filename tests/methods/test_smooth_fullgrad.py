@@ -6,6 +6,7 @@ import pytest
 from common import build_toy
 from methods.fullgrad_numpy import SlowFullGrad
 from methods.fullgrad_numpy import aggregate
+from methods.one_pass import toy_explainer
 from methods.recording import Record
 
 import guidedcam_tf as gcam
@@ -84,7 +85,7 @@ def test_one_copy_without_noise_is_fullgrad_of_a_grey_picture(rng):
 
 
 def test_one_copy_without_noise_is_not_fullgrad_of_a_colour_picture(toy_images):
-    explainer = gcam.Explainer(build_toy())
+    explainer = toy_explainer("gap")
     smooth = explainer.maps(toy_images, [0] * 3, "smooth_fullgrad", raw=True, samples=1, noise=0.0)
     plain = explainer.maps(toy_images, [0] * 3, "fullgrad", raw=True)
     assert np.abs(smooth - plain).max() > 0.1
@@ -110,7 +111,7 @@ def test_noise_is_normal_with_a_part_of_the_preprocessed_range():
 
 
 def test_seed_chooses_the_noise(toy_images):
-    explainer = gcam.Explainer(build_toy())
+    explainer = toy_explainer("gap")
 
     def maps(**options):
         return explainer.maps(toy_images, [0, 1, 2], "smooth_fullgrad", raw=True, **options)
@@ -119,11 +120,10 @@ def test_seed_chooses_the_noise(toy_images):
     assert np.abs(maps(samples=2) - maps(samples=2, seed=1)).max() > 0.1
 
 
-def test_neither_order_nor_batch_nor_targets_change_a_map(toy, toy_images):
-    explainer = gcam.Explainer(toy)
+def test_neither_order_nor_batch_nor_targets_change_a_map(opened, toy_images):
 
     def maps(images, targets):
-        return explainer.maps(images, targets, "smooth_fullgrad", raw=True, samples=3)
+        return opened.maps(images, targets, "smooth_fullgrad", raw=True, samples=3)
 
     together = maps(toy_images, [[0, 2]] * 3)
     backwards = maps(toy_images[::-1], [[2, 0]] * 3)[::-1, ::-1]
@@ -133,7 +133,7 @@ def test_neither_order_nor_batch_nor_targets_change_a_map(toy, toy_images):
 
 
 def test_blocks_change_nothing_but_rounding(toy_images):
-    explainer = gcam.Explainer(build_toy("flatten"))
+    explainer = toy_explainer("flatten")
     whole, *others = (
         explainer.maps(toy_images, [0, 1, 2], "smooth_fullgrad", raw=True, block_size=block_size)
         for block_size in (25, 1, 5, 7)
