@@ -11,6 +11,7 @@ import typer
 
 from guidedcam_tf.cli import options
 from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.errors import InputError
 
 OF_ALL = ("postprocessing", "fit", "runtime", "precision")
 """What is said of a network whatever it is."""
@@ -44,9 +45,16 @@ def app(
 
     import_tensorflow()
     from guidedcam_tf.app.launching import serve
+    from guidedcam_tf.arrays import check_sees_pictures
     from guidedcam_tf.opening import open_explainer
 
     explainer = open_explainer(network)
+    check_sees_pictures(explainer.network, "the page")
+    if not explainer.network.has_classes:
+        raise InputError(
+            f"the page shows classes, [N, classes]; {explainer.network.name!r} gives "
+            f"{explainer.network.graph.output_shape}: `guidedcam explain --target` explains it"
+        )
     other = None if compare is None else open_explainer(second(network, compare))
     name = explainer.network.name
     titles = (

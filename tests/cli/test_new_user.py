@@ -151,6 +151,20 @@ def test_signals_are_listed_and_refused_where_pictures_are_meant(run, place):
     assert "method 'rise' explains networks of pictures" in complaint
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("signal", "the page takes networks of pictures"),
+        ("unet", "the page shows classes, [N, classes]"),
+    ],
+)
+def test_the_page_is_for_classes_of_pictures(run, model, message):
+    pytest.importorskip("gradio")
+    code, _, complaint = run("app", "--model", f"{model}.keras", *UNIT)
+    assert code == 2
+    assert message in complaint
+
+
 def test_figures_and_sanity_checks_take_grey_as_explain_does(run, place):
     code, table, complaint = run(
         "sanity", "deep/red/0.png", "--model", "grey.keras", "--stages", "1", "--method", "gradcam"
