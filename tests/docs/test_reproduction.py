@@ -77,5 +77,5 @@ def test_what_is_said_of_equal_areas(numbers, table, apart, half):
     assert f"{(wide['guided'] - wide['gradcam']).abs().max():.3f}" == apart
     mine = lines[lines["method"].isin(["gradcam", "xgradcam", "guided"])]
     assert f"{((mine['ci_high'] - mine['ci_low']) / 2).max():.3f}" == half
-    theirs = lines[lines["method"] == "gradcam"].set_index(["metric", "area"])
+    theirs = lines[lines["method"] == "gradcam"].set_index(["metric", "area"]).reindex(wide.index)
     assert wide["guided"].between(theirs["ci_low"], theirs["ci_high"]).all()
