@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -109,35 +110,42 @@ def convert(function: Any) -> Any:
     """
     import openvino
 
-    concrete = named_flat(function)
-    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    graph = frozen.graph.as_graph_def()
-    fix_axes(concrete.graph, graph)
     core = openvino.Core()
     teach(core)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "graph.pb"
-        file.write_bytes(graph.SerializeToString())
+        inputs, outputs = _write_frozen(function, file)
+        gc.collect()  # TensorFlow's frozen graph refers to itself, and holds the weights.
         try:
             model = core.read_model(file)
         except RuntimeError as error:
             raise MissingOperationError("OpenVINO", _reason(error)) from error
-    _name_ports(model, frozen)
+    _name_ports(model, inputs, outputs)
     return model
 
 
-def _name_ports(model: Any, frozen: Any) -> None:
+def _write_frozen(function: Any, file: Path) -> tuple[list[str], list[str]]:
+    """Write a function's graph with the weights in it; return its inputs' and outputs' names."""
+    concrete = named_flat(function)
+    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    graph = frozen.graph.as_graph_def()
+    fix_axes(concrete.graph, graph)
+    file.write_bytes(graph.SerializeToString())
+    return [tensor.name for tensor in frozen.inputs], [tensor.name for tensor in frozen.outputs]
+
+
+def _name_ports(model: Any, names: Sequence[str], outputs: Sequence[str]) -> None:
     """Name inputs and outputs by their places.
 
     A result that is an argument as it came in is no output; that input gets both names.
     """
     inputs = {name: port for port in model.inputs for name in port.get_names()}
-    for place, tensor in enumerate(frozen.inputs):
-        if tensor.name in inputs:
-            inputs[tensor.name].add_names({f"in{place}"})
+    for place, name in enumerate(names):
+        if name in inputs:
+            inputs[name].add_names({f"in{place}"})
     results = {result.get_friendly_name(): result for result in model.get_results()}
-    for place, tensor in enumerate(frozen.outputs):
-        result = results[tensor.name]
+    for place, name in enumerate(outputs):
+        result = results[name]
         result.input_value(0).add_names({f"out{place}"})
         if result.input_value(0).get_node().get_type_name() == "Parameter":
             model.remove_result(result)
