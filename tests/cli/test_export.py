@@ -61,7 +61,7 @@ BAD_CALLS = {
 def test_bad_calls_are_one_line_and_exit_with_2(run, model, tmp_path, name):
     (tmp_path / "taken" / "1").mkdir(parents=True)
     arguments, message = BAD_CALLS[name]
-    code, out, err = run("export", *arguments, "--model", model)
+    code, out, err = run("export", *arguments, "--model", model, "--preprocess", "unit")
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1

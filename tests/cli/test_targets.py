@@ -10,6 +10,7 @@ from PIL import Image
 
 import guidedcam_tf as gcam
 from guidedcam_tf.again import explain_again
+from guidedcam_tf.data.pictures import read
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.figures.explaining import LoadedPicture
 from guidedcam_tf.figures.explaining import explain
@@ -45,8 +46,8 @@ def test_a_region_is_the_same_everywhere(segmenter, tmp_path, run):
     targets = [region(1, "mask.png"), region(2, (8, 3, 20, 15)), region(1, (8, 3, 20, 15))]
     in_python = explainer.explain(tmp_path / "p.png", targets, "hirescam")
     np.testing.assert_array_equal(in_python.maps, maps)
-    pixels = np.asarray(Image.open(tmp_path / "p.png"))
-    (drawn,) = explain(LoadedPicture("p", pixels, words, explainer), ["hirescam"])
+    file = tmp_path / "p.png"
+    (drawn,) = explain(LoadedPicture("p", file, read(file), words, explainer), ["hirescam"])
     np.testing.assert_array_equal(drawn.maps, maps)
     assert drawn.names == ["class 1 in mask.png", "class 2 in 8,3,20,15", "class 1 in 8,3,20,15"]
     np.testing.assert_array_equal(maps[0], maps[2])
