@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
         "name": "toy",
         "data": {"kind": "folder", "root": str(folder / "pictures")},
         "model": str(folder / "toy.keras"),
-        "methods": ["guided", "gradcam", "gradcam++", "scorecam", "cameras"],
+        "methods": ["guided", "gradcam", "gradcam++", "scorecam", "hirescam"],
         "metrics": ["saliency_drop", "context_drop", "saliency_gain", "insertion", "deletion"],
         "chunk": 4,
         "protocol": {"areas": [0.1, 0.5]},

@@ -110,15 +110,13 @@ def test_resnet50_on_photographs(resnet50, resnet50_export, pictures, capsys):
         print(f"\nResNet50's export, batches of {BATCHES}: maps differ by up to {largest:.2g}")
 
 
-def test_vgg16_on_photographs(vgg16_model, pictures, tmp_path, capsys):
+def test_vgg16_on_photographs(vgg16_model, pictures, tmp_path):
     explainer = gcam.Explainer(vgg16_model, layer="block5_conv3", preprocess="caffe")
     folder = gcam.export(explainer, tmp_path / "vgg16")
     try:
-        largest = compare(explainer, folder, pictures)
+        compare(explainer, folder, pictures[:3])
     finally:
         shutil.rmtree(folder)
-    with capsys.disabled():
-        print(f"\nVGG16's export, batches of {BATCHES}: maps differ by up to {largest:.2g}")
 
 
 def test_guidance_is_the_live_explainer_s(toy_explainer, toy_export, pictures):
