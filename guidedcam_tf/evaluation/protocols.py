@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
 from guidedcam_tf.evaluation.job import open_network
@@ -62,8 +63,13 @@ def search(
         The folder `<name>_protocols`, with `protocols.csv` and `protocols.md`.
 
     Raises:
-        InputError: As `evaluate` does.
+        InputError: If a mask or a fill is not known, and as `evaluate` does.
     """
+    for kind, given, known in (("masks", masks, tuple(MASKS)), ("fills", fills, FILLS)):
+        if wrong := [name for name in given if name not in known]:
+            raise InputError(
+                f"{kind} {', '.join(wrong)} not known; expected some of {', '.join(known)}"
+            )
     folder, found = output_folder(out / f"{config.name}_protocols"), []
     explainer = open_network(config) if masks and fills else None
     zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]

@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 import pandas as pd
-import yaml
-from common import build_toy
-from PIL import Image
+import pytest
 
 from guidedcam_tf.configuring import read_config
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation import protocols
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.methods.baselines import baseline_inputs
@@ -47,25 +46,8 @@ def test_a_tie_is_no_win_and_arrows_count():
     assert won["won"].tolist() == [2, 1]
 
 
-def test_the_grid_s_tables_are_those_of_single_runs(tmp_path, toy_images):
-    build_toy("flatten").save(tmp_path / "toy.keras")
-    (tmp_path / "pictures").mkdir()
-    for i, image in enumerate(toy_images.astype("uint8")):
-        Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
-    paper = {"methods": {"guided": "", "gradcam": ""}, "tables": {"table3": {"rows": {}}}}
-    paper["tables"]["table3"]["rows"]["saliency_drop"] = {"values": [0.5, 0.5]}
-    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(paper))
-    config = {
-        "name": "toy",
-        "data": {"kind": "folder", "root": str(tmp_path / "pictures")},
-        "model": str(tmp_path / "toy.keras"),
-        "methods": ["guided", "gradcam"],
-        "metrics": ["saliency_drop", "pointing_game"],
-        "paper": {"file": "paper.yaml", "table": "table3"},
-        "bootstrap": 0,
-    }
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(config))
-    read = read_config(tmp_path / "toy.yaml", EvaluationConfig)
+def test_the_grid_s_tables_are_those_of_single_runs(paper_table, tmp_path, toy_images):
+    read = read_config(paper_table, EvaluationConfig)
     swept = tmp_path / "thresholds.csv"
     swept.write_text("metric,method,0.3,paper,fits\nsaliency_drop,guided,0.25,0.5,\n")
     folder = protocols.search(
@@ -88,3 +70,12 @@ def test_the_grid_s_tables_are_those_of_single_runs(tmp_path, toy_images):
     guided = found[(found["mask"] == "soft") & (found["method"] == "guided")]["ours"].item()
     assert math.isclose(guided, expected, abs_tol=2e-6)
     assert "strictly the best" in (folder / "protocols.md").read_text("utf-8")
+
+
+def test_unknown_masks_and_fills_are_refused(paper_table, tmp_path):
+    read = read_config(paper_table, EvaluationConfig)
+    for given in ({"masks": ["0.35"]}, {"fills": ["white"]}):
+        ((kind, (name,)),) = given.items()
+        with pytest.raises(InputError, match=rf"{kind} {name} not known; expected some of .*,"):
+            protocols.search(read, tmp_path / "runs", **given)
+    assert not (tmp_path / "runs").exists()

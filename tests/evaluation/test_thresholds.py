@@ -3,9 +3,6 @@
 import math
 
 import pandas as pd
-import yaml
-from common import build_toy
-from PIL import Image
 
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.evaluation import thresholds
@@ -39,29 +36,12 @@ def test_the_fit_is_where_the_line_crosses_the_paper_s_number():
     assert fitted.loc["guided", ["0.1", "0.3", "0.5"]].tolist() == [0.2, 0.4, 0.6]
 
 
-def test_a_sweep_has_the_tables_of_single_runs(tmp_path, toy_images):
-    build_toy("flatten").save(tmp_path / "toy.keras")
-    (tmp_path / "pictures").mkdir()
-    for i, image in enumerate(toy_images.astype("uint8")):
-        Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
-    paper = {"methods": {"guided": "", "gradcam": ""}, "tables": {"table3": {"rows": {}}}}
-    paper["tables"]["table3"]["rows"]["saliency_drop"] = {"values": [0.5, 0.5]}
-    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(paper))
-    config = {
-        "name": "toy",
-        "data": {"kind": "folder", "root": str(tmp_path / "pictures")},
-        "model": str(tmp_path / "toy.keras"),
-        "methods": ["guided", "gradcam"],
-        "metrics": ["saliency_drop", "pointing_game"],
-        "paper": {"file": "paper.yaml", "table": "table3"},
-        "bootstrap": 0,
-    }
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(config))
-    read = read_config(tmp_path / "toy.yaml", EvaluationConfig)
+def test_a_sweep_has_the_tables_of_single_runs(paper_table, tmp_path):
+    read = read_config(paper_table, EvaluationConfig)
     folder = thresholds.sweep(read, tmp_path / "runs")
     swept = pd.read_csv(folder / "thresholds.csv").set_index("method")
     single = read_config(
-        tmp_path / "toy.yaml",
+        paper_table,
         EvaluationConfig,
         ["protocol.mask.value=0.3", "name=single", "metrics=[saliency_drop]"],
     )
