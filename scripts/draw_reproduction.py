@@ -77,7 +77,7 @@ def draw_forest() -> Figure:
 def _heading(metric: str, area: str) -> str:
     title = metric_of(metric).title.replace(" for ", "\n")
     at = "" if metric == "pointing_game" else "\nat 0.5 of the map"
-    return f"{title} {metric_of(metric).arrow}" + ("\nat equal areas" if area else at)
+    return f"{title} {metric_of(metric).arrow}" + ("\nat 10 % of the picture" if area else at)
 
 
 def _draw_differences(
@@ -96,7 +96,8 @@ def _draw_differences(
         line = lines.loc[method]
         colour = style.line(at)["color"]
         height = place + (at - 1.5) * 0.2
-        axes.plot([line["ci_low"], line["ci_high"]], [height] * 2, color=colour)
+        interval, title = [line["ci_low"], line["ci_high"]], style.method_title(method)
+        axes.plot(interval, [height] * 2, color=colour, label=title)
         axes.plot(
             line["difference"],
             height,
@@ -104,7 +105,6 @@ def _draw_differences(
             markersize=5,
             color=colour,
             markerfacecolor=colour if line["p_holm"] <= SIGNIFICANCE else "white",
-            label=style.method_title(method),
         )
 
 
@@ -132,10 +132,8 @@ def _draw_curves(axes: Axes, table: pd.DataFrame) -> None:
         areas = lines["area"].astype(float)
         shown = method in SHOWN_IN_LINES
         look = style.line(SHOWN_IN_LINES.index(method)) if shown else {"color": "#BBBBBB"}
-        pictures = int(lines["pictures"].max())
-        part = f" ({pictures})" if pictures < table["pictures"].max() else ""
-        label = style.method_title(str(method)) + part
-        axes.plot(areas, lines["ours"], label=label, zorder=3 if shown else 1, **look)
+        title = style.method_title(str(method))
+        axes.plot(areas, lines["ours"], label=title, zorder=3 if shown else 1, **look)
 
 
 def main() -> None:
