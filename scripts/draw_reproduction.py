@@ -77,7 +77,7 @@ def draw_forest() -> Figure:
 def _heading(metric: str, area: str) -> str:
     title = metric_of(metric).title.replace(" for ", "\n")
     at = "" if metric == "pointing_game" else "\nat 0.5 of the map"
-    return f"{title} {metric_of(metric).arrow}" + ("\nat 10 % of the picture" if area else at)
+    return f"{title} {metric_of(metric).arrow}" + ("\nat equal areas" if area else at)
 
 
 def _draw_differences(
