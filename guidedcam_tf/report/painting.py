@@ -14,6 +14,7 @@ from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.groups import labelled_method
+from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
 from guidedcam_tf.fusing import explain_layers
@@ -46,7 +47,7 @@ class Painter:
         self._samples = {sample.id: sample for sample in data_set.samples}
         self._layers = config.layer if config.fusion else None
         self._fusion = config.fusion
-        self._explainer = config.open(layer=None) if self._layers else config.open()
+        self._explainer = open_network(config)
         self._methods = dict(labelled_method(entry) for entry in config.methods)
 
     def picture(self, record: Record) -> Drawing | None:
