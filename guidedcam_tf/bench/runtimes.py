@@ -16,8 +16,8 @@ from guidedcam_tf.bench.speed import random_batch
 from guidedcam_tf.bench.speed import seconds
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.progress import progress
-from guidedcam_tf.runtimes import PRECISIONS
 from guidedcam_tf.runtimes.openvino_model import is_installed
+from guidedcam_tf.runtimes.openvino_model import usable_precisions
 from guidedcam_tf.serving import openvino
 from guidedcam_tf.serving.saved_model import export
 
@@ -59,7 +59,7 @@ def run_runtimes(
 
     Returns:
         The forward pass, the live explainer, the export in TensorFlow, and, where OpenVINO is
-        installed, the three in OpenVINO at each precision.
+        installed, the three in OpenVINO at each precision that the processor has.
     """
     explainer = Explainer(model, layer=layer, weights=None)
     batch = random_batch(explainer, pictures)
@@ -104,7 +104,7 @@ def _jobs(
         LIVE: lambda: explainer.maps(batch, batch_size=len(batch)),
         SAVED: saved,
     }
-    for precision in openvino.PRECISIONS if is_installed() else ():
+    for precision in usable_precisions().values() if is_installed() else ():
         run = openvino.open_export(version, precision)
         jobs[f"export, OpenVINO {precision}"] = lambda run=run: run(inputs)  # type: ignore[misc]
     return jobs
@@ -114,7 +114,7 @@ def _openvino_jobs(
     model: str, layer: str | None, batch: np.ndarray
 ) -> dict[str, Callable[[], object]]:
     jobs: dict[str, Callable[[], object]] = {}
-    for precision in PRECISIONS if is_installed() else ():
+    for precision in usable_precisions() if is_installed() else ():
         twin = Explainer(model, layer=layer, weights=None, runtime="openvino", precision=precision)
         jobs |= {
             f"forward pass, OpenVINO {precision}": partial(_forward, twin, batch),

@@ -31,12 +31,17 @@ def check_installed() -> None:
         raise InputError("OpenVINO is missing; pip install 'guidedcam-tf[openvino]' brings it")
 
 
-def usable_precision(precision: str) -> str:
-    """Return a precision, or `"float32"` with a warning where the processor has no such numbers."""
+def usable_precisions() -> dict[str, str]:
+    """The part of `HINTS` that the processor computes in."""
     import openvino
 
     able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if precision == "bfloat16" and "BF16" not in able:
+    return HINTS if "BF16" in able else {"float32": HINTS["float32"]}
+
+
+def usable_precision(precision: str) -> str:
+    """Return a precision, or `"float32"` with a warning where the processor has no such numbers."""
+    if precision not in usable_precisions():
         warnings.warn(
             "this processor does not compute in bfloat16; precision is float32", stacklevel=2
         )

@@ -27,6 +27,7 @@ from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.overlay import overlay
 from guidedcam_tf.runtimes.openvino_model import is_installed
+from guidedcam_tf.runtimes.openvino_model import usable_precisions
 from guidedcam_tf.serving import fresh_process
 from guidedcam_tf.serving import openvino
 from guidedcam_tf.serving.endpoints import PLURALS
@@ -182,7 +183,7 @@ def _in_openvino(version: Path, cases: Sequence[Case]) -> list[Comparison]:
     """What OpenVINO makes of the requests to `explain`: judged in f32, stated in bf16."""
     requests, expected = zip(*cases, strict=True)
     rows = []
-    for precision in openvino.PRECISIONS:
+    for precision in usable_precisions().values():
         try:
             run = openvino.open_export(version, precision)
         except InputError as error:

@@ -9,16 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Any
-from typing import Literal
 
 import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.runtimes.openvino_model import check_installed
 from guidedcam_tf.runtimes.openvino_operations import teach
-
-Precision = Literal["f32", "bf16"]
-PRECISIONS: tuple[Precision, ...] = ("f32", "bf16")
 
 Arrays = dict[str, np.ndarray]
 
@@ -49,7 +45,7 @@ def read_export(version: str | os.PathLike[str]) -> Any:
 
 
 def open_export(
-    version: str | os.PathLike[str], precision: Precision = "f32"
+    version: str | os.PathLike[str], precision: str = "f32"
 ) -> Callable[[Arrays], Arrays]:
     """Compile an export's `explain` for the processor.
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 import guidedcam_tf as gcam
 from guidedcam_tf.bench import cold_start
+from guidedcam_tf.runtimes.openvino_model import usable_precisions
 from guidedcam_tf.serving.litert import run_litert
 
 
@@ -40,7 +41,8 @@ def test_export_and_check(run, model, tmp_path, rng):
     assert code == 0, err
     lines = [line.split() for line in out.splitlines()[1:]]
     assert ["TensorFlow", "explain_bytes", "saliency"] in [line[:3] for line in lines]
-    assert ["OpenVINO", "bf16", "explain", "saliency"] in [line[:4] for line in lines]
+    for precision in usable_precisions().values():
+        assert ["OpenVINO", precision, "explain", "saliency"] in [line[:4] for line in lines]
     assert "WRONG" not in out
     code, out, _ = run("export", "models/toy", "--model", model, "--check")
     assert code == 1
@@ -80,12 +82,12 @@ def test_bench_shows_the_runtimes_beside_the_forward_pass(run, model):
         "forward pass, TensorFlow",
         "Explainer.maps, TensorFlow",
         "export, TensorFlow",
-        "export, OpenVINO f32",
-        "export, OpenVINO bf16",
-        "forward pass, OpenVINO float32",
-        "Explainer.maps, OpenVINO float32",
-        "forward pass, OpenVINO bfloat16",
-        "Explainer.maps, OpenVINO bfloat16",
+        *(f"export, OpenVINO {hint}" for hint in usable_precisions().values()),
+        *(
+            f"{what}, OpenVINO {precision}"
+            for precision in usable_precisions()
+            for what in ("forward pass", "Explainer.maps")
+        ),
     ]
     assert out.splitlines()[1].split()[3] == "1.000"
 
