@@ -7,7 +7,18 @@ from pathlib import Path
 from guidedcam_tf.cli import main
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-GUIDEDCAM = [sys.executable, "-m", "guidedcam_tf"]
+GUIDEDCAM = ("-m", "guidedcam_tf")
+
+
+def run(*arguments: str | Path) -> int:
+    """Run Python with arguments, and return its exit code."""
+    return subprocess.run([sys.executable, *arguments], check=False).returncode
+
+
+def data(given: list[str]) -> list[str]:
+    """A data set's folder, and further keys as `annotations=FILE`, as arguments of `evaluate`."""
+    root, *keys = given
+    return [part for key in (f"root={root}", *keys) for part in ("--set", f"data.{key}")]
 
 
 def figure(number: int) -> None:
@@ -23,11 +34,8 @@ def table(number: int) -> None:
     a line that says so where its weights are not available.
     """
     for config in sorted(CONFIGS.glob(f"table{number}_*.yaml")):
-        if config.stem.endswith("vgg16"):
-            fetched = subprocess.run([*GUIDEDCAM, "weights", "fetch", "vgg16"], check=False)
-            if fetched.returncode:
-                print(f"VGG16's weights are not here, so {config.stem} is left out")
-                continue
-        done = subprocess.run([*GUIDEDCAM, "evaluate", str(config), *sys.argv[1:]], check=False)
-        if done.returncode:
-            sys.exit(done.returncode)
+        if config.stem.endswith("vgg16") and run(*GUIDEDCAM, "weights", "fetch", "vgg16"):
+            print(f"VGG16's weights are not here, so {config.stem} is left out")
+            continue
+        if code := run(*GUIDEDCAM, "evaluate", config, *sys.argv[1:]):
+            sys.exit(code)

@@ -8,9 +8,9 @@ gradient a position, so there the two differ. Pictures are drawn; everything fol
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
-from shapes import CLASSES
 from shapes import write_data_set
 from vgg_like import HEADS
 from vgg_like import train
@@ -19,7 +19,7 @@ from guidedcam_tf.configuring import read_config
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import evaluate
 
-CONFIG = Path(__file__).resolve().parent.parent / "configs" / "flattened.yaml"
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "flattened.yaml"
 
 
 def main() -> None:
@@ -33,7 +33,6 @@ def main() -> None:
     given = parser.parse_args()
     out, data = given.out, given.out / f"shapes_{given.seed}"
     write_data_set(data, given.test, 3000 + given.seed)
-    (data / "class_names.txt").write_text("\n".join(CLASSES), "utf-8")
     for head in HEADS:
         model, record = (out / f"{head}_{given.seed}{suffix}" for suffix in (".keras", ".json"))
         if not record.exists():
@@ -42,7 +41,8 @@ def main() -> None:
         settings = [f"name={head}", f"model={model}", f"data.root={data}", f"seed={given.seed}"]
         settings += [f"class_names={data / 'class_names.txt'}", *given.set]
         folder = evaluate(read_config(CONFIG, EvaluationConfig, settings), out)
-        print(record.read_text("utf-8"), (folder / "table.md").read_text("utf-8"), sep="\n")
+        shutil.copy(record, folder / "network.json")
+        print(*((folder / name).read_text("utf-8") for name in ("network.json", "table.md")))
 
 
 if __name__ == "__main__":

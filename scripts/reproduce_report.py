@@ -4,12 +4,14 @@ python scripts/reproduce_report.py --voc VOCdevkit/VOC2012 --coco COCO --imagene
 """
 
 import argparse
-import subprocess
 import sys
 from itertools import product
 from pathlib import Path
 
 from reproduce import CONFIGS
+from reproduce import GUIDEDCAM
+from reproduce import data
+from reproduce import run
 
 FIT = Path(__file__).resolve().parent / "fit_thresholds.py"
 SETS = {"voc": "voc12", "coco": "coco14", "imagenet": "imagenet"}
@@ -18,31 +20,27 @@ CHEAP = ("--set", "methods=[gradcam, gradcam++, xgradcam, relevance_cam, guided]
 
 
 def main() -> None:
-    """Run one after the other, and stop at the first that fails."""
+    """Run one after the other; where one fails, go on, and end with exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in SETS:
-        parser.add_argument(f"--{name}", metavar="FOLDER", help="the data set")
+        parser.add_argument(f"--{name}", nargs="+", help="the data set's folder, and further keys")
     parser.add_argument("--out", default="runs", help="the folder of runs")
     given = parser.parse_args()
-    run(FIT.with_name("reproduce_flattened.py"), "--out", given.out)
+    failed = run(FIT.with_name("reproduce_flattened.py"), "--out", given.out)
     for name, stem in SETS.items():
-        if (root := getattr(given, name)) is None:
+        if (folder := getattr(given, name)) is None:
             continue
-        where = ("--set", f"data.root={root}", "--out", given.out)
+        where = (*data(folder), "--out", given.out)
         for kind, layer in product(("objects", "paired"), LAYERS):
             config = CONFIGS / f"{kind}_{stem}_resnet50.yaml"
             if config.exists():
-                changes = ("--set", f"layer={layer}", "--set", f"name={config.stem}_{layer}")
-                run("-m", "guidedcam_tf", "evaluate", config, *where, *changes)
+                run_name = config.stem if layer == LAYERS[0] else f"{config.stem}_{layer}"
+                changes = ("--set", f"layer={layer}", "--set", f"name={run_name}")
+                failed |= run(*GUIDEDCAM, "evaluate", config, *where, *changes)
         if name == "imagenet":
             table = CONFIGS / "table3_imagenet_resnet50.yaml"
-            run(FIT, table, "--protocols", *where, "--set", "data.sample=100", *CHEAP)
-
-
-def run(*arguments: str | Path) -> None:
-    """Run Python with arguments, and stop with its exit code where it fails."""
-    if code := subprocess.run([sys.executable, *arguments], check=False).returncode:
-        sys.exit(code)
+            failed |= run(FIT, table, "--protocols", *where, "--set", "data.sample=100", *CHEAP)
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

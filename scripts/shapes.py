@@ -64,8 +64,9 @@ def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_data_set(folder: Path, count: int, seed: int) -> None:
-    """Write pictures, masks and `labels.csv`."""
+    """Write pictures, masks, `labels.csv` and `class_names.txt`."""
     (folder / "masks").mkdir(parents=True, exist_ok=True)
+    (folder / "class_names.txt").write_text("\n".join(CLASSES), "utf-8")
     generator = np.random.default_rng(seed)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

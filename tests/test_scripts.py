@@ -71,6 +71,23 @@ def test_table_2_at_both_layers_and_a_page(resnet50, data_folder, tmp_path):
         assert "VGG16's weights are not here, so table2_coco14_vgg16 is left out" in done.stdout
 
 
+def test_tables_are_kept_without_rows(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    for name in ("table.csv", "table.tex", "comparison.csv", "manifest.json", "rows.csv"):
+        (tmp_path / "runs" / "mine" / name).write_text(name)
+    importlib.import_module("keep_results").keep(tmp_path / "runs" / "mine", tmp_path / "kept")
+    kept = {file.name: file.read_text() for file in (tmp_path / "kept" / "mine").iterdir()}
+    assert sorted(kept) == ["comparison.csv", "manifest.json", "table.csv", "table.tex"]
+    assert all(name == text for name, text in kept.items())
+
+
+def test_further_keys_of_a_data_set_follow_its_folder(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    given = importlib.import_module("reproduce").data(["COCO", "annotations=val.json"])
+    assert given == ["--set", "data.root=COCO", "--set", "data.annotations=val.json"]
+
+
 @pytest.fixture
 def shapes(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
