@@ -144,7 +144,10 @@ class Pool:
         Raises:
             InputError: If the job itself is at fault.
         """
-        ready, _ = ray.wait(list(self._at), num_returns=1, timeout=PATIENCE_SECONDS)
+        waiting = list(self._at)
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=PATIENCE_SECONDS)
+        if ready and len(waiting) > 1:
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
         if not ready and not self.idle and all(task is None for _, task in self._at.values()):
             warnings.warn(
                 f"no worker has started yet; the cluster has free: {ray.available_resources()}",
