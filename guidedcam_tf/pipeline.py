@@ -173,6 +173,7 @@ class Pipeline:
         masks: tf.Tensor,
         fill: tf.Tensor,
         batch_size: int = 32,
+        values: Mapping[str, Any] | None = None,
     ) -> tf.Tensor:
         """Classify parts of pictures: mask * input + (1 - mask) * fill.
 
@@ -183,19 +184,21 @@ class Pipeline:
             fill: What covers the rest, in the preprocessed space: a number, a colour `[C]`, or one
                 picture for each of the inputs, `[P, H, W, C]`.
             batch_size: How many masked pictures go through the network at a time.
+            values: As in `explain`, of the P pictures.
 
         Returns:
             Float32 `[M, classes]`.
         """
         self._check_weights()
         inputs, fill = tf.convert_to_tensor(inputs), tf.cast(fill, tf.float32)
-        found = []
+        found, given = [], values or {}
         for start in range(0, masks.shape[0], batch_size):
             part = slice(start, start + batch_size)
             weights = tf.cast(masks[part], tf.float32)[..., None]
             cover = tf.gather(fill, places[part]) if fill.shape.rank == 4 else fill
             cut = weights * tf.gather(inputs, places[part]) + (1 - weights) * cover
-            found.append(self._probabilities(cut))
+            with WithValues({name: tf.gather(v, places[part]) for name, v in given.items()}):
+                found.append(self._probabilities(cut))
         return tf.concat(found, axis=0)
 
     def explain(

@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 import guidedcam_tf as gcam
+from guidedcam_tf.methods import METHODS
 from guidedcam_tf.overlay import in_grey
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,7 +28,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "docs/images/methods")
     options = parser.parse_args()
     pages = yaml.safe_load((REPOSITORY / "docs/formulas.yaml").read_text("utf-8"))
-    missing = [name for name in pages if not (options.out / f"{name}.jpg").exists()]
+    missing = [
+        name
+        for name in pages
+        if not METHODS[name].reads_attention and not (options.out / f"{name}.jpg").exists()
+    ]
     options.out.mkdir(exist_ok=True)
     explainers = {
         runtime: gcam.Explainer("resnet50", runtime=runtime)

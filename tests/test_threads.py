@@ -273,7 +273,7 @@ def test_thread_30_one_shape_and_the_same_map_each_time(images):
     x = layers.Dropout(0.5)(x, training=True)
     outputs = layers.Dense(3, name="scores")(layers.GlobalAveragePooling2D()(x))
     explainer = gcam.Explainer(keras.Model(inputs, outputs))
-    for method in METHODS.keys() - {"cam"}:
+    for method in METHODS.keys() - {"cam", "legrad", "attention_rollout"}:
         maps = explainer.maps(images, [0, 1, 2], method, **OPTIONS.get(method, {}))
         assert maps.shape == (3, 8, 8)
         assert maps.dtype == np.float32

@@ -17,6 +17,7 @@ from statistics import median
 import numpy as np
 
 from guidedcam_tf.bench.peers import peer_jobs
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.networks.applications import find_application
@@ -138,12 +139,14 @@ def measure_memory(model: str, *, layer: str | None) -> list[Timing]:
     """Measure the peak memory of explaining one picture by each method.
 
     Each method runs in a fresh process, whose whole resident memory counts: Python, TensorFlow and
-    the network too.
+    the network too. Methods that refuse the network are left out.
     """
     rows = []
     for method in progress(METHODS, "measuring memory", total=len(METHODS)):
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             peak = pool.apply(_peak_megabytes, (model, layer, method))
+        if peak is None:
+            continue
         target = f"<= {MEMORY_MEGABYTES}"
         rows.append(Timing(f"{method}, one picture", peak, "MB", target, peak <= MEMORY_MEGABYTES))
     return rows
@@ -194,8 +197,11 @@ def _compare_peers(explainer: Explainer, one: np.ndarray, rounds: int) -> list[T
     return rows
 
 
-def _peak_megabytes(model: str, layer: str | None, method: str) -> float:
+def _peak_megabytes(model: str, layer: str | None, method: str) -> float | None:
     explainer = Explainer(model, layer=layer, weights=None)
-    explainer.maps(random_batch(explainer, 1), method=method)
+    try:
+        explainer.maps(random_batch(explainer, 1), method=method)
+    except InputError:
+        return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -28,6 +28,7 @@ def methods() -> None:
     for name, method in METHODS.items():
         summary = (method.__doc__ or "").splitlines()[0]
         explains = "a layer" if method().needs_layer else "the picture, and needs no layer"
+        explains = "the attention of all blocks" if method.reads_attention else explains
         print(f"{name}\n    {summary}\n    {method.reference}\n    explains {explains}")
         for field in fields(method):
             print(f"    {field.name} = {field.default!r}: {field.metadata['help']}")

@@ -39,7 +39,8 @@ SIDES = ("x_min", "y_min", "x_max", "y_max")
 
 _EXPECTED = """
 ROOT/labels.csv           with a header and the columns picture and class, and where there are any
-                          x_min, y_min, x_max, y_max (pixels from 0, the end left out) and mask
+                          x_min, y_min, x_max, y_max (pixels from 0, the end left out) and mask,
+                          and those of a network's further inputs: age, or age_0, age_1, ...
 ROOT/any name.jpg         or in ROOT/images
 ROOT/masks/any name.png   0, and one other value where the object is
 (labels= names another list)
@@ -75,6 +76,7 @@ def open_labels(
     sides = [side for side in SIDES if side in header]
     if header and (not all(columns) or len(sides) not in (0, len(SIDES))):
         raise wrong_tree(root, f"list {file} has the columns {', '.join(header):.200}", _EXPECTED)
+    further = [column for column in header if column not in (*PICTURE, *CLASS, *SIDES, "mask")]
     by_picture: dict[str, list[Row]] = {}
     for row in rows:
         by_picture.setdefault(row[columns[0]], []).append({**row, "class": row[columns[1]]})
@@ -85,7 +87,8 @@ def open_labels(
             if not name or not all(row["class"] for row in listed):
                 raise SampleError("bad label", f"a line has no {'class' if name else 'picture'}")
             annotate = partial(_annotate, rows=listed, root=root, class_map=found)
-            samples.append(Sample(name, find_picture(root, name), annotate))
+            texts = {each: tuple(dict.fromkeys(row[each] for row in listed)) for each in further}
+            samples.append(Sample(name, find_picture(root, name), annotate, texts))
         except SampleError as error:
             skipped.append(Skipped(name, error.reason, f"{file}, {name!r:.300}: {error}"))
     if not rows:

@@ -12,9 +12,11 @@ import os
 from collections import deque
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from dataclasses import field
 
 import numpy as np
 
@@ -41,6 +43,7 @@ class Loaded:
         labels: One for each class in it.
         void: Pixels that are left out of Dice and IoU, bool `[H, W]`, or `None`.
         decoded: What a network may take of the picture, where that is more than `picture`.
+        values: What further inputs of a network get with it, by name.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Loaded:
     labels: tuple[Label, ...] = ()
     void: np.ndarray | None = None
     decoded: Decoded | None = None
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def content(self) -> Decoded:
@@ -91,7 +95,8 @@ def load_one(sample: Sample) -> Loaded | Skipped:
         message = f"{sample.picture}: {type(error).__name__}: {error}"
         return Skipped(sample.id, "bad annotation", message)
     more = None if decoded.values is None else decoded
-    return Loaded(sample.id, decoded.shown, annotation.labels, annotation.void, more)
+    shown, labels, void = decoded.shown, annotation.labels, annotation.void
+    return Loaded(sample.id, shown, labels, void, more, sample.values)
 
 
 def _read(sample: Sample) -> Decoded:

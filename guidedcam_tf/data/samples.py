@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -73,11 +74,15 @@ class Sample:
         picture: Its file.
         annotate: Reads what is known of it, given the picture's size and orientation. Raises
             `SampleError`.
+        columns: What else its list says of it: by column the different texts of its lines.
+        values: What further inputs of a network get with it, by name.
     """
 
     id: str
     picture: Path
     annotate: Callable[[Frame], Annotation] = field(repr=False)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    values: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ Reason = Literal[
     "bad annotation",
     "bad label",
     "bad mask",
+    "bad value",
     "box outside the picture",
     "empty list",
     "ends the process",

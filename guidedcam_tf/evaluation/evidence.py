@@ -10,6 +10,7 @@ import tensorflow as tf
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.evaluation.config import Protocol
 from guidedcam_tf.evaluation.maps import MapMaker
+from guidedcam_tf.evaluation.maps import Values
 from guidedcam_tf.evaluation.pairs import Chunk
 from guidedcam_tf.evaluation.pairs import Pair
 from guidedcam_tf.methods import Method
@@ -19,6 +20,7 @@ from guidedcam_tf.metrics import ObjectMap
 from guidedcam_tf.metrics import PictureMap
 from guidedcam_tf.metrics import box_mask
 from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.picture_values import WithValues
 from guidedcam_tf.pipeline import Pipeline
 
 
@@ -32,6 +34,7 @@ def masked_predictions(
     clean: np.ndarray,
     fill: np.ndarray | float = 0.0,
     batch_size: int = 32,
+    values: Values | None = None,
 ) -> MaskedPredictions:
     """Predict a class on the two parts of pictures that masks cut.
 
@@ -46,13 +49,15 @@ def masked_predictions(
         clean: The class's probability on the whole picture, `[M]`.
         fill: What covers the rest, in the preprocessed space.
         batch_size: How many parts go through the network together.
+        values: What further inputs get with the P pictures.
     """
     kept, like = _distinct(places, masks)
     cut, masks = np.asarray(places)[kept], masks[kept]
     saliency, context = (
-        pipeline.masked_probabilities(inputs, cut, part, fill, batch_size).numpy()[like, class_ids]
+        pipeline.masked_probabilities(inputs, cut, part, fill, batch_size, values).numpy()
         for part in (masks, ~masks if masks.dtype == bool else 1 - masks)
     )
+    saliency, context = saliency[like, class_ids], context[like, class_ids]
     return MaskedPredictions(clean, saliency, context)
 
 
@@ -86,13 +91,15 @@ def picture_map(
 ) -> PictureMap:
     """Put a picture, its network and its method beside a map `[H, W]` at the network's size."""
     place, target, pipeline = pair.place, pair.class_id, chunk.pipeline
+    values = chunk.values_of([place])
 
     def probabilities(inputs: np.ndarray) -> np.ndarray:
-        found: np.ndarray = pipeline.probabilities(tf.constant(inputs)).numpy()[:, target]
+        with WithValues(values):
+            found: np.ndarray = pipeline.probabilities(tf.constant(inputs)).numpy()[:, target]
         return found
 
     def maps(pictures: np.ndarray) -> np.ndarray:
-        return maker.of_pictures(method, pictures, target)
+        return maker.of_pictures(method, pictures, target, values)
 
     return PictureMap(
         saliency,

@@ -16,6 +16,7 @@ from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.groups import Group
 from guidedcam_tf.evaluation.groups import group_methods
 from guidedcam_tf.evaluation.groups import labelled_method
+from guidedcam_tf.evaluation.inputs import with_values
 from guidedcam_tf.evaluation.maps import MapMaker
 from guidedcam_tf.evaluation.pairs import class_names
 from guidedcam_tf.evaluation.units import Unit
@@ -144,6 +145,7 @@ def open_job(
     named = bool(of_objects) or config.protocol.zone_class == "object"
     mapped = named and config.protocol.object_class == "mapped"
     data_set = config.data.open(config.seed, classes if mapped else None)
+    data_set = with_values(data_set, explainer.network)
     if limit is not None:
         data_set = select(data_set, data_set.ids[:limit])
     if not data_set.samples:

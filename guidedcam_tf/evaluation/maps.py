@@ -23,6 +23,9 @@ from guidedcam_tf.targets import resolve
 Raw = tuple[np.ndarray, ...]
 """One map as the method gives it, `[h, w]` for each layer."""
 
+Values = dict[str, np.ndarray]
+"""What a network's further inputs get with each of N pictures, `[N, ...]` by name."""
+
 RawMaps = Mapping[tuple[str, int, int], Raw]
 """Raw maps by method's label, place and class index."""
 
@@ -56,7 +59,8 @@ class MapMaker:
         for width in {len(listed) for listed in targets.values()}:
             places = [place for place, listed in targets.items() if len(listed) == width]
             ids = np.array([targets[place] for place in places], np.int32)
-            layers = self._explain(group.method, tf.gather(chunk.images, places), ids)
+            images, values = tf.gather(chunk.images, places), chunk.values_of(places)
+            layers = self._explain(group.method, images, ids, values)
             for label, output in group.outputs.items():
                 maps = [result[output].numpy() for result in layers]
                 for row, place in enumerate(places):
@@ -64,10 +68,20 @@ class MapMaker:
                         found[label, place, target] = tuple(each[row, column] for each in maps)
         return found
 
-    def of_pictures(self, method: Method, pictures: np.ndarray, class_id: int) -> np.ndarray:
-        """The finished maps `[N, H, W]` of pictures at the network's size for one class."""
+    def of_pictures(
+        self, method: Method, pictures: np.ndarray, class_id: int, values: Values
+    ) -> np.ndarray:
+        """The finished maps `[N, H, W]` of pictures at the network's size for one class.
+
+        Args:
+            method: The method.
+            pictures: Float32 `[N, H, W, C]`.
+            class_id: The class.
+            values: What further inputs get with all of them, `[1, ...]` by name.
+        """
         ids = np.full([len(pictures), 1], class_id, np.int32)
-        layers = self._explain(method, tf.constant(pictures), ids)
+        values = {name: np.repeat(value, len(ids), axis=0) for name, value in values.items()}
+        layers = self._explain(method, tf.constant(pictures), ids, values)
         saliency = [result["saliency"].numpy()[:, 0] for result in layers]
         return self.finish_fitted(list(zip(*saliency, strict=True)), pictures.shape[1:3])
 
@@ -87,16 +101,19 @@ class MapMaker:
         maps = np.stack([each.numpy() for each in finished])
         return maps[0] if self.fusion is None else fuse_maps(maps, self.fusion)
 
-    def _explain(self, method: Method, images: tf.Tensor, ids: np.ndarray) -> list[dict[str, Any]]:
+    def _explain(
+        self, method: Method, images: tf.Tensor, ids: np.ndarray, values: Values
+    ) -> list[dict[str, Any]]:
         """What the method gives at each layer for classes `[N, T]` of pictures."""
         if self.pipelines[0].network.has_classes:
-            return [each.explain(method, images, tf.constant(ids)) for each in self.pipelines]
+            targets = tf.constant(ids)
+            return [each.explain(method, images, targets, values) for each in self.pipelines]
         asked = [region(column.tolist()) for column in ids.T]
         found = []
         for pipeline in self.pipelines:
             resolved = resolve(asked, pipeline.network, len(ids))
             size = images.shape[1], images.shape[2]
-            settled = resolved.settle(pipeline, images, size, slice(0, len(ids)), {})
+            settled = resolved.settle(pipeline, images, size, slice(0, len(ids)), values)
             scored, places = resolved.pipeline(pipeline), tf.constant(resolved.class_ids)
             found.append(scored.explain(method, images, places, settled.values))
         return found

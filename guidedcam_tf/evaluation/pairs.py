@@ -14,8 +14,10 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import Protocol
+from guidedcam_tf.evaluation.inputs import stacked
 from guidedcam_tf.networks import ClassNames
 from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.picture_values import WithValues
 from guidedcam_tf.pipeline import Pipeline
 from guidedcam_tf.targets.regions import predicted
 
@@ -73,6 +75,7 @@ class Chunk:
     Attributes:
         images: Float32 `[N, H, W, C]` in 0..255.
         inputs: The same preprocessed.
+        values: What the network's further inputs get with them, `[N, ...]` by name.
         logits: Float32 `[N, classes]`; of a segmentation `[N, h, w, classes]`.
         probabilities: Likewise.
         scores: What the classes of a picture are compared by, `[N, classes]`: the logits; of a
@@ -86,12 +89,18 @@ class Chunk:
         inputs = [as_input(picture.content, network)[None] for picture in pictures]
         self.images = tf.concat([pipeline.fitted(image) for image in inputs], axis=0)
         self.inputs = pipeline.network.preprocess(self.images)
-        logits = pipeline.logits(self.images)
+        self.values = stacked([picture.values for picture in pictures])
+        with WithValues(self.values):
+            logits = pipeline.logits(self.images)
         self.logits: np.ndarray = logits.numpy()
         self.probabilities: np.ndarray = pipeline.network.probabilities(logits).numpy()
         self.scores = self.logits
         if not network.has_classes:
             self.scores = predicted(network, self.logits).sum(axis=(1, 2))
+
+    def values_of(self, places: Sequence[int]) -> dict[str, np.ndarray]:
+        """What further inputs get with some of the pictures."""
+        return {name: value[list(places)] for name, value in self.values.items()}
 
     @property
     def mean_colours(self) -> np.ndarray:

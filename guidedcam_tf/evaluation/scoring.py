@@ -155,6 +155,7 @@ class Scorer:
             clean=chunk.probabilities[places, targets],
             fill=self._covers(chunk),
             batch_size=self._batch_size,
+            values=chunk.values,
         )
 
     def _covers(self, chunk: Chunk) -> Any:

@@ -51,6 +51,8 @@ METHOD_TITLES = {
     "ada_sise": "Ada-SISE",
     "occlusion": "Occlusion",
     "prediction_difference": "Prediction difference",
+    "legrad": "LeGrad",
+    "attention_rollout": "Attention rollout",
 }
 NETWORK_TITLES = {"resnet50": "ResNet50", "vgg16": "VGG16"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.ablationcam import AblationCAM
+from guidedcam_tf.methods.attention_rollout import AttentionRollout
 from guidedcam_tf.methods.base import Method
 from guidedcam_tf.methods.cam import CAM
 from guidedcam_tf.methods.cameras import CAMERAS
@@ -34,6 +35,7 @@ from guidedcam_tf.methods.hirescam import HiResCAM
 from guidedcam_tf.methods.integrated_gradcam import IntegratedGradCAM
 from guidedcam_tf.methods.integrated_gradients import IntegratedGradients
 from guidedcam_tf.methods.layercam import LayerCAM
+from guidedcam_tf.methods.legrad import LeGrad
 from guidedcam_tf.methods.lrp import LRP
 from guidedcam_tf.methods.normgrad import NormGrad
 from guidedcam_tf.methods.occlusion import Occlusion
@@ -91,6 +93,8 @@ METHODS: dict[str, type[Method]] = {
         SISE,
         AdaSISE,
         PredictionDifference,
+        LeGrad,
+        AttentionRollout,
     )
 }
 """Every method by its name, the proposed one first."""
@@ -183,6 +187,7 @@ __all__ = [
     "SISE",
     "AblationCAM",
     "AdaSISE",
+    "AttentionRollout",
     "Completeness",
     "ContrastiveExcitationBackprop",
     "DeepLIFT",
@@ -203,6 +208,7 @@ __all__ = [
     "IntegratedGradCAM",
     "IntegratedGradients",
     "LayerCAM",
+    "LeGrad",
     "Method",
     "NormGrad",
     "Occlusion",

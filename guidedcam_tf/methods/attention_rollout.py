@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.methods.base import Maps
@@ -23,6 +24,7 @@ class AttentionRollout(OnePass):
 
     name = "attention_rollout"
     reference = "Abnar and Zuidema 2020, ACL (arXiv 2005.00928), eq. 1"
+    reads_attention = True
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Run the network once, and multiply."""
@@ -30,7 +32,7 @@ class AttentionRollout(OnePass):
         graph = attention.graph
         *weights, logits = graph.run({graph.input: inputs}, [*attention.weights, graph.logits])
         logits = tf.cast(logits, tf.float32)
-        unit = tf.eye(attention.grid.count)
+        unit = tf.constant(np.eye(attention.grid.count, dtype=np.float32))
         rollout = unit
         for each in weights:
             rollout = (tf.reduce_mean(tf.cast(each, tf.float32), axis=1) + unit) / 2 @ rollout

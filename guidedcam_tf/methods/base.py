@@ -36,6 +36,8 @@ class Method:
             maps; else it explains the picture.
         any_extent: Whether it explains signals `[N, T, C]` and volumes `[N, D, H, W, C]` as it does
             pictures.
+        reads_attention: Whether it explains the attention of all blocks of a transformer, and so
+            refuses other networks.
     """
 
     name: ClassVar[str]
@@ -44,6 +46,7 @@ class Method:
     many_passes: ClassVar[str] = ""
     needs_layer: ClassVar[bool] = True
     any_extent: ClassVar[bool] = False
+    reads_attention: ClassVar[bool] = False
 
     def check(self, view: LayerView) -> None:
         """Warn of what makes the method doubtful at a layer; called before it is compiled."""

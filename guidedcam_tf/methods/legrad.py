@@ -26,6 +26,7 @@ class LeGrad(OnePass):
 
     name = "legrad"
     reference = "Bousselham et al. 2024, arXiv 2404.03214, eq. 7 to 10"
+    reads_attention = True
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Run the network once, its end once more for each block, and differentiate each."""
