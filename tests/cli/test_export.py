@@ -1,5 +1,6 @@
 """`guidedcam export`, its check, and `guidedcam bench --runtimes`."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -136,3 +137,21 @@ def test_bench_shows_whole_processes(run, monkeypatch):
         assert first == second
         assert {"--runtime=openvino", "--layer=conv2"} < set(first[0])
     assert len({folder for _, folder in called}) == 3
+
+
+def test_a_precision_is_recorded_as_it_was_computed(run, model, tmp_path, rng, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Image.fromarray(rng.integers(0, 256, (20, 30, 3), "uint8")).save(tmp_path / "a.png")
+    call = ["explain", "a.png", "--model", model, "--preprocess", "unit"]
+    code, _, err = run(*call, "--precision", "bfloat16")
+    assert code == 2 and "'bfloat16' needs runtime='openvino'" in err
+    for place in ("first", "kept"):
+        code, _, err = run(
+            *call, "--runtime", "openvino", "--precision", "bfloat16", "--out", place
+        )
+        assert code == 0, err
+        (record,) = (tmp_path / place).glob("*.json")
+        found = json.loads(record.read_text("utf-8"))["origin"]
+        assert found["runtime"] == "openvino"
+        assert found["precision"] == [*usable_precisions()][-1]
+        assert ("does not compute in bfloat16" in err) == (found["precision"] == "float32")
