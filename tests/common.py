@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GUIDEDCAM_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -33,3 +34,17 @@ def build_toy(
             if variable.name == "bias":
                 variable.assign(0.1 * generator.normal(size=variable.shape))
     return model
+
+
+class Sort(keras.layers.Layer):
+    """Sorts each picture's numbers, by an operation that OpenVINO has not."""
+
+    def call(self, numbers):
+        return tf.linalg.eigvalsh(tf.linalg.diag(numbers))
+
+
+def build_sorting():
+    """A network that OpenVINO cannot convert; its message names `SelfAdjointEigV2`."""
+    toy = build_toy("gap")
+    outputs = Sort(name="sort")(toy.get_layer("gap").output)
+    return keras.Model(toy.input, keras.layers.Dense(3)(outputs), name="sorting")

@@ -6,6 +6,10 @@ ROUNDING = 1e-6
 """What is left of a constant channel once its mean is subtracted, as a part of that mean."""
 
 
+SQUARINGS = 24
+"""Then eigenvalues that differ by a millionth are told apart, which is what float32 can."""
+
+
 def first_component(maps: tf.Tensor, center: bool = False) -> tf.Tensor:
     """X v, v being the first right singular vector of X, the maps as a matrix `[positions, K]`.
 
@@ -35,11 +39,24 @@ def first_component(maps: tf.Tensor, center: bool = False) -> tf.Tensor:
 
 def _from_positions(x: tf.Tensor) -> tf.Tensor:
     """X v = sigma u from the leading eigenvector u of X Xᵀ, the smaller matrix if h * w <= K."""
-    eigenvalues, vectors = tf.linalg.eigh(tf.matmul(x, x, transpose_b=True))
-    return tf.sqrt(tf.nn.relu(eigenvalues[:, -1:])) * vectors[:, :, -1]
+    leading = _leading_eigenvector(tf.matmul(x, x, transpose_b=True))
+    return tf.norm(tf.linalg.matvec(x, leading, transpose_a=True), axis=-1, keepdims=True) * leading
 
 
 def _from_channels(x: tf.Tensor) -> tf.Tensor:
     """X v from the leading eigenvector v of Xᵀ X."""
-    _, vectors = tf.linalg.eigh(tf.matmul(x, x, transpose_a=True))
-    return tf.matmul(x, vectors[:, :, -1:])[:, :, 0]
+    return tf.linalg.matvec(x, _leading_eigenvector(tf.matmul(x, x, transpose_a=True)))
+
+
+def _leading_eigenvector(matrices: tf.Tensor) -> tf.Tensor:
+    """Unit vectors `[N, m]` of positive semidefinite matrices `[N, m, m]`; zero where those are.
+
+    A high power of a matrix is a multiple of u uᵀ, so each of its columns is one of u. Squaring
+    needs nothing but products, which every runtime has; a decomposition is in few.
+    """
+    power = matrices
+    for _ in range(SQUARINGS):
+        power = tf.math.divide_no_nan(power, tf.reduce_max(power, axis=[1, 2], keepdims=True))
+        power = tf.matmul(power, power)
+    longest = tf.argmax(tf.reduce_sum(tf.square(power), axis=2), axis=1)
+    return tf.math.l2_normalize(tf.gather(power, longest, batch_dims=1), axis=-1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import build_sorting
 from common import build_toy
 from PIL import Image
 
@@ -112,7 +113,7 @@ def test_a_model_that_is_written_out_needs_no_teaching(toy_export, toy_explainer
 
 
 def test_what_it_cannot_convert_is_named(tmp_path):
-    explainer = gcam.Explainer(build_toy("gap"))
-    folder = gcam.export(explainer, tmp_path / "toy", "eigencam")
+    explainer = gcam.Explainer(build_sorting(), layer="conv2", scores="logits")
+    folder = gcam.export(explainer, tmp_path / "sorting")
     with pytest.raises(InputError, match=r"OpenVINO cannot convert .*SelfAdjointEigV2"):
         openvino.open_export(folder)
