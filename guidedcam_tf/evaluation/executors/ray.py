@@ -208,7 +208,7 @@ def _connected(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray.init(
-            address=address,
+            address=address or "local",  # By itself Ray joins any cluster that runs here.
             include_dashboard=None if address else False,
             log_to_driver=False,
             logging_level=logging.WARNING,
