@@ -276,14 +276,14 @@ class Pipeline:
     def finish_fitted(self, raw: tf.Tensor, size: Sequence[Any]) -> tf.Tensor:
         """As `finish`, for the size of what `fitted` returned."""
         box = self.view.box(tuple(raw.shape[1:]), size)
-        return lay(lambda part: self._postprocess(raw, tf.constant(part)), box, tuple(size))
+        finish = _compiled(self.postprocessing, len(self.network.input_size))
+        return lay(lambda part: finish(raw, tf.constant(part)), box, tuple(size))
 
-    @cached_property
-    def _postprocess(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        axes = len(self.network.input_size)
-        signature = [
-            tf.TensorSpec([None] * (axes + 1), tf.float32),
-            tf.TensorSpec([axes], tf.int32),
-        ]
-        finish = self.postprocessing.__call__
-        return tf.function(finish, input_signature=signature, autograph=False)
+
+@lru_cache(KEPT)
+def _compiled(
+    postprocessing: Postprocessing, axes: int
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The post-processing of maps of some spatial axes, one for all networks and layers."""
+    signature = [tf.TensorSpec([None] * (axes + 1), tf.float32), tf.TensorSpec([axes], tf.int32)]
+    return tf.function(postprocessing.__call__, input_signature=signature, autograph=False)

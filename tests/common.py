@@ -1,11 +1,16 @@
 """Small networks and places that the tests share."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from guidedcam_tf.networks.applications import APPLICATIONS
+from guidedcam_tf.networks.weights import cached_file
+from guidedcam_tf.networks.weights import keras_file
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("GUIDEDCAM_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -48,3 +53,19 @@ def build_sorting():
     toy = build_toy("gap")
     outputs = Sort(name="sort")(toy.get_layer("gap").output)
     return keras.Model(toy.input, keras.layers.Dense(3)(outputs), name="sorting")
+
+
+@contextmanager
+def eager():
+    """Compile nothing meanwhile, which takes ten times as long as small networks do."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def has_resnet50():
+    """Whether ResNet50's ImageNet weights are here."""
+    application = APPLICATIONS["resnet50"]
+    return cached_file(application).exists() or keras_file(application).exists()

@@ -11,13 +11,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from common import DATA
 from common import build_toy
+from common import eager
+from common import has_resnet50
 
 import guidedcam_tf as gcam
-from guidedcam_tf.networks.applications import APPLICATIONS
-from guidedcam_tf.networks.weights import cached_file
-from guidedcam_tf.networks.weights import keras_file
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +31,7 @@ def data_folder():
 @pytest.fixture(scope="session")
 def resnet50():
     """An explainer of ResNet50 with its real ImageNet weights, at the default layer."""
-    application = APPLICATIONS["resnet50"]
-    if not (cached_file(application).exists() or keras_file(application).exists()):
+    if not has_resnet50():
         pytest.skip("no ResNet50 weights here; `guidedcam weights fetch resnet50` brings them")
     return gcam.Explainer("resnet50")
 
@@ -78,6 +77,33 @@ def toy(request):
 def toy_images(rng):
     """Pictures for the toy networks, float32 `[3, 8, 8, 3]`, about zero."""
     return rng.normal(size=(3, 8, 8, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def eagerly():
+    """Nothing is compiled."""
+    with eager():
+        yield
+
+
+@pytest.fixture
+def answers_here(monkeypatch):
+    """Have exports answer their check in this process, not in one of its own."""
+    from guidedcam_tf.serving import check
+
+    def answers(version, requests):
+        signatures = tf.saved_model.load(str(version)).signatures
+        return [
+            {
+                name: tensor.numpy()
+                for name, tensor in signatures[signature](
+                    **{name: tf.constant(value) for name, value in inputs.items()}
+                ).items()
+            }
+            for signature, inputs in requests
+        ]
+
+    monkeypatch.setattr(check, "answers_of", answers)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import eager
 
 import guidedcam_tf as gcam
 from guidedcam_tf.again import explain_again
@@ -110,22 +111,30 @@ def perceptron():
     return keras.Model(inputs, layers.Dense(3, name="scores")(x), name="perceptron")
 
 
-@pytest.mark.parametrize("method", LAYERLESS)
-def test_what_explains_the_picture_asks_for_no_layer(method, perceptron, rng):
-    """As in the same network behind a convolution that changes nothing, and so has a layer."""
+@pytest.fixture(scope="module")
+def with_and_without(perceptron):
+    """Its explainer, and one of the same network behind a convolution that changes nothing."""
     inputs = keras.Input((8, 8, 1))
     same = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones", name="same")
     layered = keras.Model(inputs, perceptron(same(inputs)))
+    return [
+        gcam.Explainer(each, preprocess="none", scores="logits") for each in (layered, perceptron)
+    ]
+
+
+@pytest.mark.parametrize("method", LAYERLESS)
+def test_what_explains_the_picture_asks_for_no_layer(method, with_and_without, rng):
+    """As in the same network behind a convolution that changes nothing, and so has a layer."""
+    layered, explainer = with_and_without
     options = {"samples": 20} if method in ("rise", "smooth_fullgrad") else {}
     pictures = rng.normal(size=(2, 8, 8, 1)).astype(np.float32)
-    explainer = gcam.Explainer(perceptron, preprocess="none", scores="logits")
     assert explainer.layer == ""
     found = explainer.maps(pictures, [0, 2], method, raw=True, **options)
     assert found.shape == (2, 8, 8)
     assert np.ptp(found) > 0
     if method != "lrp":  # Its rule for the layer that sees the picture is another.
-        layered = gcam.Explainer(layered, preprocess="none", scores="logits")
-        expected = layered.maps(pictures, [0, 2], method, raw=True, **options)
+        with eager():
+            expected = layered.maps(pictures, [0, 2], method, raw=True, **options)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -58,7 +58,7 @@ def images():
 
 
 @pytest.mark.parametrize("method", [name for name in OF_ANY if name not in BY_CLASS])
-def test_a_class_s_logit_as_a_function_is_the_class(explainer, images, method):
+def test_a_class_s_logit_as_a_function_is_the_class(eagerly, explainer, images, method):
     options = OPTIONS.get(method, {})
     if method in ("scorecam", "faster_scorecam"):
         options = {"score": "logit", "normalize_weights": "channel_softmax"}

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from common import eager
 from PIL import Image
 
 from guidedcam_tf import Explainer
@@ -80,7 +81,8 @@ def test_a_signal_is_explained_as_a_picture_of_one_row(rng, signal, flat, name):
     """The reference is the same network of Conv2D layers of height 1."""
     images, ids = rng.normal(size=(2, 40, 2)).astype(np.float32), np.array([[0, 2], [1, 1]])
     found = signal.maps(images, ids, name, raw=True)
-    expected = flat.explain(METHODS[name](), images[:, None], ids.astype(np.int32))["saliency"]
+    with eager():
+        expected = flat.explain(METHODS[name](), images[:, None], ids.astype(np.int32))["saliency"]
     np.testing.assert_allclose(found, expected[:, :, 0], rtol=1e-4, atol=1e-6)
     shown = flat.finish(tf.reshape(expected, [4, 1, -1]), (1, 40))
     finished = signal.maps(images, ids, name)
@@ -94,11 +96,9 @@ def test_methods_of_pictures_are_refused_by_name(rng, signal, name):
         signal.maps(rng.random((1, 40, 2)), 0, name)
 
 
-@pytest.mark.parametrize(
-    "name", ["guided", "gradcam++", "eigencam", "fem", "guided_gradcam", "cam"]
-)
-def test_volumes_of_equal_slices_have_equal_maps(rng, name):
-    """A Conv3D of depth 1 over equal slices gives each slice the map of one picture."""
+@pytest.fixture(scope="module")
+def solid_and_flat():
+    """Of a Conv3D of depth 1, and of the Conv2D that it is for each slice."""
     keras.utils.set_random_seed(4)
     inputs = keras.Input((3, 6, 7, 2))
     x = layers.Conv3D(4, (1, 3, 3), padding="same", activation="relu")(inputs)
@@ -110,9 +110,16 @@ def test_volumes_of_equal_slices_have_equal_maps(rng, name):
     flat = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
     for one, other in zip(flat.weights, solid.weights, strict=True):
         one.assign(np.reshape(other, one.shape))
+    return [Explainer(model, preprocess="none") for model in (solid, flat)]
+
+
+@pytest.mark.parametrize("name", ["guided", "eigencam", "fem", "guided_gradcam", "cam"])
+def test_volumes_of_equal_slices_have_equal_maps(rng, solid_and_flat, name):
+    """A Conv3D of depth 1 over equal slices gives each slice the map of one picture."""
+    solid, flat = solid_and_flat
     image = rng.normal(size=(1, 6, 7, 2)).astype(np.float32)
-    found = Explainer(solid, preprocess="none").maps(np.stack([image] * 3, axis=1), 1, name)
-    expected = Explainer(flat, preprocess="none").maps(image, 1, name)
+    found = solid.maps(np.stack([image] * 3, axis=1), 1, name)
+    expected = flat.maps(image, 1, name)
     np.testing.assert_allclose(found[0], np.repeat(expected, 3, axis=0), atol=2e-3)
 
 

@@ -26,7 +26,7 @@ from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import ClassNames
 
-COUNT = int(os.environ.get("GUIDEDCAM_FUZZ", "500"))
+COUNT = int(os.environ.get("GUIDEDCAM_FUZZ", "200"))
 """How many mutations of each kind; set it higher to search longer."""
 
 PETS = ClassNames(("cat", "dog"))

@@ -14,7 +14,7 @@ from guidedcam_tf.data import decoding
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.errors import InputError
 
-COUNT = int(os.environ.get("GUIDEDCAM_FUZZ", "200"))
+COUNT = int(os.environ.get("GUIDEDCAM_FUZZ", "100"))
 """How many mutations of each kind; set it higher to search longer."""
 
 PIXELS = np.kron(np.random.default_rng(3).integers(0, 256, (4, 6, 3)), np.ones((4, 4, 1)))

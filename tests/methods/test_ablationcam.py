@@ -122,7 +122,7 @@ def test_closed_form_at_global_pooling(toy_images):
     np.testing.assert_allclose(raw, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_closed_form_on_resnet50(resnet50, photographs):
+def test_closed_form_on_resnet50(compiled, resnet50, photographs):
     targets = [285, 967]
     raw = resnet50.maps(photographs[:1], [targets], "ablationcam", raw=True)[0]
     inputs = resnet50.network.preprocess(tf.constant(photographs[:1], tf.float32))
@@ -224,7 +224,7 @@ def test_second_output_of_a_step_crosses(rng):
     np.testing.assert_allclose(raw, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_dead_channels_cost_no_pass_and_targets_share_them(toy_images):
+def test_dead_channels_cost_no_pass_and_targets_share_them(compiled, toy_images):
     keras.utils.set_random_seed(4)
     inputs = keras.Input((8, 8, 3))
     counter = CountRows(name="counter")

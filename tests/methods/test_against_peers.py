@@ -59,7 +59,7 @@ def test_input_x_gradient_of_xplique(model, explainer, toy_images):
     )
 
 
-def test_integrated_gradients_of_xplique(model, explainer, toy_images):
+def test_integrated_gradients_of_xplique(compiled, model, explainer, toy_images):
     """Theirs is the trapezoid rule, so both take many steps."""
     agree(
         attribution(explainer, toy_images, "integrated_gradients", steps=2000, block_size=500),

@@ -24,14 +24,6 @@ MANY = (
 )
 
 
-@pytest.fixture
-def eagerly():
-    """Nothing is compiled, which takes longer than these networks do."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def by_position(weights):
     """A network whose logits weigh ReLU(x - 1), position by position, `[2, 2]` a class."""
     inputs = keras.Input((2, 2, 1))
@@ -43,7 +35,7 @@ def by_position(weights):
     return model
 
 
-def test_by_hand(eagerly):
+def test_by_hand():
     # ReLU(a x - 1) is .8, 1, 1.2 at the top left and 0, 0, .1 at the bottom right; mirrored, each
     # meets the weight beside its own: the means are 2 and 6.
     model = by_position([[[1.0, 3], [5, 7]], [[-1.0, -3], [-5, -7]]])
@@ -56,7 +48,7 @@ def test_by_hand(eagerly):
 
 
 @pytest.mark.parametrize("method", ["guided", "guided_gradcam", "relevance_cam", "eigencam"])
-def test_matches_a_loop(method, eagerly, toy_images):
+def test_matches_a_loop(method, toy_images):
     """Of several pictures and targets; a rank is the class of that rank in the picture itself."""
     explainer = gcam.Explainer(build_toy("flatten"))
     ids = np.array([[0, -1], [2, -1], [1, -1]])
@@ -77,7 +69,7 @@ def test_matches_a_loop(method, eagerly, toy_images):
         np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-5 * expected.max())
 
 
-def test_symmetric_networks_without_biases_have_nothing_to_average(eagerly, toy_images):
+def test_symmetric_networks_without_biases_have_nothing_to_average(toy_images):
     model = build_toy("gap", bias=False)
     for name in ("conv1", "conv2"):
         kernel, bias = model.get_layer(name).get_weights()
@@ -91,7 +83,7 @@ def test_symmetric_networks_without_biases_have_nothing_to_average(eagerly, toy_
     np.testing.assert_allclose(augmented, plain, rtol=1e-4, atol=1e-5 * plain.max())
 
 
-def test_openvino_agrees(toy_images):
+def test_openvino_agrees(compiled, toy_images):
     model = toy_explainer("flatten").network.model
     ours, theirs = (
         gcam.Explainer(model, runtime=runtime).maps(

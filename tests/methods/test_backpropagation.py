@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from common import build_toy
-from methods.test_relevance_cam import loops_dense
-from methods.test_relevance_cam import loops_pooling
+from methods.relevance_numpy import loops_dense
+from methods.relevance_numpy import loops_pooling
 from methods.toy_numpy import ToyNumpy
 from methods.toy_numpy import convolve
 from methods.toy_numpy import pool
@@ -43,7 +43,7 @@ def run(explainer, images, method, ids=IDS, **options):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_pictures_and_targets_are_apart(explainer, toy_images, method):
+def test_pictures_and_targets_are_apart(compiled, explainer, toy_images, method):
     batch = explainer.maps(toy_images, IDS, method, raw=True)
     size = (8, 8) if method in ("lrp", "deeplift") else (4, 4)
     assert batch.shape == (3, 2, *size)

@@ -13,6 +13,7 @@ import guidedcam_tf as gcam
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods import get_method
 
+pytestmark = pytest.mark.usefixtures("compiled")
 SIZES = (8, 12, 18)
 
 

@@ -103,7 +103,7 @@ def test_smoothgradcam_pp_matches_loops(toy_images):
 
 
 @pytest.mark.parametrize("baseline", ["black", "mean", "blur"])
-def test_integrated_gradients_are_complete(baseline, toy_images):
+def test_integrated_gradients_are_complete(compiled, baseline, toy_images):
     """The midpoint rule errs where a ReLU switches, and few make up this network: 4096 steps."""
     explainer = gcam.Explainer(build_toy("flatten"), preprocess=lambda x: 2.0 * x + 0.3)
     options = {"steps": 4096, "baseline": baseline, "block_size": 512}

@@ -130,7 +130,7 @@ def test_completeness_of_branches_nested_depthwise_and_batch_normalization(toy_i
     assert_complete(fullgrad_completeness(Network(build_rich()), toy_images, [2, 1, 0]))
 
 
-def test_completeness_of_resnet50(resnet50, photographs):
+def test_completeness_of_resnet50(compiled, resnet50, photographs):
     best = resnet50.predict(photographs).argmax(axis=1)
     assert_complete(fullgrad_completeness(resnet50.network, photographs, best))
 
@@ -210,7 +210,7 @@ def test_batch_and_blocks_are_loops(toy_images):
         np.testing.assert_allclose(together, apart, rtol=1e-5, atol=1e-5)
 
 
-def test_one_forward_pass_and_one_trace(toy_images):
+def test_one_forward_pass_and_one_trace(compiled, toy_images):
     record = Record()
     inputs = keras.Input((8, 8, 3))
     explainer = gcam.Explainer(keras.Model(inputs, build_toy()(record(inputs))))

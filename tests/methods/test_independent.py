@@ -65,7 +65,7 @@ def min_max(saliency):
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("layer", LAYERS)
-def test_agrees_after_normalising(resnet50_at, photographs, derivatives, layer):
+def test_agrees_after_normalising(compiled, resnet50_at, photographs, derivatives, layer):
     maps = together(resnet50_at(layer), photographs, CLASSES)
     for name, formula in FORMULAS.items():
         expected = np.stack([formula(a, g) for a, g in zip(*derivatives[layer], strict=True)])

@@ -191,7 +191,7 @@ def test_a_rank_means_the_class_of_the_picture_not_of_the_path(explainer, pictur
         ({"subtract_baseline": True}, 10 + 2),
     ],
 )
-def test_passes_and_traces(pictures, options, passes):
+def test_passes_and_traces(compiled, pictures, options, passes):
     inputs = keras.Input((8, 8, 3))
     counter = CountRows()
     x = keras.layers.Conv2D(4, 3, activation="relu")(counter(inputs))

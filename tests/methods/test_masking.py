@@ -179,7 +179,7 @@ def shifted_interpolations(cells, step):
     return [matrix[shift : shift + cells * step] for shift in range(step)]
 
 
-def test_rise_is_unbiased_for_a_linear_network(rng):
+def test_rise_is_unbiased_for_a_linear_network(compiled, rng):
     """E S = b + sum_j w_j x_j E[M_j M] / p in closed form, within the Monte Carlo error."""
     cells, step, keep, bias = 2, 3, 0.3, 0.7
     size = cells * step
@@ -204,7 +204,7 @@ def test_rise_is_unbiased_for_a_linear_network(rng):
     assert deviations.max() < 0.05 * np.ptp(expected)
 
 
-def test_rise_masks(rng):
+def test_rise_masks(compiled, rng):
     masks = rise_masks(3000, 4, 0.4, (13, 18))
     assert masks.shape == (3000, 13, 18)
     assert masks.min() >= 0
@@ -217,7 +217,7 @@ def test_rise_masks(rng):
     assert len(np.unique(masks.reshape(3000, -1), axis=0)) > 2900
 
 
-def test_rise_matches_a_loop(toy_images):
+def test_rise_matches_a_loop(compiled, toy_images):
     explainer = toy_explainer("flatten")
     masks = rise_masks(20, 3, 0.5, (8, 8))
     raw = explainer.maps(toy_images, IDS, "rise", raw=True, samples=20, cells=3)
@@ -229,7 +229,7 @@ def test_rise_matches_a_loop(toy_images):
 
 
 @pytest.mark.parametrize("method", ["rise", "occlusion"])
-def test_blocks_change_no_byte_where_the_network_s_sums_are_exact(method, rng):
+def test_blocks_change_no_byte_where_the_network_s_sums_are_exact(compiled, method, rng):
     """A class is one pixel of the picture, so the network rounds nothing, at any batch size."""
     weights = np.zeros((6, 5))
     weights[2, 3] = 1
@@ -246,7 +246,7 @@ def test_blocks_change_no_byte_where_the_network_s_sums_are_exact(method, rng):
 
 
 @pytest.mark.parametrize("method", FEW)
-def test_blocks_change_nothing_and_pictures_are_apart(method, toy_images):
+def test_blocks_change_nothing_and_pictures_are_apart(compiled, method, toy_images):
     explainer = toy_explainer("flatten")
     found = {
         size: explainer.maps(toy_images, IDS, method, raw=True, block_size=size, **FEW[method])
@@ -260,7 +260,7 @@ def test_blocks_change_nothing_and_pictures_are_apart(method, toy_images):
 
 
 @pytest.mark.parametrize("method", FEW)
-def test_ranks_logits_and_flat_pictures(method, toy_images):
+def test_ranks_logits_and_flat_pictures(compiled, method, toy_images):
     explainer = toy_explainer("gap")
     kernel = explainer.pipeline.kernel(get_method(method, **FEW[method]))
     result = kernel(tf.constant(toy_images), tf.constant([[-1, -2]] * 3))
@@ -273,7 +273,7 @@ def test_ranks_logits_and_flat_pictures(method, toy_images):
         np.testing.assert_array_equal(empty, 0)
 
 
-def test_networks_of_any_size():
+def test_networks_of_any_size(compiled):
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)

@@ -22,7 +22,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("method", "head"), CASES)
-def test_pictures_and_targets_are_apart(method, head, toy_images):
+def test_pictures_and_targets_are_apart(compiled, method, head, toy_images):
     """A map is the same alone, in a batch, and among other targets; the kernel is traced once."""
     explainer = toy_explainer(head)
     ids = np.array([[0, 1], [2, 0], [1, 2]])

@@ -69,7 +69,7 @@ def test_an_option_twice():
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_one_picture_and_target_need_no_loop(name, toy_images):
+def test_one_picture_and_target_need_no_loop(compiled, name, toy_images):
     pipeline = toy_explainer("flatten").pipeline
     kernel = pipeline.kernel(get_method(name))
     one = for_one_picture(kernel, pipeline.view)

@@ -1,13 +1,14 @@
-"""Relevance-CAM: loops, hand computation, the closed form before global pooling, conservation."""
+"""Relevance-CAM: loops, hand computation, the closed form before global pooling, identities."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from common import build_toy
+from methods.relevance_numpy import closed_form
+from methods.relevance_numpy import loops_relevance_cam
+from methods.relevance_numpy import relevance_maps
 from methods.toy_numpy import ToyNumpy
-from methods.toy_numpy import convolve
-from methods.toy_numpy import pool
 
 import guidedcam_tf as gcam
 from guidedcam_tf.errors import InputError
@@ -17,87 +18,12 @@ from guidedcam_tf.methods.relevance_cam import initial_relevance
 INITS = ["clrp", "sglrp", "onehot"]
 
 
-def relevance_maps(explainer, images, class_ids, **options):
-    """The saliency and the relevance, `[N, T, h, w]`."""
-    kernel = explainer.pipeline.kernel(get_method("relevance_cam", **options))
-    result = kernel(tf.constant(images, tf.float32), tf.constant(class_ids, tf.int32))
-    return result["saliency"].numpy(), result["relevance"].numpy()
-
-
-def loops_initial(init, target, logits):
-    """The relevance of the logits of one picture."""
-    relevance = np.zeros(len(logits))
-    shifted = np.exp(logits - logits.max())
-    probabilities = shifted / shifted.sum()
-    for j in range(len(logits)):
-        if j == target:
-            relevance[j] = 1
-        elif init == "clrp":
-            relevance[j] = -1 / len(logits)
-        elif init == "sglrp":
-            relevance[j] = -probabilities[j] / (1 - probabilities[target])
-    return relevance
-
-
-def loops_dense(x, kernel, relevance):
-    """z+ of a dense layer, unit by unit."""
-    shares = np.zeros(len(x))
-    for j in range(kernel.shape[1]):
-        products = np.maximum(x * kernel[:, j], 0)
-        if products.sum():
-            shares += products / products.sum() * relevance[j]
-    return shares
-
-
-def loops_convolution(x, kernel, bias, relevance):
-    """z+ of a convolution with zero padding, stride 1, and its bias twice, window by window."""
-    radius = kernel.shape[0] // 2
-    padded = np.pad(x, ((radius, radius), (radius, radius), (0, 0)))
-    shares = np.zeros_like(padded)
-    for i, j, f in np.ndindex(*relevance.shape):
-        window = (slice(i, i + 2 * radius + 1), slice(j, j + 2 * radius + 1))
-        products = np.maximum(padded[window] * kernel[..., f], 0)
-        shares[window] += products / (products.sum() + 2 * bias[f]) * relevance[i, j, f]
-    return shares[radius:-radius, radius:-radius]
-
-
-def loops_pooling(x, relevance):
-    """The whole relevance to the largest element of each 2 x 2 cell."""
-    shares = np.zeros_like(x)
-    for i, j, k in np.ndindex(*relevance.shape):
-        cell = x[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, k]
-        row, column = np.unravel_index(cell.argmax(), cell.shape)
-        shares[2 * i + row, 2 * j + column, k] = relevance[i, j, k]
-    return shares
-
-
-def loops_relevance_cam(slow, image, target, init, layer):
-    """The map at `conv1` or `conv2` of a toy network, and the relevance summed over channels."""
-    first = np.maximum(convolve(image[None], slow["conv1/kernel"], slow["conv1/bias"]), 0)[0]
-    pooled = pool(first[None])[0]
-    second = slow.activations(image[None])[0]
-    relevance = loops_initial(init, target, slow.logits(second[None])[0])
-    if "fc/kernel" in slow.weights:
-        flat = second.ravel()
-        hidden = np.maximum(flat @ slow["fc/kernel"] + slow["fc/bias"], 0)
-        relevance = loops_dense(hidden, slow["scores/kernel"], relevance)
-        relevance = loops_dense(flat, slow["fc/kernel"], relevance).reshape(second.shape)
-    else:
-        means = second.mean(axis=(0, 1))
-        relevance = loops_dense(means, slow["scores/kernel"], relevance)
-        relevance = second / (16 * np.where(means > 0, means, 1)) * relevance
-    if layer == "conv2":
-        return (relevance.mean(axis=(0, 1)) * second).sum(axis=2), relevance.sum(axis=2)
-    relevance = loops_convolution(pooled, slow["conv2/kernel"], slow["conv2/bias"], relevance)
-    relevance = loops_pooling(first, relevance)
-    return (relevance.mean(axis=(0, 1)) * first).sum(axis=2), relevance.sum(axis=2)
-
-
-@pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("layer", ["conv1", "conv2"])
-def test_matches_slow_reference(toy, toy_images, layer, init):
-    slow = ToyNumpy(toy)
-    explainer = gcam.Explainer(toy, layer=layer)
+@pytest.mark.parametrize(
+    ("layer", "init"), [*(("conv1", init) for init in INITS), ("conv2", "clrp")]
+)
+def test_matches_slow_reference(opened, toy_images, layer, init):
+    slow = ToyNumpy(opened.network.model)
+    explainer = opened.at(layer)
     found = np.stack(relevance_maps(explainer, toy_images, [[0, 1, 2]] * 3, init=init), axis=2)
     expected = np.array(
         [
@@ -165,18 +91,6 @@ def test_hand_computed_through_a_residual_block():
     np.testing.assert_allclose(saliency[0, 0], [[3 / 8, 6 / 8], [0, 3 / 8]], rtol=1e-5)
 
 
-def closed_form(activations, kernel, target):
-    """S and sum_k R^k before global pooling and one dense layer, float64 `[h, w]` each."""
-    means = activations.mean(axis=(0, 1))
-    positive = np.maximum(kernel, 0)
-    initial = np.where(np.arange(kernel.shape[1]) == target, 1, -1 / kernel.shape[1])
-    relevance = means * (positive @ (initial / (means @ positive)))
-    totals = activations.sum(axis=(0, 1))
-    weights = relevance / activations[:, :, 0].size
-    shares = activations / np.where(totals > 0, totals, 1) * relevance
-    return activations @ weights, shares.sum(axis=2)
-
-
 def test_closed_form_on_the_toy_network(toy_images):
     model = build_toy("gap")
     activations = ToyNumpy(model).activations(toy_images)
@@ -213,8 +127,8 @@ def test_sglrp_of_a_sure_or_single_score_is_finite():
         )
 
 
-def test_maps_are_linear_in_the_initial_relevance(toy, toy_images):
-    explainer = gcam.Explainer(toy, layer="conv1")
+def test_maps_are_linear_in_the_initial_relevance(opened, toy_images):
+    explainer = opened.at("conv1")
     ids = [[0, 1, 2]] * 3
     single, _ = relevance_maps(explainer, toy_images, ids, init="onehot")
     logits = explainer.pipeline.logits(tf.constant(toy_images))
@@ -247,8 +161,8 @@ def test_conv_bias_is_left_out_when_told(toy_images):
     assert np.abs(twice.sum(axis=(2, 3)) - 1).min() > 0.005
 
 
-def test_pictures_and_targets_are_apart_and_traced_once(toy, toy_images):
-    explainer = gcam.Explainer(toy, layer="conv1")
+def test_pictures_and_targets_are_apart_and_traced_once(compiled, opened, toy_images):
+    explainer = opened.at("conv1")
     ids = np.array([[0, 1], [2, 0], [1, 2]])
     batch = explainer.maps(toy_images, ids, "relevance_cam", raw=True)
     for n, t in np.ndindex(*ids.shape):
@@ -283,12 +197,11 @@ def test_raw_map_is_signed_and_zero_relevance_is_not_zero_heat():
 
 
 @pytest.mark.parametrize("init", INITS)
-def test_degenerate_pictures_are_finite(toy, init):
+def test_degenerate_pictures_are_finite(opened, init):
     flat = np.stack([np.zeros((8, 8, 3)), np.full((8, 8, 3), 255.0)])
-    for layer in ("conv1", "conv2"):
-        explainer = gcam.Explainer(toy, layer=layer)
-        raw = explainer.maps(flat, [[0, 1, 2]] * 2, "relevance_cam", raw=True, init=init)
-        assert np.isfinite(raw).all()
+    explainer = opened.at("conv1")
+    raw = explainer.maps(flat, [[0, 1, 2]] * 2, "relevance_cam", raw=True, init=init)
+    assert np.isfinite(raw).all()
 
 
 def test_nothing_active_and_nothing_in_favour_is_zero():
@@ -300,66 +213,6 @@ def test_nothing_active_and_nothing_in_favour_is_zero():
     np.testing.assert_array_equal(maps, np.zeros((2, 2, 2)))
     maps = explainer.maps(images, [0, 0], "relevance_cam", init="onehot")
     np.testing.assert_array_equal(maps, np.zeros((2, 2, 2)))
-
-
-def test_half_precision_network_is_close(toy_images):
-    maps = [
-        gcam.Explainer(build_toy("flatten", dtype=dtype), layer="conv1").maps(
-            toy_images, [2] * 3, "relevance_cam"
-        )
-        for dtype in ("float32", "mixed_float16")
-    ]
-    assert maps[1].dtype == np.float32
-    np.testing.assert_allclose(maps[1], maps[0], atol=1e-2)
-
-
-def test_model_is_unchanged(toy, toy_images):
-    before = [variable.numpy() for variable in toy.weights]
-    flags = [(layer.trainable, getattr(layer, "activation", None)) for layer in toy.layers]
-    gcam.Explainer(toy, layer="conv1").maps(toy_images, [0] * 3, "relevance_cam")
-    for was, variable in zip(before, toy.weights, strict=True):
-        np.testing.assert_array_equal(was, variable.numpy())
-    after = [(layer.trainable, getattr(layer, "activation", None)) for layer in toy.layers]
-    assert after == flags
-
-
-def mobile_model():
-    """Depthwise convolutions, ReLU6, padding, a concatenation, and a head that is convolutional."""
-    keras.utils.set_random_seed(4)
-    layers = keras.layers
-    inputs = keras.Input((16, 16, 3))
-    x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu6", name="stem")(inputs)
-    x = layers.ZeroPadding2D(((0, 1), (0, 1)))(x)
-    x = layers.DepthwiseConv2D(3, strides=2, use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.ReLU(6.0)(x)
-    x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="relu")(x)])
-    x = layers.Conv2D(10, 1)(x) + x
-    x = layers.AveragePooling2D(2)(x)
-    x = layers.GlobalAveragePooling2D(keepdims=True)(layers.Activation("relu")(x))
-    x = layers.Conv2D(4, 1)(layers.Dropout(0.2)(x))
-    return keras.Model(inputs, layers.Softmax()(layers.Reshape((4,))(x)))
-
-
-def test_many_kinds_of_layers_together(rng):
-    explainer = gcam.Explainer(mobile_model(), layer="stem")
-    images = rng.uniform(0, 4, size=(2, 16, 16, 3))
-    saliency, relevance = relevance_maps(explainer, images, [[0, 1, 2, 3]] * 2, init="onehot")
-    assert np.isfinite(saliency).all()
-    assert (np.abs(relevance).max(axis=(2, 3)) > 0).all()
-
-
-def test_saved_model_gives_the_same(tmp_path, toy_images):
-    explainer = gcam.Explainer(build_toy("flatten"), layer="conv1")
-    module = tf.Module()
-    module.model = explainer.network.model
-    module.kernel = explainer.pipeline.kernel(get_method("relevance_cam"))
-    arguments = tf.constant(toy_images), tf.constant([[0, -1]] * 3)
-    tf.saved_model.save(module, str(tmp_path))
-    reloaded = tf.saved_model.load(str(tmp_path))
-    found = reloaded.kernel(*arguments)
-    for name, expected in module.kernel(*arguments).items():
-        np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_layers_without_a_rule_are_refused_before_anything_is_computed():
@@ -390,42 +243,3 @@ def test_layers_without_a_rule_are_refused_before_anything_is_computed():
 def test_bad_options_are_named(options, message):
     with pytest.raises(InputError, match=message):
         get_method("relevance_cam", **options)
-
-
-def test_closed_form_on_resnet50(resnet50, photographs):
-    ids = np.array([[285, 967]] * 2)
-    saliency, relevance = relevance_maps(resnet50, photographs, ids)
-    view, kernel = resnet50.pipeline.view, resnet50.network.model.layers[-1].kernel.numpy()
-    activations, _ = view.forward(view.network.preprocess(tf.constant(photographs, tf.float32)))
-    for n, t in np.ndindex(2, 2):
-        expected = closed_form(
-            activations[n].numpy().astype(np.float64), kernel.astype(np.float64), ids[n, t]
-        )
-        for maps, reference in zip((saliency, relevance), expected, strict=True):
-            np.testing.assert_allclose(
-                maps[n, t], reference, rtol=1e-3, atol=1e-4 * np.abs(reference).max()
-            )
-
-
-def test_resnet50_tells_the_cat_from_the_coffee_and_conserves(resnet50_at, photographs):
-    # The convolutions of these weights have biases of 0, so that relevance is conserved: it starts
-    # as 1 - 999/1000 and ends as that at every layer.
-    mosaic = np.concatenate([photographs[0][:, ::2], photographs[1][:, ::2]], axis=1)
-    saliency, relevance = relevance_maps(
-        resnet50_at("conv3_block4_out"), mosaic[None], [[285, 967]]
-    )
-    np.testing.assert_allclose(relevance.sum(axis=(2, 3)), 1e-3, atol=1e-5)
-    half = saliency.shape[-1] // 2
-    favour = np.maximum(saliency[0], 0)
-    on_the_left = favour[:, :, :half].sum(axis=(1, 2)) / favour.sum(axis=(1, 2))
-    assert on_the_left[0] > 0.9
-    assert on_the_left[1] < 0.1
-
-
-def test_vgg16_conserves(small_vgg16, rng):
-    # Its random weights come with biases of 0.
-    explainer = gcam.Explainer(small_vgg16, layer="block4_conv3", preprocess="caffe")
-    image = rng.uniform(0, 255, size=(1, 64, 64, 3))
-    saliency, relevance = relevance_maps(explainer, image, [[3]], init="onehot")
-    assert np.isfinite(saliency).all()
-    np.testing.assert_allclose(relevance.sum(), 1, rtol=1e-3)

@@ -88,7 +88,7 @@ LINEAR = {
 @pytest.mark.parametrize("name", LINEAR)
 @pytest.mark.parametrize("conv_bias", ["twice", "none"])
 @pytest.mark.parametrize("nonnegative", [False, True])
-def test_z_plus_is_shares_of_the_positive_products(name, conv_bias, nonnegative, rng):
+def test_z_plus_is_shares_of_the_positive_products(compiled, name, conv_bias, nonnegative, rng):
     build, shape = LINEAR[name]
     layer = with_bias(build(), shape, rng)
     step, matrix = step_of(layer, shape), matrix_of(layer, shape)
@@ -291,7 +291,7 @@ def test_conv_bias_and_batch_normalization_do_not_conserve(rng):
 
 
 @pytest.mark.parametrize("name", LINEAR)
-def test_nothing_comes_from_nothing(name):
+def test_nothing_comes_from_nothing(compiled, name):
     build, shape = LINEAR[name]
     layer = build()
     step = step_of(layer, shape)

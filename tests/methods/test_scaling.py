@@ -50,23 +50,22 @@ def min_max(maps):
     return (maps - lowest) / np.where(extent > 0, extent, 1)
 
 
+def by_largest(maps):
+    largest = maps.max(axis=(1, 2), keepdims=True)
+    assert (largest > 0).any()
+    return maps / np.where(largest > 0, largest, 1)
+
+
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
 @pytest.mark.parametrize("head", HEADS)
-def test_scaled_logits(head, method):
-    before, after = raw_maps(head)[method], raw_maps(head, factor=30)[method]
-    change = np.abs(min_max(after) - min_max(before)).max()
+def test_scaled_logits_plus_a_constant(head, method):
+    before, after = raw_maps(head)[method], raw_maps(head, factor=30, offset=50)[method]
+    change = np.abs(by_largest(after) - by_largest(before)).max()
     if method == "gradcam++" and head == "flatten":
         # alpha = 1 / (2 + grad * T) weighs positions otherwise where the gradient is larger.
         assert change > 0.01
     else:
         assert change < (1e-2 if method in EPSILON_BESIDE_THE_GRADIENT else 1e-5)
-
-
-@pytest.mark.parametrize("method", GRADIENT_METHODS)
-@pytest.mark.parametrize("head", HEADS)
-def test_a_constant_added_to_all_logits(head, method):
-    before, after = raw_maps(head)[method], raw_maps(head, offset=50)[method]
-    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6 * before.max())
 
 
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
@@ -115,6 +114,7 @@ def half_precision():
     keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.slow
 def test_mixed_precision_of_resnet50(resnet50, photographs, half_precision):
     half = keras.applications.ResNet50(weights=None)
     half.set_weights(resnet50.network.model.get_weights())

@@ -97,7 +97,7 @@ def test_methods_that_add_channels_alone_have_it():
         get_method("scorecam", smooth=True)
 
 
-def test_in_openvino(toy_images):
+def test_in_openvino(compiled, toy_images):
     live = toy_explainer("flatten")
     other = gcam.Explainer(live.network.model, runtime="openvino")
     expected, found = (

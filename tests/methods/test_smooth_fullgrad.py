@@ -142,7 +142,7 @@ def test_blocks_change_nothing_but_rounding(toy_images):
         np.testing.assert_allclose(other, whole, rtol=2e-4, atol=2e-4)
 
 
-def test_passes_and_traces(toy_images):
+def test_passes_and_traces(compiled, toy_images):
     explainer, record = recorded(build_toy())
     for count, targets in ((1, [0]), (2, [0, 1, 2])):
         record.pictures.clear()

@@ -1,0 +1,175 @@
+"""Calls, models and pictures that are refused: the error says what is wrong, and what to do."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from common import build_toy
+
+import guidedcam_tf as gcam
+
+GOOD = np.zeros((2, 8, 8, 3), np.float32)
+
+BAD_CALLS = {
+    "rank": (lambda e: e.maps(GOOD[0]), r"images must have shape \[N, H, W, 3\].*\(8, 8, 3\)"),
+    "channels": (lambda e: e.maps(GOOD[..., :2]), r"images must have shape.*\(2, 8, 8, 2\)"),
+    "no pictures": (lambda e: e.maps(GOOD[:0]), r"N at least 1; received \(0, 8, 8, 3\)"),
+    "text": (lambda e: e.maps(np.full((1, 8, 8, 3), "a")), "images must be uint8 or float"),
+    "nan": (lambda e: e.maps(GOOD * np.nan), "images must be finite"),
+    "one pixel": (lambda e: e.maps(GOOD[:, :1, :1]), "at least 2 x 2"),
+    "ids' length": (
+        lambda e: e.maps(GOOD, [0]),
+        "class_ids must be one for all.*each of the 2; received 1",
+    ),
+    "ids' dtype": (
+        lambda e: e.maps(GOOD, [0.5, 1]),
+        "target must be an index, a class name.*received 0.5",
+    ),
+    "ids' range": (lambda e: e.maps(GOOD, [0, 3]), "target 3 is out of range.*3 classes, 0 to 2"),
+    "negative id": (lambda e: e.maps(GOOD, [0, -1]), "target -1 is out of range"),
+    "batch size": (lambda e: e.maps(GOOD, batch_size=0), "batch_size must be at least 1"),
+    "method": (lambda e: e.maps(GOOD, method="gradcm"), "'gradcm' is not known; nearest: gradcam"),
+    "option": (lambda e: e.maps(GOOD, method="gradcam", x=1), "'gradcam' has no option 'x'"),
+    "no target": (lambda e: e.explain(GOOD[0], []), "targets is empty"),
+    "target": (
+        lambda e: e.explain(GOOD[0], "wasps"),
+        "'wasps' is not a class.*nearest names: wasp",
+    ),
+    "top0": (lambda e: e.explain(GOOD[0], "top0"), "'top0' is out of range"),
+    "top4": (lambda e: e.explain(GOOD[0], "top4"), "'top4' is out of range.*3 classes"),
+    "kind": (lambda e: e.explain(GOOD[0], [1.5]), "must be an index, a class name.*received 1.5"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_bad_calls_say_what_is_wrong(explainer, name):
+    call, message = BAD_CALLS[name]
+    with pytest.raises(ValueError, match=message):
+        call(explainer)
+
+
+def two_outputs():
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))
+    return keras.Model(inputs, [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
+
+
+def no_space():
+    inputs = keras.Input((4, 4, 3))
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
+
+
+BAD_MODELS = {
+    "name": (lambda: gcam.Explainer("resnet51"), "'resnet51' is not known; expected resnet50"),
+    "file": (lambda: gcam.Explainer("no.keras"), "model file no.keras does not exist"),
+    "type": (lambda: gcam.Explainer(3), "model must be a keras.Model.*received builtins.int"),
+    "helper": (lambda: gcam.guided_cam("resnet50", GOOD), "must be a keras.Model; received str"),
+    "outputs": (
+        lambda: gcam.Explainer(two_outputs()).explain(np.zeros((8, 8, 3), np.uint8)),
+        "has 2 outputs.*expected output= with the name of one",
+    ),
+    "space": (
+        lambda: gcam.Explainer(no_space()).maps(np.zeros((1, 4, 4, 3), np.float32)),
+        "method 'guided' explains a layer, and .*methods that explain the picture need none: ",
+    ),
+    "layer": (
+        lambda: gcam.Explainer(build_toy(), layer="conv3"),
+        "layer 'conv3' is not in 'toy_gap'; nearest: conv.*the default is 'conv2'",
+    ),
+    "flat layer": (
+        lambda: gcam.Explainer(build_toy(), layer="gap"),
+        r"layer 'gap' cannot be explained: it has no spatial extent.*\(None, 5\)",
+    ),
+    "preprocess": (
+        lambda: gcam.Explainer(build_toy(), preprocess="cafe"),
+        "preprocess 'cafe' is not known.*caffe, tf, torch",
+    ),
+    "postprocessing": (
+        lambda: gcam.Explainer(build_toy(), postprocessing="papers"),
+        "'papers' is not known; expected default, paper",
+    ),
+    "fit": (lambda: gcam.Explainer(build_toy(), fit="stretch"), "fit must be 'squash' or 'crop'"),
+    "names": (
+        lambda: gcam.Explainer(build_toy(), class_names=["a"]),
+        "class_names has 1 names, the network 3 classes",
+    ),
+    "weights of a model": (
+        lambda: gcam.Explainer(build_toy(), weights="x.h5"),
+        "weights goes with a network by name",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MODELS)
+def test_bad_models_say_what_is_wrong(name):
+    call, message = BAD_MODELS[name]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_subclassed_model_says_what_is_expected():
+    class Custom(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(ValueError, match="no graph that Keras can show: expected a functional"):
+        gcam.Explainer(Custom())
+
+
+SCALED = {
+    "0..1": (lambda x: x / 255, "multiply them by 255"),
+    "black and white as 0 and 1": (lambda x: (x > 127).astype(np.float64), "multiply them by 255"),
+    "-1..1": (lambda x: x / 127.5 - 1, "received -1 to 1: clip them"),
+    "caffe": (lambda x: x - 117.0, "give preprocess='none'"),
+    "16 bits": (lambda x: x.astype(np.uint16) * 257, "received 0 to 65535"),
+}
+
+
+@pytest.fixture(scope="module", params=["caffe", lambda images: images / 255.0])
+def preprocessing(request):
+    return gcam.Explainer(build_toy(), preprocess=request.param)
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_pictures_that_were_scaled_already_are_refused(explainer, preprocessing, name):
+    scale, message = SCALED[name]
+    pictures = np.linspace(0, 255, 2 * 8 * 8 * 3).reshape(2, 8, 8, 3)
+    for call in (preprocessing.maps, preprocessing.predict):
+        with pytest.raises(gcam.InputError, match=message):
+            call(scale(pictures))
+    assert explainer.maps(scale(pictures)).shape == (2, 8, 8)
+    assert preprocessing.maps(pictures * 0).shape == (2, 8, 8)
+
+
+ONE_HOT = {
+    "three classes": np.eye(3, dtype=int)[[0, 2]],
+    "floats": np.eye(3)[[1, 1]],
+    "a list": [[0, 0, 1], [1, 0, 0]],
+}
+
+
+@pytest.mark.parametrize("name", ONE_HOT)
+def test_one_hot_labels_are_refused(explainer, toy_images, name):
+    with pytest.raises(gcam.InputError, match=r"one-hot labels \(2, 3\).*argmax\(axis=1\)"):
+        explainer.maps(toy_images[:2], ONE_HOT[name])
+
+
+NO_TARGET = {"None": None, "float": 1.5, "bytes": b"bee", "bool": True, "dict": {"bee": 1}}
+
+
+@pytest.mark.parametrize("name", NO_TARGET)
+def test_what_is_no_target_is_refused(explainer, name):
+    picture = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(gcam.InputError, match="must be an index, a class name, a wnid"):
+        explainer.explain(picture, NO_TARGET[name])
+
+
+def test_arrays_inside_a_tf_function_are_refused(explainer):
+    @tf.function(autograph=False)
+    def step(images):
+        return explainer.maps(images, 0)
+
+    with pytest.raises(
+        gcam.InputError, match=r"cannot run inside a tf.function; call them outside"
+    ):
+        step(tf.zeros([1, 8, 8, 3]))

@@ -1,0 +1,77 @@
+"""Networks of channels first are explained as those of channels last."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from models.kinds import chain
+from models.kinds import give_weights
+from models.kinds import state
+
+import guidedcam_tf as gcam
+
+layers = keras.layers
+
+
+def channels_first(steps):
+    inputs = keras.Input((3, 8, 8))
+    return keras.Model(inputs, chain(steps, inputs), name="first")
+
+
+FIRST = {"data_format": "channels_first"}
+
+
+def runs_channels_first():
+    """Whether TensorFlow has such a convolution for this processor: oneDNN's, where it is used."""
+    try:
+        tf.nn.conv2d(tf.zeros([1, 1, 2, 2]), tf.zeros([1, 1, 1, 1]), 1, "SAME", data_format="NCHW")
+    except tf.errors.UnimplementedError:
+        return False
+    return True
+
+
+needs_channels_first = pytest.mark.skipif(
+    not runs_channels_first(), reason="TensorFlow has no channels-first convolution here"
+)
+
+
+@needs_channels_first
+def test_channels_first_is_explained_as_channels_last(reference, pictures):
+    keras.utils.set_random_seed(1)
+    model = channels_first(
+        [
+            layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1", **FIRST),
+            layers.MaxPooling2D(2, name="pool1", **FIRST),
+            layers.Conv2D(5, 3, padding="same", name="conv2", **FIRST),
+            layers.BatchNormalization(axis=1, name="norm2"),
+            layers.ReLU(name="relu2"),
+            layers.Flatten(name="flatten", **FIRST),
+            layers.Dense(3, "softmax", name="scores"),
+        ]
+    )
+    give_weights(model, reference)
+    before = state(model)
+    explainer, last = gcam.Explainer(model), gcam.Explainer(reference)
+    assert explainer.network.input_size == (8, 8)
+    np.testing.assert_allclose(explainer.predict(pictures), last.predict(pictures), atol=1e-6)
+    for method in ("guided", "fullgrad", "ablationcam", "relevance_cam", "scorecam"):
+        np.testing.assert_allclose(
+            explainer.maps(pictures, [0, 1, 2], method, raw=True),
+            last.maps(pictures, [0, 1, 2], method, raw=True),
+            atol=1e-5,
+            err_msg=method,
+        )
+    assert state(model) == before
+
+
+@needs_channels_first
+def test_layers_without_a_channels_last_twin_are_turned(pictures):
+    inputs = keras.Input((3, 8, 8))
+    x = layers.Conv2D(4, 3, activation="relu", **FIRST)(layers.Permute((1, 3, 2))(inputs))
+    x = layers.LayerNormalization(axis=1)(x)
+    x = keras.ops.concatenate([x, -x], axis=1)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    explainer = gcam.Explainer(model)
+    expected = tf.nn.softmax(model(pictures.transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
+    assert explainer.maps(pictures, raw=True).shape == (3, 6, 6)
