@@ -26,7 +26,8 @@ def is_channels_first(layers: Iterable[Any]) -> bool:
     formats = (
         layer.data_format
         for layer in layers
-        if hasattr(layer, "kernel_size") or hasattr(layer, "pool_size")
+        if hasattr(layer, "data_format")
+        and (hasattr(layer, "kernel_size") or hasattr(layer, "pool_size"))
     )
     return next(formats, "") == "channels_first"
 

@@ -75,3 +75,19 @@ def test_layers_without_a_channels_last_twin_are_turned(pictures):
     expected = tf.nn.softmax(model(pictures.transpose(0, 3, 1, 2)))
     np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
     assert explainer.maps(pictures, raw=True).shape == (3, 6, 6)
+
+
+class Windows(layers.Layer):
+    """Says how large its windows are, and not where channels lie, as KerasHub's SAM does."""
+
+    kernel_size = (2, 2)
+
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def test_a_layer_with_a_kernel_and_no_data_format_is_channels_last():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(Windows()(inputs))
+    explainer = gcam.Explainer(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))))
+    assert explainer.layer == "conv"
