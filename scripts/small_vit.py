@@ -146,7 +146,9 @@ def draw(explainer: gcam.Explainer, seed: int, file: Path, rows: int = 3) -> Non
     large_file = file.with_suffix(".png")
     save_figure(draw_grids([grid], title="A small vision transformer"), large_file)
     with Image.open(large_file) as image:
-        image.convert("RGB").save(file)
+        smaller = image.convert("RGB")
+    smaller.thumbnail((1300, 1300))
+    smaller.save(file, quality=80)
     large_file.unlink()
 
 
