@@ -42,10 +42,12 @@ class RegionScores:
             outputs: The logits.
             given: `"classes"` `[N, T]`, and `"masks"` `[N, h, w, T]`, 1 in the region.
         """
-        of_class = tf.gather(outputs, given["classes"], axis=-1, batch_dims=1)
+        # Classes first, because OpenVINO gathers along no last axis.
+        by_class = tf.transpose(outputs, [0, 3, 1, 2])
+        of_class = tf.gather(by_class, given["classes"], axis=1, batch_dims=1)
         # Methods that enlarge the picture get larger outputs.
-        masks = tf.image.resize(given["masks"], tf.shape(of_class)[1:3], method="nearest")
-        return tf.reduce_sum(of_class * masks, axis=[1, 2])
+        masks = tf.image.resize(given["masks"], tf.shape(outputs)[1:3], method="nearest")
+        return tf.reduce_sum(of_class * tf.transpose(masks, [0, 3, 1, 2]), axis=[2, 3])
 
 
 @dataclass(frozen=True, eq=False)
