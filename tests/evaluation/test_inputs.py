@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_targets import build_two_inputs
+from targets.by_hand import build_two_inputs
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
