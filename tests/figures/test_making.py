@@ -1,8 +1,10 @@
 """From a configuration to files, with toy networks."""
 
 import json
-import subprocess
+import runpy
 import sys
+from functools import cache
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +38,11 @@ EXTRA = {
 }
 
 
-@pytest.fixture
-def config(tmp_path, toy_file, root):
-    """Write and read a small figure of a kind."""
+@pytest.fixture(scope="session")
+def written(toy_file, root):
+    """Write and read a small figure of a kind in a folder."""
 
-    def read(kind, /, settings=(), **changes):
+    def read(folder, kind, /, settings=(), **changes):
         raw = {
             "name": "small",
             "kind": kind,
@@ -52,35 +54,51 @@ def config(tmp_path, toy_file, root):
             **({"models": [str(toy_file)]} if kind == "interpretation" else {}),
             **changes,
         }
-        file = tmp_path / "small.yaml"
+        file = folder / "small.yaml"
         file.write_text(yaml.safe_dump(raw))
         return read_figure_config(file, settings)
 
     return read
 
 
+@pytest.fixture
+def config(written, tmp_path):
+    return partial(written, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def made(written, tmp_path_factory):
+    """The files of a kind of figure, made once."""
+    folder = tmp_path_factory.mktemp("figures")
+    return cache(lambda kind: make_figure(written(folder, kind), folder / kind))
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_writes_its_files_and_again_the_same(kind, config, tmp_path):
-    files = make_figure(config(kind), tmp_path / "one")
-    again = make_figure(config(kind), tmp_path / "two")
+def test_every_kind_writes_its_files(kind, made):
+    files = made(kind)
     assert {file.suffix for file in files} >= {".png", ".pdf", ".csv", ".json"}
-    for first, second in zip(files, again, strict=True):
-        if first.name != "manifest.json":
-            assert first.read_bytes() == second.read_bytes(), first.name
     manifest = json.loads(files[-1].read_text())
     assert manifest["figure"] == "small" and manifest["left_out"] == []
     assert set(manifest["files"]) == {file.name for file in files[:-1]}
 
 
-def test_the_numbers_of_maps_are_the_explainers(config, tmp_path, toy_file, root):
-    make_figure(config("comparison"), tmp_path)
-    arrays = np.load(tmp_path / "small" / "small.npz")
+@pytest.mark.parametrize("kind", ["guidance", "interpretation"])
+def test_again_the_files_are_the_same(kind, config, made, tmp_path):
+    again = make_figure(config(kind), tmp_path)
+    for first, second in zip(made(kind), again, strict=True):
+        if first.name != "manifest.json":
+            assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_the_numbers_of_maps_are_the_explainers(made, toy_file, root):
+    folder = made("comparison")[0].parent
+    arrays = np.load(folder / "small.npz")
     explainer = Explainer(toy_file)
     for method in METHODS:
         expected = explainer.explain(root / "a.png", [2, 0], method)
         key = f"a__{explainer.network.name}__conv2__{method}__raw"
         np.testing.assert_allclose(arrays[key], expected.raw, rtol=1e-5, atol=1e-7)
-    table = pd.read_csv(tmp_path / "small" / "small.csv")
+    table = pd.read_csv(folder / "small.csv")
     assert len(table) == 3 * len(METHODS)
     line = table[(table["picture"] == "a") & (table["method"] == METHODS[-1])].iloc[0]
     row, column = np.unravel_index(expected.maps[0].argmax(), expected.maps[0].shape)
@@ -101,16 +119,16 @@ def test_another_layer_keeps_the_source_of_the_weights_and_the_names(toy_file, t
         assert explanation.weights == "file"
 
 
-def test_full_adds_the_slow_columns(config, tmp_path):
-    for full, expected in ((False, METHODS), (True, [*METHODS, "scorecam"])):
-        make_figure(config("comparison"), tmp_path, full=full)
-        table = pd.read_csv(tmp_path / "small" / "small.csv")
+def test_full_adds_the_slow_columns(config, made, tmp_path):
+    few = {"methods": METHODS[:1], "pictures": [{"file": "b.png"}]}
+    full = make_figure(config("comparison", **few), tmp_path, full=True)
+    for files, expected in ((made("comparison"), METHODS), (full, [METHODS[0], "scorecam"])):
+        table = pd.read_csv(files[0].parent / "small.csv")
         assert list(dict.fromkeys(table["method"])) == expected
 
 
-def test_curves_begin_and_end_at_the_clean_probability(config, tmp_path, toy_file, root):
-    make_figure(config("curves"), tmp_path)
-    table = pd.read_csv(tmp_path / "small" / "small.csv")
+def test_curves_begin_and_end_at_the_clean_probability(made, toy_file, root):
+    table = pd.read_csv(made("curves")[0].parent / "small.csv")
     images = np.array(Image.open(root / "a.png"))[None]
     clean = Explainer(toy_file).predict(images)[0, 2]
     for (_, curve), lines in table[table["picture"] == "a"].groupby(["method", "curve"]):
@@ -120,9 +138,8 @@ def test_curves_begin_and_end_at_the_clean_probability(config, tmp_path, toy_fil
         assert lines["fraction"].iloc[0] == 0 and lines["fraction"].iloc[-1] == 1
 
 
-def test_area_lines_are_the_zone_metrics(config, tmp_path, toy_file, root):
-    make_figure(config("areas"), tmp_path)
-    table = pd.read_csv(tmp_path / "small" / "small.csv")
+def test_area_lines_are_the_zone_metrics(made, toy_file, root):
+    table = pd.read_csv(made("areas")[0].parent / "small.csv")
     explainer = Explainer(toy_file)
     pixels = np.array(Image.open(root / "a.png"))
     inputs = explainer.pipeline.fitted(pixels[None]).numpy()
@@ -268,12 +285,11 @@ def test_each_figure_has_a_short_script(number):
     assert f"reproduce.figure({number})" in script.read_text()
 
 
-def test_a_script_takes_the_commands_arguments():
-    script = CONFIGS.parent / "scripts" / "reproduce_figure1.py"
-    done = subprocess.run(
-        [sys.executable, script, "--set", "root=/nowhere", "--set", "model=none"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2 and "picture /nowhere/demo/images" in done.stderr
+def test_a_script_takes_the_commands_arguments(monkeypatch, capsys):
+    scripts = CONFIGS.parent / "scripts"
+    monkeypatch.syspath_prepend(str(scripts))
+    given = ["--set", "root=/nowhere", "--set", "model=none"]
+    monkeypatch.setattr(sys, "argv", ["reproduce_figure1.py", *given])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(scripts / "reproduce_figure1.py"), run_name="__main__")
+    assert left.value.code == 2 and "picture /nowhere/demo/images" in capsys.readouterr().err

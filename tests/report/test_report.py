@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from functools import cache
 
 import keras
 import numpy as np
@@ -37,10 +38,16 @@ MARKS = ["", "best", "", "", "second", "second", "", "", "best"]
 NAMES = ("a<b>", "b", "c")
 
 
-@pytest.fixture
-def run(tmp_path, toy_file):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Where the runs and reports of this file are."""
+    return tmp_path_factory.mktemp("report")
+
+
+@pytest.fixture(scope="module")
+def run(place, toy_file):
     """A run of three pictures, written by hand, whose data set is not here."""
-    folder = tmp_path / "run"
+    folder = place / "run"
     folder.mkdir()
     lines = [
         (name, "dog" if name == "c" else "cat", at, method, metric, area, value, "")
@@ -59,7 +66,7 @@ def run(tmp_path, toy_file):
     write_csv(by_class(rows, summary), folder / "classes.csv")
     config = EvaluationConfig(
         name="run",
-        data=FolderConfig(root=tmp_path / "nowhere"),
+        data=FolderConfig(root=place / "nowhere"),
         model=str(toy_file),
         methods=tuple(VALUES),
         metrics=("dice", "saliency_drop"),
@@ -79,10 +86,10 @@ def run(tmp_path, toy_file):
     return folder
 
 
-@pytest.fixture
-def figure(tmp_path):
+@pytest.fixture(scope="module")
+def figure(place):
     """A figure's folder, written by hand."""
-    folder = tmp_path / "figure9"
+    folder = place / "figure9"
     folder.mkdir()
     Image.fromarray(np.full((300, 2400, 3), 200, np.uint8)).save(folder / "figure9.png")
     numbers = {"picture": ["a", "a"], "class_name": ["tabby", "pug"], "method": ["guided"] * 2}
@@ -101,9 +108,9 @@ def figure(tmp_path):
     return folder
 
 
-@pytest.fixture
-def html(run, figure, tmp_path):
-    file = tmp_path / "report.html"
+@pytest.fixture(scope="module")
+def html(run, figure, place):
+    file = place / "report.html"
     write_report([run, figure], file, cases=1)
     return file
 
@@ -175,40 +182,45 @@ def test_bad_arguments_are_named(run, tmp_path):
         write_report([run], tmp_path / "r.html", metric="iou")
 
 
+@pytest.fixture(scope="module")
+def open_page(tmp_path_factory):
+    """A tab of a width and height, the same one each time."""
+    with browser(tmp_path_factory.mktemp("browser")) as open_page:
+        yield cache(open_page)
+
+
 FIRST_COLUMN = """
 return [...document.querySelector("table").tBodies[0].rows].map(row => row.cells[%d].innerText);
 """
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_it_works_in_a_browser(html, tmp_path, width):
-    with browser(tmp_path) as open_page:
-        page = open_page(width, 900)
-        page.open(html)
-        assert page.run("return innerWidth") == width
-        assert page.run("return document.documentElement.scrollWidth") == width
-        wider = "return [...document.querySelectorAll('main *:not(table, table *)')].filter("
-        wider += "one => one.getBoundingClientRect().right > innerWidth).length"
-        assert page.run(wider) == 0
-        without = "return [...document.images].filter(one => !one.alt || !one.complete).length"
-        assert page.run(without) == 0
-        assert page.run("return document.images.length") > 0
-        page.click("th:nth-child(2) button")
-        assert page.run(FIRST_COLUMN % 0) == ["Grad-CAM++", "Grad-CAM", "Proposed"]
-        page.click("th:nth-child(2) button")
-        assert page.run(FIRST_COLUMN % 0) == ["Proposed", "Grad-CAM", "Grad-CAM++"]
-        assert page.run("return document.querySelector('th:nth-child(2)').ariaSort") == "descending"
-        page.click("th:nth-child(1) button")
-        assert page.run(FIRST_COLUMN % 0) == ["Grad-CAM", "Grad-CAM++", "Proposed"]
-        assert page.run("return performance.getEntriesByType('resource').length") == 0
+def test_it_works_in_a_browser(html, open_page, width):
+    page = open_page(width, 900)
+    page.open(html)
+    assert page.run("return innerWidth") == width
+    assert page.run("return document.documentElement.scrollWidth") == width
+    wider = "return [...document.querySelectorAll('main *:not(table, table *)')].filter("
+    wider += "one => one.getBoundingClientRect().right > innerWidth).length"
+    assert page.run(wider) == 0
+    without = "return [...document.images].filter(one => !one.alt || !one.complete).length"
+    assert page.run(without) == 0
+    assert page.run("return document.images.length") > 0
+    page.click("th:nth-child(2) button")
+    assert page.run(FIRST_COLUMN % 0) == ["Grad-CAM++", "Grad-CAM", "Proposed"]
+    page.click("th:nth-child(2) button")
+    assert page.run(FIRST_COLUMN % 0) == ["Proposed", "Grad-CAM", "Grad-CAM++"]
+    assert page.run("return document.querySelector('th:nth-child(2)').ariaSort") == "descending"
+    page.click("th:nth-child(1) button")
+    assert page.run(FIRST_COLUMN % 0) == ["Grad-CAM", "Grad-CAM++", "Proposed"]
+    assert page.run("return performance.getEntriesByType('resource').length") == 0
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_everyone_can_read_it(html, tmp_path, dark):
-    with browser(tmp_path) as open_page:
-        page = open_page(390, 900)
-        page.open(html, dark=dark)
-        assert page.violations() == ""
+def test_everyone_can_read_it(html, open_page, dark):
+    page = open_page(390, 900)
+    page.open(html, dark=dark)
+    assert page.violations() == ""
 
 
 VISIBLE = """
@@ -217,34 +229,31 @@ return [...document.querySelectorAll("%s")].filter(one => one.offsetParent)
 """
 
 
-def test_what_is_shown_can_be_chosen(html, unit_run, tmp_path):
-    with browser(tmp_path) as open_page:
-        page = open_page(390, 900)
-        page.open(html)
-        page.click(".filter input[value=gradcam]")
-        assert page.run(VISIBLE % "table tbody td:first-child")[:2] == ["Proposed", "Grad-CAM++"]
-        assert "Grad-CAM" not in page.run(VISIBLE % ".bar span:first-child, h4, .legend li")
-        page.run(
-            "const s = document.querySelector('[name=class]'); s.value = 'dog';"
-            "s.form.onchange(); return 0"
-        )
-        cases = page.run(VISIBLE % "figure figcaption")
-        assert "c, dog: 0.6000" not in cases  # a case of Grad-CAM
-        assert not [each for each in cases if ", cat" in each]
-        assert page.run(VISIBLE % ".difference caption") == ["Minus Proposed, on the same pairs"]
-        page.run(
-            "const s = document.querySelector('.reference'); s.value = 2; s.onchange(); return 0"
-        )
-        assert page.run(VISIBLE % ".difference caption") == ["Minus Grad-CAM++, on the same pairs"]
-        write_report([unit_run[0]], tmp_path / "cases.html", cases=1)
-        page.open(tmp_path / "cases.html")
-        shown = "return getComputedStyle(document.querySelector('.slide img + img')).clipPath"
-        assert page.run(shown) == "inset(0px 0px 0px 50%)"
-        page.run(
-            "const s = document.querySelector('.slide input'); s.value = 80; s.oninput(); return 0"
-        )
-        assert page.run(shown) == "inset(0px 0px 0px 20%)"
-        assert page.run("return document.documentElement.scrollWidth") == 390
+def test_what_is_shown_can_be_chosen(html, unit_run, open_page, tmp_path):
+    page = open_page(390, 900)
+    page.open(html)
+    page.click(".filter input[value=gradcam]")
+    assert page.run(VISIBLE % "table tbody td:first-child")[:2] == ["Proposed", "Grad-CAM++"]
+    assert "Grad-CAM" not in page.run(VISIBLE % ".bar span:first-child, h4, .legend li")
+    page.run(
+        "const s = document.querySelector('[name=class]'); s.value = 'dog';"
+        "s.form.onchange(); return 0"
+    )
+    cases = page.run(VISIBLE % "figure figcaption")
+    assert "c, dog: 0.6000" not in cases  # a case of Grad-CAM
+    assert not [each for each in cases if ", cat" in each]
+    assert page.run(VISIBLE % ".difference caption") == ["Minus Proposed, on the same pairs"]
+    page.run("const s = document.querySelector('.reference'); s.value = 2; s.onchange(); return 0")
+    assert page.run(VISIBLE % ".difference caption") == ["Minus Grad-CAM++, on the same pairs"]
+    write_report([unit_run[0]], tmp_path / "cases.html", cases=1)
+    page.open(tmp_path / "cases.html")
+    shown = "return getComputedStyle(document.querySelector('.slide img + img')).clipPath"
+    assert page.run(shown) == "inset(0px 0px 0px 50%)"
+    page.run(
+        "const s = document.querySelector('.slide input'); s.value = 80; s.oninput(); return 0"
+    )
+    assert page.run(shown) == "inset(0px 0px 0px 20%)"
+    assert page.run("return document.documentElement.scrollWidth") == 390
 
 
 def test_charts_are_drawn_to_scale():
@@ -267,10 +276,10 @@ def test_charts_are_drawn_to_scale():
     assert [words for _, words in chart.marks] == ["10%", "20%", "30%"]
 
 
-@pytest.fixture
-def unit_run(tmp_path):
+@pytest.fixture(scope="module")
+def unit_run(place):
     """A run of a model that takes pictures through `preprocess`, whose data set is here."""
-    root = tmp_path / "pictures"
+    root = place / "pictures"
     root.mkdir()
     generator = np.random.default_rng(3)
     for name in NAMES[1:]:
@@ -280,18 +289,18 @@ def unit_run(tmp_path):
     inputs = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
-    model.save(tmp_path / "own.keras")
+    model.save(place / "own.keras")
     config = EvaluationConfig(
         name="own",
         data=FolderConfig(root=root),
-        model=str(tmp_path / "own.keras"),
+        model=str(place / "own.keras"),
         preprocess="tf",
         methods=("guided", "gradcam"),
         metrics=("saliency_drop",),
         protocol={"areas": ()},
         bootstrap=0,
     )
-    return evaluate(config, tmp_path / "runs"), config
+    return evaluate(config, place / "runs"), config
 
 
 def test_cases_are_drawn_with_the_preprocess_of_the_run(unit_run):

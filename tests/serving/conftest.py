@@ -10,12 +10,12 @@ import guidedcam_tf as gcam
 
 @pytest.fixture(scope="session")
 def pictures():
-    """Sixteen photographs of different sizes, uint8 `[H, W, 3]`: parts of a cat and of a cup."""
+    """Five photographs of different sizes, uint8 `[H, W, 3]`: parts of a cat and of a cup."""
     import skimage.data
 
     generator = np.random.default_rng(6)
     parts = []
-    for place in range(16):
+    for place in range(5):
         whole = (skimage.data.chelsea(), skimage.data.coffee())[place % 2]
         top, left = generator.integers(0, 60, 2)
         height, width = generator.integers(200, 240, 2)
