@@ -28,7 +28,7 @@ def test_an_export_agrees_with_the_live_explainer(toy_export, toy_explainer, pic
                if "png" not in row.output)  # fmt: skip
 
 
-def test_another_preprocessing_is_seen(toy_export, toy_explainer):
+def test_another_preprocessing_is_seen(toy_export, toy_explainer, answers_here):
     rows = check_export(toy_export, gcam.Explainer(toy_explainer.network.model, preprocess="tf"))
     wrong = {(row.runtime, row.signature, row.output) for row in rows if not row.right}
     assert ("TensorFlow", "explain", "saliency") in wrong
@@ -44,7 +44,7 @@ def test_an_export_that_does_not_load_is_said_so(toy_export, toy_explainer, tmp_
         check_export(broken, toy_explainer)
 
 
-def test_what_openvino_cannot_convert_is_noted_and_the_rest_is_checked(tmp_path):
+def test_what_openvino_cannot_convert_is_noted_and_the_rest_is_checked(tmp_path, answers_here):
     explainer = gcam.Explainer(build_sorting(), layer="conv2", scores="logits")
     folder = gcam.export(explainer, tmp_path / "sorting")
     with pytest.warns(UserWarning, match="not compared in OpenVINO: .*SelfAdjointEigV2"):

@@ -28,7 +28,7 @@ FILES = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def explainer():
     return gcam.Explainer(build_toy("gap"))
 
@@ -240,12 +240,12 @@ def test_a_network_of_other_channels_has_no_signatures_of_files(tmp_path):
     assert answer["saliency"].shape == (2, 8, 8)
 
 
-def test_without_merging_the_graph_has_no_batching(explainer, tmp_path):
+def test_without_merging_the_graph_has_no_batching(explainer, toy_export, tmp_path):
     def operations(folder):
         graph = tf.saved_model.load(str(folder)).signatures["explain_bytes"].graph.as_graph_def()
         return {node.op for function in graph.library.function for node in function.node_def}
 
-    assert "BatchFunction" in operations(gcam.export(explainer, tmp_path / "toy"))
+    assert "BatchFunction" in operations(toy_export)
     assert "BatchFunction" not in operations(gcam.export(explainer, tmp_path / "toy", merge=0))
 
 
