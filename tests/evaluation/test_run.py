@@ -135,18 +135,14 @@ def test_a_run_that_is_killed_ends_with_the_same_tables(whole, config_file):
         str(out),
     ]
     shards = out / "toy" / "shards"
-    chance = random.Random(3)
-    for wanted in (2, 8):
-        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while run.poll() is None:
-            if len(list(shards.glob("*.json"))) >= wanted:
-                break
-            time.sleep(0.01)
-        time.sleep(0.1 * chance.random())
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while run.poll() is None and len(list(shards.glob("*.json"))) < 5:
+        time.sleep(0.01)
+    time.sleep(0.1 * random.Random(3).random())
+    run.send_signal(signal.SIGKILL)
+    run.wait()
     before = {file: file.stat().st_mtime_ns for file in shards.glob("*.json")}
-    assert len(before) >= 8
+    assert len(before) >= 5
     folder = evaluate(read(config_file), out)
     assert {file: file.stat().st_mtime_ns for file in before} == before
     for table in ("rows.csv", "skipped.csv", *TABLES):
@@ -372,7 +368,7 @@ def test_voc_objects_on_the_real_network(resnet50, data_folder, tmp_path):
         "bootstrap": 0,
     }
     (tmp_path / "voc.yaml").write_text(yaml.safe_dump(config))
-    folder = evaluate(read(tmp_path / "voc.yaml"), tmp_path, limit=4)
+    folder = evaluate(read(tmp_path / "voc.yaml"), tmp_path, limit=2)
     rows = read_rows(folder)
     defined = rows[rows["value"].notna()]
     assert set(defined["metric"]) == {"pointing_game", "dice", "iou", "saliency_drop"}
