@@ -42,12 +42,15 @@ class RegionScores:
             outputs: The logits.
             given: `"classes"` `[N, T]`, and `"masks"` `[N, h, w, T]`, 1 in the region.
         """
-        # Classes first, because OpenVINO gathers along no last axis.
-        by_class = tf.transpose(outputs, [0, 3, 1, 2])
-        of_class = tf.gather(by_class, given["classes"], axis=1, batch_dims=1)
         # Methods that enlarge the picture get larger outputs.
         masks = tf.image.resize(given["masks"], tf.shape(outputs)[1:3], method="nearest")
-        return tf.reduce_sum(of_class * tf.transpose(masks, [0, 3, 1, 2]), axis=[2, 3])
+        count, height, width, _ = tf.unstack(tf.shape(outputs))
+        classes = outputs.shape[-1]
+        logits = tf.reshape(outputs, [count, height * width, classes])
+        masks = tf.reshape(masks, [count, height * width, -1])
+        # OpenVINO cannot gather a class of each picture, nor turn back a product that broadcasts.
+        sums = tf.raw_ops.BatchMatMul(x=masks, y=logits, adj_x=True)
+        return tf.reduce_sum(sums * tf.one_hot(given["classes"], classes), axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

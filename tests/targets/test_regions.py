@@ -33,6 +33,17 @@ def test_a_region_is_the_sum_of_a_class_over_a_mask(segmenter):
     np.testing.assert_allclose(in_parts, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["guided", "gradcam"])
+def test_in_openvino_regions_are_tensorflow_s(segmenter, method):
+    other = gcam.Explainer(segmenter.network.model, layer="conv", runtime="openvino")
+    targets = [gcam.targets.region(0, (2, 1, 9, 12)), gcam.targets.region(2)]
+    expected, found = (
+        each.maps(PICTURES, targets, method, raw=True) for each in (segmenter, other)
+    )
+    assert expected[:, 0].any() and expected[:, 1].any()
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_a_box_is_a_mask_of_what_has_its_middle_inside(segmenter):
     mask = np.zeros((16, 16), bool)
     mask[2:10, 4:13] = True
