@@ -2,26 +2,50 @@
 
 import importlib
 import json
-import os
+import runpy
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from common import REPOSITORY
 
+from guidedcam_tf.cli import main
+
 SCRIPTS = REPOSITORY / "scripts"
 
 
-def run(script, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, SCRIPTS / script, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
+def run(script, *arguments):
+    command = [sys.executable, SCRIPTS / script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def here(monkeypatch, capfd):
+    """Run a script and the commands that it runs in this process: its exit code, and its words."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import reproduce
+
+    def command(line, **_):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+            said = map(str, line[1 + len(reproduce.GUIDEDCAM) :])
+            patch.setattr(sys, "argv", ["guidedcam", *said])
+            main()
+        return subprocess.CompletedProcess(line, left.value.code or 0)
+
+    def call(script, *arguments):
+        monkeypatch.setattr(reproduce, "subprocess", SimpleNamespace(run=command))
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        try:
+            runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+            code = 0
+        except SystemExit as left:
+            code = left.code
+        return code, *capfd.readouterr()
+
+    return call
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("reproduce*.py")), ids=lambda s: s.stem)
@@ -34,10 +58,10 @@ def test_each_table_has_a_script(number):
     assert f"reproduce.table({number})" in (SCRIPTS / f"reproduce_table{number}.py").read_text()
 
 
-def test_a_table_s_script_says_what_is_missing():
-    done = run("reproduce_table1.py", "--set", "data.root=/nowhere")
-    assert done.returncode == 2
-    assert "/nowhere" in done.stderr and "Traceback" not in done.stderr
+def test_a_table_s_script_says_what_is_missing(here):
+    code, _, said = here("reproduce_table1.py", "--set", "data.root=/nowhere")
+    assert code == 2
+    assert "/nowhere" in said and "Traceback" not in said
 
 
 def test_fit_thresholds_shows_a_mistake_in_a_line():
@@ -54,21 +78,20 @@ def test_everything_that_is_not_given_is_left_out(tmp_path):
         assert line in done.stdout
 
 
-def test_table_2_at_both_layers_and_a_page(resnet50, data_folder, tmp_path):
+def test_table_2_at_both_layers(resnet50, data_folder, here, monkeypatch, tmp_path):
     coco = data_folder / "coco"
     (tmp_path / "annotations").mkdir()
     shutil.copy(coco / "instances.json", tmp_path / "annotations" / "instances_val2014.json")
     (tmp_path / "val2014").symlink_to(coco / "images")
     few = ["--limit", "1", "--set", "methods=[gradcam, guided]", "--set", "protocol.areas=[0.1]"]
-    done = run(
-        "reproduce_table2.py",
-        *("--set", f"data.root={tmp_path}", "--out", tmp_path / "runs", *few),
-        https_proxy="http://127.0.0.1:9",  # where nobody answers: no wait for VGG16's weights
-    )
+    # Nobody answers there, so that there is no wait for VGG16's weights.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    given = ("--set", f"data.root={tmp_path}", "--out", tmp_path / "runs", *few)
+    _, shown, said = here("reproduce_table2.py", *given)
     made = sorted(file.parent.name for file in (tmp_path / "runs").glob("*/table.md"))
-    assert made[:2] == ["table2_coco14_resnet50", "table2_coco14_resnet50_last_conv"], done.stderr
+    assert made[:2] == ["table2_coco14_resnet50", "table2_coco14_resnet50_last_conv"], said
     if len(made) == 2:
-        assert "VGG16's weights are not here, so table2_coco14_vgg16 is left out" in done.stdout
+        assert "VGG16's weights are not here, so table2_coco14_vgg16 is left out" in shown
 
 
 def test_tables_are_kept_without_rows(tmp_path, monkeypatch):

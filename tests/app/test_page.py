@@ -1,11 +1,11 @@
 """The page as people use it: the real command, a real browser, a small network."""
 
-import contextlib
 import io
 import runpy
 import subprocess
 import sys
 import urllib.request
+from functools import cache
 
 import numpy as np
 import pytest
@@ -87,12 +87,13 @@ def address(folder):
 
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory, address):
-    """Opens the page in a tab of its own, as wide as asked."""
-    with contextlib.ExitStack() as stack:
-        open_page = stack.enter_context(browser(tmp_path_factory.mktemp("browser")))
+    """Opens the page anew, as another visitor, in a tab as wide as asked."""
+    with browser(tmp_path_factory.mktemp("browser")) as open_page:
+        open_page = cache(open_page)
 
         def opened(width, **options):
             page = open_page(width, 1400, **options)
+            page.requests()
             page.open(address)
             page.wait("return document.querySelector('#picture input')")
             return page

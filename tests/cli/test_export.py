@@ -29,7 +29,7 @@ def test_help_does_not_import_tensorflow():
     assert "--check" in done.stdout
 
 
-def test_export_and_check(run, model, tmp_path, rng):
+def test_export_and_check(run, model, tmp_path, rng, answers_here):
     call = ["export", "models/toy", "--model", model, "--preprocess", "torch"]
     code, out, err = run(*call, "--method", "gradcam++", "--postprocessing", "paper")
     assert code == 0, err

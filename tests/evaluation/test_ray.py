@@ -1,4 +1,4 @@
-"""A cluster of two nodes: tables as in one process, whatever dies meanwhile."""
+"""A cluster: tables as in one process, whatever dies meanwhile."""
 
 import os
 import signal
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ import yaml
 from common import build_toy
 from PIL import Image
 
+from guidedcam_tf.cli import main
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.data import loading
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.executors import get_executor
 from guidedcam_tf.evaluation.manifest import versions
+from guidedcam_tf.evaluation.queueing import Queue
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
@@ -31,6 +35,7 @@ ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 THREADS = os.cpu_count() or 1
 """Of a worker, as many as this process has: TensorFlow may sum in another order with others."""
 
+RAY = "guidedcam_tf.evaluation.executors.ray"
 RESULTS = ("rows.csv", "skipped.csv", "table.csv", "table.md", "table.tex")
 
 POISON = """
@@ -64,7 +69,7 @@ def folder(tmp_path_factory):
     build_toy("flatten").save(folder / "toy.keras")
     (folder / "pictures").mkdir()
     generator = np.random.default_rng(0)
-    for i in range(40):
+    for i in range(20):
         picture = generator.integers(0, 256, (20 + i % 3, 30, 3), np.uint8)
         Image.fromarray(picture).save(folder / "pictures" / f"{i:02}.png")
     (folder / "poison_pictures.py").write_text(POISON)
@@ -72,9 +77,9 @@ def folder(tmp_path_factory):
         "name": "toy",
         "data": {"kind": "folder", "root": str(folder / "pictures")},
         "model": str(folder / "toy.keras"),
-        "methods": ["guided", "gradcam", "gradcam++", "scorecam", "hirescam"],
-        "metrics": ["saliency_drop", "context_drop", "saliency_gain", "insertion", "deletion"],
-        "chunk": 4,
+        "methods": ["guided", "gradcam", "scorecam"],
+        "metrics": ["saliency_drop", "context_drop", "insertion"],
+        "chunk": 2,
         "protocol": {"areas": [0.1, 0.5]},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -87,13 +92,13 @@ def cluster(folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([*sys.path, str(folder)]))
-        patch.setenv("POISONED_PICTURE", "21")
+        patch.setenv("POISONED_PICTURE", "05")
         patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.syspath_prepend(folder)
         try:
-            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": THREADS})
-            cluster.add_node(num_cpus=THREADS)
-            cluster.wait_for_nodes()
+            head = {"num_cpus": THREADS, "include_dashboard": False, "include_log_monitor": False}
+            cluster = Cluster(initialize_head=True, head_node_args=head)
         except Exception as error:
             pytest.skip(f"Ray does not start in time on this machine: {error}")
         yield cluster
@@ -185,40 +190,45 @@ def _stops_after(count):
 def test_a_picture_that_kills_the_process_and_a_unit_that_fails_cost_only_themselves(
     folder, cluster, monkeypatch
 ):
+    monkeypatch.setattr(f"{RAY}.Queue", partial(Queue, deaths=1))
     # The module changes them in this process, too.
     monkeypatch.setattr(loading, "load_one", loading.load_one)
     monkeypatch.setattr(Scorer, "rows", Scorer.rows)
     methods = "methods=[guided, gradient]"
     config = read(folder, *on(cluster, "custom_objects=poison_pictures", methods))
     with pytest.warns(UserWarning, match="custom objects"):
-        found = evaluate(config, folder / "poisoned", limit=24)
+        found = evaluate(config, folder / "poisoned", limit=6)
     lines = status(found).lines()
-    assert lines[0] == "6 of 12 units done, 0 missing, 6 failed"
+    assert lines[0] == "3 of 6 units done, 0 missing, 3 failed"
     assert lines[1] == "unit 000000-01 (gradient) failed: RuntimeError: no gradient"
     (left_out,) = read_left_out(found).itertuples()
-    assert (left_out.image, left_out.methods) == ("21.png", "guided")
+    assert (left_out.image, left_out.methods) == ("05.png", "guided")
     assert "ends the process" in left_out.message
-    assert len(set(read_rows(found)["image"])) == 23
+    assert len(set(read_rows(found)["image"])) == 5
 
 
 def test_drivers_that_are_killed_and_stopped_leave_a_run_that_one_process_ends(
-    folder, cluster, whole
+    folder, cluster, whole, monkeypatch, capsys
 ):
     out = folder / "stopped"
-    command = [sys.executable, "-m", "guidedcam_tf", "evaluate", str(folder / "config.yaml")]
-    command += ["--out", str(out), "--executor", "ray", "--address", cluster.address]
-    command += ["--cpus-per-worker", str(THREADS)]
-    before = {}
-    for count, number in ((3, signal.SIGKILL), (9, signal.SIGINT)):
-        driver = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        when(out, count, lambda driver=driver, number=number: driver.send_signal(number))
-        said = driver.communicate()[1].decode()
-        assert {file: file.stat().st_mtime_ns for file in before} == before
-        files = (out / "toy" / "shards").glob("*.json")
-        before = {file: file.stat().st_mtime_ns for file in files}
-        assert count <= len(before) < 20
-    assert driver.returncode == 130
-    assert f"stopped: {len(before)} of 20 units done, {20 - len(before)} missing" in said
+    arguments = ["evaluate", str(folder / "config.yaml"), "--out", str(out), "--executor", "ray"]
+    arguments += ["--address", cluster.address, "--workers", "1", "--cpus-per-worker", str(THREADS)]
+    driver = subprocess.Popen([sys.executable, "-m", "guidedcam_tf", *arguments])
+    when(out, 3, driver.kill)
+    driver.wait()
+    files = (out / "toy" / "shards").glob("*.json")
+    before = {file: file.stat().st_mtime_ns for file in files}
+    assert 3 <= len(before) < 15
+    monkeypatch.setattr(sys, "argv", ["guidedcam", *arguments])
+    stopping = when(out, len(before) + 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with suppress(KeyboardInterrupt), pytest.raises(SystemExit) as left:
+        main()
+    with suppress(KeyboardInterrupt):  # If it had come after the end.
+        stopping.join()
+    assert left.value.code == 130
+    done = shards(out)
+    assert len(before) < done < 20
+    assert f"stopped: {done} of 20 units done, {20 - done} missing" in capsys.readouterr().err
     found = evaluate(read(folder), out)
     assert {file: file.stat().st_mtime_ns for file in before} == before
     for name in RESULTS:
@@ -236,9 +246,9 @@ def test_without_an_address_it_starts_its_own_beside_another(cluster):
 
 def test_nodes_of_other_versions_are_refused_before_any_work(folder, cluster, monkeypatch):
     other = {**versions(), "tensorflow": "1.15"}
-    monkeypatch.setattr("guidedcam_tf.evaluation.executors.ray.versions", lambda: other)
+    monkeypatch.setattr(f"{RAY}.versions", lambda: other)
     with pytest.raises(InputError, match=r"^\S+ has tensorflow \S+ and the driver 1.15; install"):
-        evaluate(read(folder, *on(cluster)), folder / "versions")
+        evaluate(read(folder, *on(cluster, "executor.workers=1")), folder / "versions")
     assert shards(folder / "versions") == 0
 
 
@@ -246,7 +256,7 @@ def test_a_missing_extra_and_a_missing_cluster_are_said_in_one_line(folder, monk
     with pytest.raises(InputError, match=r"^Ray cluster 127\.0\.0\.1:1 does not answer: "):
         evaluate(read(folder, "executor.kind=ray", "executor.address='127.0.0.1:1'"), folder / "no")
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "guidedcam_tf.evaluation.executors.ray")
+    monkeypatch.delitem(sys.modules, RAY)
     with pytest.raises(InputError, match=r"'ray' needs the package 'ray'; pip install 'guidedcam"):
         get_executor("ray")
     with pytest.raises(InputError, match=r"key executor.kind: .*expected one of local, ray"):

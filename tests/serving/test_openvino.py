@@ -21,20 +21,21 @@ def images_of(pictures, count):
     ).astype(np.float32)
 
 
-def both(folder, images, class_ids, precision="f32"):
-    """What TensorFlow and what OpenVINO answer to one request."""
+def both(folder, images, class_ids, precisions=("f32",)):
+    """What TensorFlow and what OpenVINO, in each precision, answer to one request."""
     inputs = {"images": images, "class_ids": np.array(class_ids, np.int32)}
     explain = tf.saved_model.load(str(folder)).signatures["explain"]
     ours = explain(**{name: tf.constant(value) for name, value in inputs.items()})
-    theirs = openvino.open_export(folder, precision)(inputs)
-    assert set(theirs) == set(ours)
-    return {name: value.numpy() for name, value in ours.items()}, theirs
+    theirs = [openvino.open_export(folder, precision)(inputs) for precision in precisions]
+    assert all(set(each) == set(ours) for each in theirs)
+    return {name: value.numpy() for name, value in ours.items()}, *theirs
 
 
 def test_resnet50_agrees_in_f32_and_differs_in_bf16(resnet50_export, pictures, capsys):
-    images = images_of(pictures, 4)
-    for precision in usable_precisions().values():
-        ours, theirs = both(resnet50_export, images, [-1, -1, 281, 967], precision)
+    images = images_of(pictures, 3)
+    precisions = tuple(usable_precisions().values())
+    ours, *answers = both(resnet50_export, images, [-1, 967, 281], precisions)
+    for precision, theirs in zip(precisions, answers, strict=True):
         difference = np.abs(ours["saliency"] - theirs["saliency"]).max()
         with capsys.disabled():
             print(f"\nResNet50 in OpenVINO {precision}: maps differ by up to {difference:.2g}")
@@ -51,7 +52,7 @@ def test_resnet50_agrees_in_f32_and_differs_in_bf16(resnet50_export, pictures, c
                 np.testing.assert_allclose(theirs[name], values, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("method", ["guided", "gradcam++", "xgradcam", "relevance_cam", "cam"])
+@pytest.mark.parametrize("method", ["guided", "relevance_cam"])
 def test_methods_agree(method, pictures, tmp_path):
     explainer = gcam.Explainer(build_toy("gap"), preprocess="torch")
     folder = gcam.export(explainer, tmp_path / "toy", method)
@@ -59,10 +60,9 @@ def test_methods_agree(method, pictures, tmp_path):
     np.testing.assert_allclose(theirs["saliency"], ours["saliency"], atol=1e-3)
 
 
-@pytest.mark.parametrize("layer", ["conv1", "conv2"])
-def test_gradients_through_relu_and_max_pooling(layer, pictures, tmp_path):
+def test_gradients_through_relu_and_max_pooling(pictures, tmp_path):
     """OpenVINO knows neither; `serving/openvino.py` teaches it. Flat pictures tie in the pools."""
-    explainer = gcam.Explainer(build_toy("flatten"), layer=layer, preprocess="torch")
+    explainer = gcam.Explainer(build_toy("flatten"), layer="conv1", preprocess="torch")
     folder = gcam.export(explainer, tmp_path / "toy")
     images = np.concatenate([images_of(pictures, 2), np.full((1, 210, 230, 3), 128, np.float32)])
     ours, theirs = both(folder, images, [0, 1, 2])
