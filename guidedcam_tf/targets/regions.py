@@ -45,7 +45,7 @@ class RegionScores:
         # Methods that enlarge the picture get larger outputs.
         masks = tf.image.resize(given["masks"], tf.shape(outputs)[1:3], method="nearest")
         count, height, width, _ = tf.unstack(tf.shape(outputs))
-        classes = outputs.shape[-1]
+        classes = tf.convert_to_tensor(outputs).shape[-1]
         logits = tf.reshape(outputs, [count, height * width, classes])
         masks = tf.reshape(masks, [count, height * width, -1])
         # OpenVINO cannot gather a class of each picture, nor turn back a product that broadcasts.
