@@ -163,6 +163,11 @@ def runs() -> str:
     return grid(heads, lines)
 
 
+def signed(number: float) -> str:
+    """A difference to three digits; what is zero to these has no sign."""
+    return f"{number:+.3f}" if round(number, 3) else "0.000"
+
+
 def paired(run: str, *metrics: str) -> str:
     """Differences to Grad-CAM with intervals and Holm's p, for metrics as `name` or `name@area`."""
     compared = read(run, "comparison")
@@ -174,7 +179,8 @@ def paired(run: str, *metrics: str) -> str:
         rows = compared[(compared["metric"] == metric) & (compared["area"] == area)]
         rows = rows.set_index("method")
         cells = [
-            f"{rows.difference[each]:+.3f} [{rows.ci_low[each]:+.3f}, {rows.ci_high[each]:+.3f}]"
+            f"{signed(rows.difference[each])} "
+            f"[{signed(rows.ci_low[each])}, {signed(rows.ci_high[each])}]"
             f"<br>p {rows.p_holm[each]:.3f}"
             if each in rows.index
             else "-"
