@@ -16,7 +16,7 @@ from run_notebooks import FOLDER
 from run_notebooks import run
 
 MOST_BYTES = 200_000
-SHORTER = {"epochs=12": "epochs=6", "PICTURES = 16": "PICTURES = 4"}
+SHORTER = {"PICTURES = 16": "PICTURES = 4"}
 """What the test takes less of than the notebooks."""
 
 
