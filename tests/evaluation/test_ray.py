@@ -239,15 +239,6 @@ def test_drivers_that_are_killed_and_stopped_leave_a_run_that_one_process_ends(
         assert (found / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_without_an_address_it_starts_its_own_beside_another(cluster):
-    from guidedcam_tf.evaluation.executors.ray import _connected
-
-    with _connected(cluster.address):
-        assert ray.get_runtime_context().gcs_address == cluster.address
-    with _connected(None):
-        assert ray.get_runtime_context().gcs_address != cluster.address
-
-
 def test_nodes_of_other_versions_are_refused_before_any_work(folder, cluster, monkeypatch):
     other = {**versions(), "tensorflow": "1.15"}
     monkeypatch.setattr(f"{RAY}.versions", lambda: other)
@@ -267,3 +258,12 @@ def test_a_missing_extra_and_a_missing_cluster_are_said_in_one_line(folder, monk
         read(folder, "executor.kind=rey")
     with pytest.raises(InputError, match=r"key executor: .*workers is for a cluster; give kind"):
         read(folder, "executor.workers=3")
+
+
+def test_without_an_address_it_starts_its_own_beside_another(cluster):
+    from guidedcam_tf.evaluation.executors.ray import _connected
+
+    with _connected(cluster.address):
+        assert ray.get_runtime_context().gcs_address == cluster.address
+    with _connected(None):
+        assert ray.get_runtime_context().gcs_address != cluster.address
