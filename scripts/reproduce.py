@@ -15,7 +15,7 @@ def run(*arguments: str | Path) -> int:
     return subprocess.run([sys.executable, *arguments], check=False).returncode
 
 
-def data(given: list[str]) -> list[str]:
+def data_options(given: list[str]) -> list[str]:
     """A data set's folder, and further keys as `annotations=FILE`, as arguments of `evaluate`."""
     root, *keys = given
     return [part for key in (f"root={root}", *keys) for part in ("--set", f"data.{key}")]

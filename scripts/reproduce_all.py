@@ -26,7 +26,7 @@ def main() -> None:
     jobs = {"reproduce_report.py": []}
     for name, number in TABLES.items():
         if folder := getattr(given, name):
-            jobs[f"reproduce_table{number}.py"] = reproduce.data(folder)
+            jobs[f"reproduce_table{number}.py"] = reproduce.data_options(folder)
             jobs["reproduce_report.py"] += [f"--{name}", *folder]
         else:
             print(f"--{name} is not given, so table {number} is left out")

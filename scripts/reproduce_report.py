@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reproduce import CONFIGS
 from reproduce import GUIDEDCAM
-from reproduce import data
+from reproduce import data_options
 from reproduce import run
 
 FIT = Path(__file__).resolve().parent / "fit_thresholds.py"
@@ -30,7 +30,7 @@ def main() -> None:
     for name, stem in SETS.items():
         if (folder := getattr(given, name)) is None:
             continue
-        where = (*data(folder), "--out", given.out)
+        where = (*data_options(folder), "--out", given.out)
         for kind, layer in product(("objects", "paired"), LAYERS):
             config = CONFIGS / f"{kind}_{stem}_resnet50.yaml"
             if config.exists():

@@ -107,7 +107,7 @@ def test_tables_are_kept_without_rows(tmp_path, monkeypatch):
 
 def test_further_keys_of_a_data_set_follow_its_folder(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    given = importlib.import_module("reproduce").data(["COCO", "annotations=val.json"])
+    given = importlib.import_module("reproduce").data_options(["COCO", "annotations=val.json"])
     assert given == ["--set", "data.root=COCO", "--set", "data.annotations=val.json"]
 
 
