@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from multiprocessing.connection import Pipe
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.job import open_job
-from guidedcam_tf.evaluation.queueing import DiedError
+from guidedcam_tf.evaluation.queueing import Died
+from guidedcam_tf.evaluation.queueing import Outcome
 from guidedcam_tf.evaluation.queueing import Queue
 from guidedcam_tf.evaluation.queueing import Task
 from guidedcam_tf.evaluation.units import Failure
@@ -41,17 +41,17 @@ class Apart:
             )
         self._pipe.send((job.config, job.limit))
 
-    def compute(self, task: Task) -> Shard | Exception:
-        """Compute a task; the outcome is a `DiedError` if the process ends of it.
+    def compute(self, task: Task) -> Outcome:
+        """Compute a task; the outcome is `Died` if the process ends of it.
 
         Raises:
             InputError: If the job itself is at fault.
         """
         try:
             self._pipe.send((task.unit, task.without))
-            outcome: Shard | Exception = self._pipe.recv()
+            outcome: Outcome | InputError = self._pipe.recv()
         except (EOFError, OSError):
-            return DiedError(f"the process ended with {self._process.wait()}")
+            return Died(f"the process ended with {self._process.wait()}")
         if isinstance(outcome, InputError):
             raise outcome
         return outcome
@@ -73,12 +73,12 @@ def compute_apart(job: Job, units: Sequence[Unit]) -> Iterator[tuple[Unit, Shard
     apart = Apart(job)
     try:
         while queue:
-            task = queue.take(None, set())
-            outcome = apart.compute(task)
-            if isinstance(outcome, DiedError):
-                apart.close()
-                apart = Apart(job)
-            yield from queue.settle(task, outcome)
+            for task in queue.take(None, set()):
+                outcome = apart.compute(task)
+                if isinstance(outcome, Died):
+                    apart.close()
+                    apart = Apart(job)
+                yield from queue.settle(task, outcome)
     finally:
         apart.close()
 
@@ -95,17 +95,8 @@ def _serve(pipe: Connection) -> None:
         try:
             worker = worker or Worker(open_job(config, limit))
             pipe.send(worker.compute(unit, without=without))
-        except Exception as error:
-            pipe.send(_portable(error))
-
-
-def _portable(error: Exception) -> Exception:
-    """An error that can be sent, which those of some packages cannot."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        except InputError as error:
+            pipe.send(error)
 
 
 if __name__ == "__main__":

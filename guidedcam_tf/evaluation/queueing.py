@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -19,8 +20,19 @@ DEATHS = 2
 a process may also end because a node is lost."""
 
 
-class DiedError(Exception):
-    """A process ended while it computed."""
+CALL_SECONDS = 0.2
+"""How long what is given at a time takes together, where units are shorter: giving costs
+milliseconds."""
+
+
+@dataclass(frozen=True)
+class Died:
+    """A process ended while it computed, and how."""
+
+    how: str
+
+
+Outcome = Shard | Failure | Died
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,7 @@ class Queue:
         self.retried = 0
         self._deaths = deaths
         self._open = len(units)
+        self._seconds: dict[int, float] = {}
         self._size = size
         self._pictures = pictures
         self._probing: dict[int, _Probing] = {}
@@ -84,13 +97,38 @@ class Queue:
     def _put(self, task: Task) -> None:
         self.waiting.setdefault(task.unit.chunk, deque()).append(task)
 
-    def take(self, held: int | None, busy: set[int]) -> Task:
-        """Return the next task: of the chunk that is held, or of one that nobody is at."""
+    def take(self, held: int | None, busy: set[int]) -> list[Task]:
+        """Return what comes next: of the chunk that is held, or of one that nobody is at.
+
+        That is one task, or several that together take no more than `CALL_SECONDS`. What failed
+        before comes alone, so that nothing else is lost if it ends its process.
+        """
+        tasks = [self._pop(self._next(held, busy))]
+        spent = self._expected(tasks[0])
+        while self.waiting:
+            chunk = self._next(tasks[-1].unit.chunk, busy)
+            spent += self._expected(self.waiting[chunk][0])
+            if spent > CALL_SECONDS:
+                break
+            tasks.append(self._pop(chunk))
+        return tasks
+
+    def _expected(self, task: Task) -> float:
+        """The seconds that a task takes, endless where that is unknown."""
+        if task.tried or task.probe is not None:
+            return math.inf
+        return self._seconds.get(task.unit.group, math.inf)
+
+    def _next(self, held: int | None, busy: set[int]) -> int:
+        """The chunk to go on with."""
         chunk = held if held in self.waiting else None
         if chunk is None:
             chunk = next((each for each in self.waiting if each not in busy), None)
         if chunk is None:
             chunk = next(iter(self.waiting))
+        return chunk
+
+    def _pop(self, chunk: int) -> Task:
         tasks = self.waiting[chunk]
         task = tasks.popleft()
         if not tasks:
@@ -98,14 +136,13 @@ class Queue:
         without = self._deadly.get(chunk, frozenset())
         return task if task.probe is not None else replace(task, without=without)
 
-    def settle(
-        self, task: Task, outcome: Shard | Exception
-    ) -> Iterator[tuple[Unit, Shard | Failure]]:
+    def settle(self, task: Task, outcome: Outcome) -> Iterator[tuple[Unit, Shard | Failure]]:
         """Record the outcome of a task, and yield its unit if that is settled."""
         if task.probe is not None:
             self._settle_probe(task, outcome)
         elif isinstance(outcome, Shard):
             self._open -= 1
+            self._seconds[task.unit.group] = sum(outcome.seconds.values())
             yield task.unit, outcome
         elif task.unit.chunk not in self._deadly and self._died(task, outcome):
             self.retried += 1
@@ -115,11 +152,12 @@ class Queue:
             self._put(replace(task, tried=task.tried + 1))
         else:
             self._open -= 1
-            line = " ".join(f"{type(outcome).__name__}: {outcome}".split())
-            yield task.unit, Failure(line)
+            if isinstance(outcome, Died):
+                outcome = Failure(f"its process ended: {outcome.how}")
+            yield task.unit, outcome
 
-    def _died(self, task: Task, outcome: Shard | Exception) -> bool:
-        return isinstance(outcome, DiedError) and task.tried + 1 >= self._deaths
+    def _died(self, task: Task, outcome: Outcome) -> bool:
+        return isinstance(outcome, Died) and task.tried + 1 >= self._deaths
 
     def _probe(self, task: Task) -> None:
         """Have each picture of a task's chunk tried alone; the chunk's units wait for that."""
@@ -133,9 +171,9 @@ class Queue:
         for place in sorted(places):
             self._put(Task(task.unit, places - {place}, 0, place))
 
-    def _settle_probe(self, task: Task, outcome: Shard | Exception) -> None:
+    def _settle_probe(self, task: Task, outcome: Outcome) -> None:
         probing = self._probing[task.unit.chunk]
-        if isinstance(outcome, DiedError):
+        if isinstance(outcome, Died):
             if not self._died(task, outcome):
                 self._put(replace(task, tried=task.tried + 1))
                 return

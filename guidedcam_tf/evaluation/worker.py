@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,14 @@ from typing import Final
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.loading import load
 from guidedcam_tf.data.skipped import Skipped
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.groups import Group
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.pairs import Chunk
 from guidedcam_tf.evaluation.rows import LeftOut
 from guidedcam_tf.evaluation.rows import Row
 from guidedcam_tf.evaluation.scoring import Scorer
+from guidedcam_tf.evaluation.units import Failure
 from guidedcam_tf.evaluation.units import Shard
 from guidedcam_tf.evaluation.units import Unit
 
@@ -51,10 +54,11 @@ class Worker:
 
     def compute(
         self, unit: Unit, then: Unit | None = None, without: frozenset[int] = frozenset()
-    ) -> Shard:
+    ) -> Shard | Failure:
         """Compute a unit.
 
-        A picture that fails is left out alone: the others of its chunk are computed one by one.
+        A picture that fails is left out alone: the others of its chunk are computed one by one. The
+        unit fails where its methods or metrics have not worked on any picture yet.
 
         Args:
             unit: The unit.
@@ -63,8 +67,17 @@ class Worker:
                 are left out.
 
         Raises:
-            Exception: What a method or metric raised, if it has not worked on any picture yet.
+            InputError: If the job itself is at fault.
         """
+        try:
+            return self._shard(unit, then, without)
+        except InputError:
+            raise
+        except Exception as error:
+            line = " ".join(f"{type(error).__name__}: {error}".split())
+            return Failure(line, traceback.format_exc())
+
+    def _shard(self, unit: Unit, then: Unit | None, without: frozenset[int]) -> Shard:
         start = time.perf_counter()
         entries, chunk = self._chunk(unit.chunk, without)
         if then is not None and then.chunk != unit.chunk:

@@ -6,14 +6,11 @@ run that finds such a note computes these units in a process apart (`evaluation/
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 
-from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.apart import compute_apart
 from guidedcam_tf.evaluation.executors import Result
 from guidedcam_tf.evaluation.executors import Work
-from guidedcam_tf.evaluation.units import Failure
 from guidedcam_tf.evaluation.worker import Worker
 from guidedcam_tf.files import writing
 
@@ -37,11 +34,6 @@ def execute(work: Work) -> Iterator[Result]:
                 with writing(note) as temporary:
                     temporary.write_text(under_way, "utf-8")
                 noted = under_way
-            try:
-                yield unit, worker.compute(unit, then)
-            except InputError:
-                raise
-            except Exception as error:
-                yield unit, Failure(f"{type(error).__name__}: {error}", traceback.format_exc())
+            yield unit, worker.compute(unit, then)
     finally:
         note.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
 """A Ray cluster: a pool of processes, each with one open network and a bounded number of threads.
 
-Each process is given one unit at a time, of the chunk that it holds if there is one left. Nothing
-but that unit is lost with a process or a node: it goes to another. A unit that ends its process
-twice has its pictures tried one by one, and is computed without those that do it alone.
+Each process is given one unit at a time, or several short ones, of the chunk that it holds if there
+is one left. Nothing but these is lost with a process or a node: they go to another. A unit that
+ends its process twice has its pictures tried one by one, and is computed without those that do it
+alone.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import platform
 import socket
 import warnings
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 import tensorflow as tf
-from ray.exceptions import RayActorError
+from ray.exceptions import RayError
 from ray.exceptions import RayTaskError
 
 from guidedcam_tf.errors import InputError
@@ -31,9 +33,11 @@ from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.job import open_job
 from guidedcam_tf.evaluation.manifest import versions
 from guidedcam_tf.evaluation.queueing import TRIES
-from guidedcam_tf.evaluation.queueing import DiedError
+from guidedcam_tf.evaluation.queueing import Died
+from guidedcam_tf.evaluation.queueing import Outcome
 from guidedcam_tf.evaluation.queueing import Queue
 from guidedcam_tf.evaluation.queueing import Task
+from guidedcam_tf.evaluation.units import Failure
 from guidedcam_tf.evaluation.units import Shard
 from guidedcam_tf.evaluation.units import Unit
 from guidedcam_tf.evaluation.worker import Worker
@@ -91,11 +95,11 @@ class Computer:
         job = open_job(EvaluationConfig.model_validate(self._config), self._limit)
         self._worker = Worker(job, self._cpus)
 
-    def compute(self, unit: Unit, without: frozenset[int]) -> Shard:
-        """Compute a unit; see `Worker.compute`."""
+    def compute(self, units: Sequence[tuple[Unit, frozenset[int]]]) -> list[Shard | Failure]:
+        """Compute units, each without some pictures; see `Worker.compute`."""
         self.open()
         assert self._worker is not None
-        return self._worker.compute(unit, without=without)
+        return [self._worker.compute(unit, without=without) for unit, without in units]
 
 
 class Pool:
@@ -115,7 +119,7 @@ class Pool:
         self._make = lambda: made.remote(
             raw, job.limit, config.cpus_per_worker, Path.cwd(), versions()
         )
-        self._at: dict[Any, tuple[Any, Task | None]] = {}
+        self._at: dict[Any, tuple[Any, list[Task]]] = {}
         self.idle: list[Any] = []
         self.held: dict[Any, int] = {}
         self._deaths = 0
@@ -125,20 +129,21 @@ class Pool:
     def _start(self) -> None:
         """Start a process; it is idle once its network is open."""
         actor = self._make()
-        self._at[actor.open.remote()] = (actor, None)
+        self._at[actor.open.remote()] = (actor, [])
 
     @property
     def open(self) -> int:
         """How many have their network open."""
-        return len(self.idle) + sum(task is not None for _, task in self._at.values())
+        return len(self.idle) + sum(bool(tasks) for _, tasks in self._at.values())
 
-    def give(self, task: Task) -> None:
-        """Have an idle process compute a task."""
+    def give(self, tasks: list[Task]) -> None:
+        """Have an idle process compute tasks."""
         actor = self.idle.pop()
-        self.held[actor] = task.unit.chunk
-        self._at[actor.compute.remote(task.unit, task.without)] = (actor, task)
+        self.held[actor] = tasks[-1].unit.chunk
+        units = [(task.unit, task.without) for task in tasks]
+        self._at[actor.compute.remote(units)] = (actor, tasks)
 
-    def results(self) -> Iterator[tuple[Task, Shard | Exception]]:
+    def results(self) -> Iterator[tuple[Task, Outcome]]:
         """Wait for what is done, and yield each task with its shard or what it ended with.
 
         Raises:
@@ -148,35 +153,31 @@ class Pool:
         ready, _ = ray.wait(waiting, num_returns=1, timeout=PATIENCE_SECONDS)
         if ready and len(waiting) > 1:
             ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        if not ready and not self.idle and all(task is None for _, task in self._at.values()):
+        if not ready and not self.idle and not any(tasks for _, tasks in self._at.values()):
             warnings.warn(
                 f"no worker has started yet; the cluster has free: {ray.available_resources()}",
                 stacklevel=2,
             )
         for reference in ready:
-            actor, task = self._at.pop(reference)
-            outcome: Shard | Exception
+            actor, tasks = self._at.pop(reference)
+            outcomes: Sequence[Outcome]
             try:
-                outcome = ray.get(reference)
-            except RayActorError as error:
-                outcome = DiedError(" ".join(str(error).split()))
-                self.held.pop(actor, None)
-                self._deaths += task is None
-                if self._deaths > TRIES:
-                    raise InputError(
-                        f"workers end while they open the network: {outcome}"
-                    ) from None
-                self._start()
+                outcomes = ray.get(reference) or ()
             except RayTaskError as error:
-                if isinstance(error.cause, InputError) or task is None:
-                    raise error.cause from None
-                outcome = error.cause
-                self.idle.append(actor)
+                raise error.cause from None
+            except RayError as error:
+                how = " ".join(str(error).split())
+                ray.kill(actor)  # What is lost may be its answer alone.
+                self.held.pop(actor, None)
+                self._deaths += not tasks
+                if self._deaths > TRIES:
+                    raise InputError(f"workers end while they open the network: {how}") from None
+                self._start()
+                outcomes = [Died(how)] * len(tasks)
             else:
                 self.idle.append(actor)
                 self._deaths = 0
-            if task is not None:
-                yield task, outcome
+            yield from zip(tasks, outcomes, strict=True)
 
 
 def execute(work: Work) -> Iterator[Result]:
