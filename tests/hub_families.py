@@ -246,6 +246,93 @@ def _retinanet(hub):
     )
 
 
+def _dfine(hub):
+    encoder = hub.HGNetV2Backbone(
+        depths=[1, 1, 1, 1],
+        embedding_size=8,
+        hidden_sizes=[16, 32, 48, 64],
+        stem_channels=[3, 8, 8],
+        hidden_act="relu",
+        use_learnable_affine_block=True,
+        stackwise_stage_filters=[
+            (8, 8, 16, 1, 1, 3),
+            (16, 8, 32, 1, 1, 3),
+            (32, 16, 48, 1, 1, 3),
+            (48, 16, 64, 1, 1, 3),
+        ],
+        apply_downsample=[False, True, True, True],
+        use_lightweight_conv_block=[False] * 4,
+        out_features=["stage3", "stage4"],
+        image_shape=SHAPE,
+    )
+    backbone = hub.DFineBackbone(
+        backbone=encoder,
+        decoder_in_channels=[16, 16],
+        encoder_hidden_dim=16,
+        num_denoising=0,
+        num_labels=4,
+        hidden_dim=16,
+        learn_initial_query=False,
+        num_queries=10,
+        anchor_image_size=(SIDE, SIDE),
+        feat_strides=[16, 32],
+        num_feature_levels=2,
+        encoder_in_channels=[48, 64],
+        encode_proj_layers=[1],
+        num_attention_heads=2,
+        encoder_ffn_dim=16,
+        num_encoder_layers=1,
+        hidden_expansion=0.34,
+        depth_multiplier=0.5,
+        eval_idx=-1,
+        num_decoder_layers=1,
+        decoder_attention_heads=2,
+        decoder_ffn_dim=16,
+        decoder_n_points=[2, 2],
+        lqe_hidden_dim=8,
+        num_lqe_layers=2,
+        out_features=["stage3", "stage4"],
+        image_shape=SHAPE,
+    )
+    return hub.DFineObjectDetector(backbone=backbone, num_classes=4, bounding_box_format="yxyx")
+
+
+def _sam(hub):
+    import keras_hub
+
+    cells = SIDE // 16
+    backbone = hub.SAMBackbone(
+        image_encoder=hub.ViTDetBackbone(
+            hidden_size=16,
+            num_layers=2,
+            intermediate_dim=32,
+            num_heads=2,
+            global_attention_layer_indices=[1],
+            patch_size=16,
+            num_output_channels=8,
+            window_size=2,
+            image_shape=SHAPE,
+        ),
+        prompt_encoder=keras_hub.layers.SAMPromptEncoder(
+            hidden_size=8,
+            image_embedding_size=(cells, cells),
+            input_image_size=(SIDE, SIDE),
+            mask_in_channels=16,
+        ),
+        mask_decoder=keras_hub.layers.SAMMaskDecoder(
+            num_layers=1,
+            hidden_size=8,
+            intermediate_dim=16,
+            num_heads=2,
+            embedding_dim=8,
+            num_multimask_outputs=3,
+            iou_head_depth=2,
+            iou_head_hidden_dim=8,
+        ),
+    )
+    return hub.SAMImageSegmenter(backbone=backbone)
+
+
 CLASSIFIERS = {
     "ResNet": resnet,
     "DenseNet": densenet,
@@ -266,11 +353,14 @@ OTHERS = {
     "SegFormer": _segformer,
     "DeepLabV3": _deeplab,
     "RetinaNet": _retinanet,
+    "DFine": _dfine,
+    "SAM": _sam,
 }
 
 
 def build(family, seed=0):
-    """A network of a family whose maps are not zero."""
+    """A network of a family whose maps are not zero, with the names of a new process."""
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     hub = _hub()
     if family in CLASSIFIERS:

@@ -20,7 +20,7 @@ DEATHS = 2
 a process may also end because a node is lost."""
 
 
-CALL_SECONDS = 0.2
+CALL_SECONDS = 0.5
 """How long what is given at a time takes together, where units are shorter: giving costs
 milliseconds."""
 

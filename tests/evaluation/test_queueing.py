@@ -8,7 +8,7 @@ from guidedcam_tf.evaluation.units import Failure
 from guidedcam_tf.evaluation.units import Shard
 from guidedcam_tf.evaluation.units import plan_units
 
-SHORT, LONG = Shard(seconds={"a": 0.06}), Shard(seconds={"a": 9.0})
+SHORT, LONG = Shard(seconds={"a": 0.15}), Shard(seconds={"a": 9.0})
 
 
 def make_queue(pictures=6, chunk=2, groups=(("a",), ("b",))):

@@ -59,6 +59,21 @@ def opened():
 
 PREPROCESS = {"DINOv2": {"preprocess": "signed"}}
 
+ASKED = {
+    "RetinaNet": {"output": "cls_logits"},
+    "DFine": {"output": "logits", "layer": "d_fine_backbone/hybrid_encoder"},
+    "SAM": {
+        "input": "images",
+        "output": "masks",
+        "fixed_inputs": {
+            "points": np.array([[20, 20], [0, 0]], np.float32),
+            "labels": np.array([1, -1], np.float32),
+            "boxes": np.zeros((0, 2, 2), np.float32),
+            "masks": np.zeros((0, SIDE, SIDE, 1), np.float32),
+        },
+    },
+}
+
 
 def pictures(count=2):
     return np.random.default_rng(3).uniform(0, 255, [count, SIDE, SIDE, 3]).astype(np.float32)
@@ -165,8 +180,13 @@ def test_a_saved_file_is_listed_and_explained(family, tmp_path, capsys):
     file, picture = tmp_path / "model.keras", tmp_path / "picture.png"
     build(family).save(file)
     keras.utils.save_img(picture, pictures(1)[0])
-    output = ["--output", "cls_logits"] if family == "RetinaNet" else []
-    app(["layers", str(file), *output], standalone_mode=False)
+    asked = dict(ASKED.get(family, {}))
+    if fixed := asked.pop("fixed_inputs", None):
+        np.savez(tmp_path / "fixed.npz", **fixed)
+        asked["fixed-inputs"] = str(tmp_path / "fixed.npz")
+    asked.pop("layer", None)
+    options = [text for key, value in asked.items() for text in (f"--{key}", value)]
+    app(["layers", str(file), *options], standalone_mode=False)
     assert "default: " in capsys.readouterr().out
     if family in CLASSIFIERS:
         asked = ["--target", "1", "--method", "gradcam", "--out", str(tmp_path)]
@@ -174,26 +194,29 @@ def test_a_saved_file_is_listed_and_explained(family, tmp_path, capsys):
         assert list(tmp_path.glob("*.npz"))
 
 
-@pytest.mark.parametrize("family", families(OTHERS))
+@pytest.mark.parametrize("family", families(family for family in OTHERS if family != "DINOv2"))
 def test_segmenters_and_detectors_are_explained_by_a_function(family):
-    if family == "DINOv2":
-        pytest.skip("it is tried as a classifier")
-    output = "cls_logits" if family == "RetinaNet" else None
-    model = build(family)
-    explainer = gcam.Explainer(model, output=output, preprocess="signed")
+    model, asked = build(family), ASKED.get(family, {})
+    explainer = gcam.Explainer(model, preprocess="signed", **asked)
 
-    def score(scores):
-        return tf.reduce_sum(scores[..., 1], axis=list(range(1, len(scores.shape) - 1)))
+    def score(outputs):
+        if family == "SAM":
+            return tf.reduce_sum(outputs[:, 1], axis=[1, 2])
+        return tf.reduce_sum(outputs[..., 1], axis=list(range(1, len(outputs.shape) - 1)))
 
     found = explainer.maps(pictures(1), score, "hirescam", raw=True)
     step = explainer.network.layers[explainer.layer]
     inputs = explainer.network.preprocess(tf.constant(pictures(1)))
+    if "fixed_inputs" in asked:
+        fixed = {name: tf.constant(value[None]) for name, value in asked["fixed_inputs"].items()}
+        inputs = {asked["input"]: inputs, **fixed}
     kept, original = [], step.layer.call
 
     def call(*args, **kwargs):
-        kept.append(original(*args, **kwargs))
+        outputs = original(*args, **kwargs)
+        kept.append(keras.tree.flatten(outputs)[0])
         tape.watch(kept[-1])
-        return kept[-1]
+        return outputs
 
     with tf.GradientTape() as tape:
         step.layer.call = call
@@ -201,7 +224,7 @@ def test_segmenters_and_detectors_are_explained_by_a_function(family):
             outputs = model(inputs, training=False)
         finally:
             step.layer.call = original
-        total = score(outputs[output] if output else outputs)
+        total = score(outputs[asked["output"]] if asked else outputs)
     gradients = tape.gradient(total, kept[-1])
     expected = np.maximum((gradients * kept[-1]).numpy().sum(-1), 0)
     assert found.max() > 0
