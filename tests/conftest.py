@@ -79,11 +79,22 @@ def toy_images(rng):
     return rng.normal(size=(3, 8, 8, 3)).astype(np.float32)
 
 
-@pytest.fixture
-def eagerly():
-    """Nothing is compiled."""
-    with eager():
+@pytest.fixture(autouse=True)
+def not_compiled(request):
+    """Functions run as they are written, unless a test, or its folder, asks for `compiled`.
+
+    `tests/runtimes` holds what every method is compiled to against this.
+    """
+    if "compiled" in request.fixturenames:
         yield
+    else:
+        with eager():
+            yield
+
+
+@pytest.fixture
+def compiled():
+    """Functions run as users run them, compiled."""
 
 
 @pytest.fixture

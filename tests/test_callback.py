@@ -12,6 +12,8 @@ from guidedcam_tf.callback import _shown
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.overlay import overlay
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 
 @pytest.fixture
 def pictures(rng):

@@ -58,7 +58,7 @@ def images():
 
 
 @pytest.mark.parametrize("method", [name for name in OF_ANY if name not in BY_CLASS])
-def test_a_class_s_logit_as_a_function_is_the_class(eagerly, explainer, images, method):
+def test_a_class_s_logit_as_a_function_is_the_class(explainer, images, method):
     options = OPTIONS.get(method, {})
     if method in ("scorecam", "faster_scorecam"):
         options = {"score": "logit", "normalize_weights": "channel_softmax"}
@@ -108,6 +108,7 @@ def test_explain_names_them_and_gives_their_values(explainer, images):
     np.testing.assert_array_equal(explanation.maps[0], explainer.explain(picture, first).maps[0])
 
 
+@pytest.mark.usefixtures("compiled")
 def test_a_function_is_compiled_once(images):
     explainer, calls = gcam.Explainer(build_toy("flatten")), []
 
@@ -184,6 +185,7 @@ BAD = {
 }
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", BAD)
 def test_bad_functions_say_what_is_wrong(name, explainer, images):
     target, message = BAD[name]

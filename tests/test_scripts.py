@@ -14,6 +14,8 @@ from common import REPOSITORY
 
 from guidedcam_tf.cli import main
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 SCRIPTS = REPOSITORY / "scripts"
 
 
@@ -78,6 +80,7 @@ def test_everything_that_is_not_given_is_left_out(tmp_path):
         assert line in done.stdout
 
 
+@pytest.mark.slow
 def test_table_2_at_both_layers(resnet50, data_folder, here, monkeypatch, tmp_path):
     coco = data_folder / "coco"
     (tmp_path / "annotations").mkdir()

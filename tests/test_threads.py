@@ -16,6 +16,8 @@ from guidedcam_tf import ops
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.overlay import overlay
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 layers = keras.layers
 
 

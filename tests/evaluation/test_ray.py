@@ -30,7 +30,7 @@ from guidedcam_tf.evaluation.scoring import Scorer
 from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.evaluation.units import Shards
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("compiled")]
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 THREADS = os.cpu_count() or 1
 """Of a worker, as many as this process has: TensorFlow may sum in another order with others."""

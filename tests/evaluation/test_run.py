@@ -219,6 +219,8 @@ import os
 import signal
 from guidedcam_tf.data import loading
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 load_one = loading.load_one
 
 

@@ -70,6 +70,7 @@ def test_predict_is_the_model_s_own(explainer, toy_images):
     np.testing.assert_allclose(probabilities, model.predict(toy_images, verbose=0), atol=1e-6)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_one_trace_whatever_the_batch(explainer, toy_images, rng):
     for count in (1, 3, 2):
         explainer.maps(toy_images[:count])

@@ -164,6 +164,7 @@ def test_what_is_no_target_is_refused(explainer, name):
         explainer.explain(picture, NO_TARGET[name])
 
 
+@pytest.mark.usefixtures("compiled")
 def test_arrays_inside_a_tf_function_are_refused(explainer):
     @tf.function(autograph=False)
     def step(images):

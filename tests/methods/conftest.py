@@ -6,21 +6,6 @@ from methods.one_pass import HEADS
 from methods.one_pass import toy_explainer
 
 
-@pytest.fixture(autouse=True)
-def not_compiled(request):
-    """Formulas are tested as they are written, unless a test asks for `compiled`.
-
-    `tests/runtimes` holds what every method is compiled to against this.
-    """
-    if "compiled" not in request.fixturenames:
-        request.getfixturevalue("eagerly")
-
-
-@pytest.fixture
-def compiled():
-    """Methods run as users run them, compiled."""
-
-
 @pytest.fixture(params=HEADS)
 def opened(request):
     """An explainer of each toy network, the same for all tests, which leave it as it is."""

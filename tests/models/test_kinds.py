@@ -21,6 +21,8 @@ import guidedcam_tf as gcam
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.networks import Network
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 layers = keras.layers
 
 

@@ -195,6 +195,7 @@ def test_a_class_that_is_not_given_is_asked_for(pictures, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("compiled")
 def test_functions_of_the_output(model, pictures):
     explainer = gcam.Explainer(model)
     held = tf.constant([1.0, 2.0, 3.0])

@@ -57,6 +57,7 @@ def plain(model, images, target):
     return [tensor.numpy() for tensor in (features, *differentiated())]
 
 
+@pytest.mark.usefixtures("compiled")
 def test_maps_equal_a_plain_tape(model, tmp_path):
     images = np.random.default_rng(6).uniform(0, 1, (2, 8, 8, 3)).astype(np.float32)
     before = [variable.numpy().copy() for variable in model.variables]

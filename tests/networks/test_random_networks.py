@@ -5,7 +5,6 @@ import warnings
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import settings
@@ -136,17 +135,8 @@ def networks(draw):
     return model, keras.Model(inputs, x), keras.Model(x, scores), end
 
 
-@pytest.fixture(scope="module")
-def eager():
-    """Functions run without being compiled, which a network of few numbers does not repay."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == FEW, database=None)
 @given(networks())
-@pytest.mark.usefixtures("eager")
 def test_a_network_is_explained_as_keras_computes_it(drawn):
     model, to_map, to_scores, end = drawn
     before = [variable.numpy() for variable in model.variables]

@@ -69,6 +69,7 @@ def mobilenet_export(tmp_path):
     return gcam.export(gcam.Explainer(model), tmp_path / "mobilenet" / "1")
 
 
+@pytest.mark.slow
 def test_after_the_warm_up_the_first_request_is_as_quick_as_the_next(mobilenet_export):
     """In a fresh process; by processor time, which other work on the machine does not change."""
     code = f"""

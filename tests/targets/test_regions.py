@@ -72,6 +72,7 @@ def test_by_default_it_is_where_the_class_is_predicted(activation):
     assert explanation.quantity == "value"
 
 
+@pytest.mark.usefixtures("compiled")
 def test_many_classes_and_regions_share_one_kernel(monkeypatch):
     calls, scores = [], RegionScores.__call__
     monkeypatch.setattr(RegionScores, "__call__", lambda *a: calls.append(1) or scores(*a))
