@@ -23,6 +23,9 @@ PAIRED = {
     "VOC": "paired_voc12_resnet50",
     "ImageNet": "paired_imagenet_resnet50",
     "COCO": "paired_coco14_resnet50",
+    "VOC, conv4_block6_out": "paired_voc12_resnet50_conv4_block6_out",
+    "ImageNet, conv4_block6_out": "paired_imagenet_resnet50_conv4_block6_out",
+    "COCO, conv4_block6_out": "paired_coco14_resnet50_conv4_block6_out",
     "shapes, pooled head": "pooled",
     "shapes, flattened head": "flattened",
 }
