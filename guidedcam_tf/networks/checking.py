@@ -127,9 +127,19 @@ def _outputs(
         values = [value(name) for name, _ in named(functional.inputs, functional._inputs_struct)]
         given = keras.tree.pack_sequence_as(functional._inputs_struct, values)
     ports = named(functional.outputs, functional._outputs_struct)
+    try:
+        whole = model(given, training=False)
+    except tf.errors.UnimplementedError as error:
+        if not first:
+            raise
+        raise InputError(
+            f"model {model.name!r} is channels-first, and TensorFlow lacks an operation of it for "
+            "this processor; with the environment variable TF_ENABLE_ONEDNN_OPTS=1, set before "
+            "Python starts, it has more of them"
+        ) from error
     results = [
         tf.transpose(each, [0, 2, 3, 1]) if first and len(each.shape) == 4 else each
-        for each in keras.tree.flatten(model(given, training=False))
+        for each in keras.tree.flatten(whole)
     ]
     if graph.ends:
         return _as_numbers(side_by_side(results))

@@ -1,5 +1,9 @@
 """Networks of channels first are explained as those of channels last."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -30,9 +34,12 @@ def runs_channels_first():
     return True
 
 
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+HERE = runs_channels_first()
 needs_channels_first = pytest.mark.skipif(
-    not runs_channels_first(), reason="TensorFlow has no channels-first convolution here"
+    not HERE, reason=f"TensorFlow has no channels-first convolution here without {ONEDNN}=1"
 )
+lacks_channels_first = pytest.mark.skipif(HERE, reason="TensorFlow has what it needs here")
 
 
 @needs_channels_first
@@ -75,6 +82,23 @@ def test_layers_without_a_channels_last_twin_are_turned(pictures):
     expected = tf.nn.softmax(model(pictures.transpose(0, 3, 1, 2)))
     np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
     assert explainer.maps(pictures, raw=True).shape == (3, 6, 6)
+
+
+@lacks_channels_first
+def test_where_tensorflow_cannot_compute_it_that_is_said():
+    inputs = keras.Input((3, 8, 8))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", **FIRST)(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(x), name="first")
+    with pytest.raises(gcam.InputError, match=f"'first' is channels-first, .*{ONEDNN}=1"):
+        gcam.Explainer(model)
+
+
+@pytest.mark.slow
+@lacks_channels_first
+def test_with_onednn_the_other_tests_pass():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, env={**os.environ, ONEDNN: "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 class Windows(layers.Layer):
