@@ -33,6 +33,8 @@ from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.evaluation.worker import Worker
 from guidedcam_tf.explainer import Explainer
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 TABLES = ("table.csv", "table.md", "table.tex", "ranks.csv")
 PICTURES = 12
 
@@ -218,8 +220,6 @@ DEADLY = """
 import os
 import signal
 from guidedcam_tf.data import loading
-
-pytestmark = pytest.mark.usefixtures("compiled")
 
 load_one = loading.load_one
 
