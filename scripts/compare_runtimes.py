@@ -3,9 +3,10 @@
     python scripts/compare_runtimes.py PICTURES --layers conv5_block3_out conv4_block6_out
     python scripts/compare_runtimes.py PICTURES --precision bfloat16 --count 200 --methods guided
 
-Prints a line a method and layer: the largest difference as a part of the map's maximum, the median
-over pictures of that difference, and the lowest rank correlation (Spearman) of the maps; all rows
-go to a CSV. Methods of many passes take minutes a picture, so they get fewer passes, and pictures.
+Prints a line a method and layer: the largest difference as a part of the map's largest value (by
+size, as some maps have both signs), the median over pictures of that difference, and the lowest rank
+correlation (Spearman) of the maps; all rows go to a CSV. Methods of many passes take minutes a
+picture, so they get fewer passes, and pictures.
 """
 
 import argparse
@@ -100,7 +101,7 @@ def compare(arguments: argparse.Namespace) -> Iterator[list[dict[str, object]]]:
                     "layer": layer,
                     "picture": Path(file).name,
                     "target": int(target),
-                    "difference": np.abs(one - right).max() / max(right.max(), 1e-30),
+                    "difference": np.abs(one - right).max() / max(np.abs(right).max(), 1e-30),
                     "correlation": spearmanr(one.ravel(), right.ravel()).statistic,
                 }
                 for file, target, one, right in zip(files, targets, found, expected, strict=False)
