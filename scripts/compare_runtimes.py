@@ -4,8 +4,8 @@
     python scripts/compare_runtimes.py PICTURES --precision bfloat16 --count 200 --methods guided
 
 Prints a line a method and layer: the largest difference as a part of the map's largest value (by
-size, as some maps have both signs), the median over pictures of that difference, and the lowest rank
-correlation (Spearman) of the maps; all rows go to a CSV. Methods of many passes take minutes a
+size, as some maps have both signs), the median over pictures of that difference, and the lowest
+rank correlation (Spearman) of the maps; all rows go to a CSV. Methods of many passes take minutes a
 picture, so they get fewer passes, and pictures.
 """
 
