@@ -79,13 +79,17 @@ def toy_images(rng):
     return rng.normal(size=(3, 8, 8, 3)).astype(np.float32)
 
 
+COMPILED = {"app", "cli", "docs", "runtimes", "serving"}
+"""The folders whose tests run functions as users run them, compiled."""
+
+
 @pytest.fixture(autouse=True)
 def not_compiled(request):
-    """Functions run as they are written, unless a test, or its folder, asks for `compiled`.
+    """Functions run as they are written, unless a test asks for `compiled` or is in `COMPILED`.
 
     `tests/runtimes` holds what every method is compiled to against this.
     """
-    if "compiled" in request.fixturenames:
+    if "compiled" in request.fixturenames or request.path.parent.name in COMPILED:
         yield
     else:
         with eager():

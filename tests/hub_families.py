@@ -117,17 +117,22 @@ def xception(hub):
     )
 
 
-def hgnetv2(hub, **options):
+def hgnetv2(hub, stages=2, **options):
     return hub.HGNetV2Backbone(
-        depths=[1, 1],
+        depths=[1] * stages,
         embedding_size=8,
-        hidden_sizes=[16, 32],
+        hidden_sizes=[16, 32, 48, 64][:stages],
         stem_channels=[3, 8, 8],
         hidden_act="relu",
         use_learnable_affine_block=False,
-        stackwise_stage_filters=[(8, 8, 16, 1, 1, 3), (16, 8, 32, 1, 1, 3)],
-        apply_downsample=[False, True],
-        use_lightweight_conv_block=[False, False],
+        stackwise_stage_filters=[
+            (8, 8, 16, 1, 1, 3),
+            (16, 8, 32, 1, 1, 3),
+            (32, 16, 48, 1, 1, 3),
+            (48, 16, 64, 1, 1, 3),
+        ][:stages],
+        apply_downsample=[False, True, True, True][:stages],
+        use_lightweight_conv_block=[False] * stages,
         image_shape=SHAPE,
         **options,
     )
@@ -247,26 +252,8 @@ def _retinanet(hub):
 
 
 def _dfine(hub):
-    encoder = hub.HGNetV2Backbone(
-        depths=[1, 1, 1, 1],
-        embedding_size=8,
-        hidden_sizes=[16, 32, 48, 64],
-        stem_channels=[3, 8, 8],
-        hidden_act="relu",
-        use_learnable_affine_block=True,
-        stackwise_stage_filters=[
-            (8, 8, 16, 1, 1, 3),
-            (16, 8, 32, 1, 1, 3),
-            (32, 16, 48, 1, 1, 3),
-            (48, 16, 64, 1, 1, 3),
-        ],
-        apply_downsample=[False, True, True, True],
-        use_lightweight_conv_block=[False] * 4,
-        out_features=["stage3", "stage4"],
-        image_shape=SHAPE,
-    )
     backbone = hub.DFineBackbone(
-        backbone=encoder,
+        backbone=hgnetv2(hub, 4, out_features=["stage3", "stage4"]),
         decoder_in_channels=[16, 16],
         encoder_hidden_dim=16,
         num_denoising=0,

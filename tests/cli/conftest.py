@@ -28,8 +28,3 @@ def run(monkeypatch, capfd, tmp_path):
 def model(tmp_path):
     build_toy("flatten").save(tmp_path / "toy.keras")
     return "toy.keras"
-
-
-@pytest.fixture(autouse=True)
-def compiled():
-    """Functions run as users run them, compiled."""

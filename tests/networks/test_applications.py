@@ -16,6 +16,8 @@ from guidedcam_tf.networks.applications import find_application
 from guidedcam_tf.networks.applications import needs_preprocessing
 from guidedcam_tf.networks.traits import Trait
 
+pytestmark = pytest.mark.usefixtures("compiled")
+
 FAMILIES = [
     "resnet50v2",
     "inceptionv3",

@@ -14,7 +14,10 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods import get_method
 
 pytest.importorskip("keras_hub", reason="KerasHub is no requirement")
-pytestmark = pytest.mark.filterwarnings("ignore:Layer 'attn'")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Layer 'attn'"),
+    pytest.mark.usefixtures("compiled"),  # Grouped convolutions have no gradient eagerly.
+]
 
 TARGETS = {"EfficientNet": 3, "MobileNet": 3, "Xception": 3}
 """Classes of which the small network's map is not zero; 1 elsewhere."""

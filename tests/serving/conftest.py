@@ -49,8 +49,3 @@ def toy_server(toy_export):
 def resnet50_export(resnet50, tmp_path_factory):
     """ResNet50's export with its real weights."""
     return gcam.export(resnet50, tmp_path_factory.mktemp("models") / "guidedcam" / "1")
-
-
-@pytest.fixture(autouse=True)
-def compiled():
-    """Functions run as users run them, compiled."""
