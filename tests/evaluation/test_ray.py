@@ -4,9 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -60,6 +58,25 @@ def failing(self, chunk, group):
 
 
 loading.load_one, Scorer.rows = deadly, failing
+"""
+
+KILLED = """
+import os
+import signal
+from guidedcam_tf.cli import main
+from guidedcam_tf.evaluation.units import Shards
+
+write = Shards.write
+
+
+def killed(self, unit, result):
+    if len(self.done()) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, unit, result)
+
+
+Shards.write = killed
+main()
 """
 
 
@@ -124,17 +141,22 @@ def shards(out):
     return len(list((out / "toy" / "shards").glob("*.json")))
 
 
-def when(out, count, act):
-    """Act in another thread as soon as a run has so many shards."""
+def at_the_write(patch, count, act):
+    """Act once, before the run writes its next shard after so many; the run waits for that."""
+    write, acted = Shards.write, []
 
-    def wait():
-        while shards(out) < count:
-            time.sleep(0.01)
-        act()
+    def acting(self, unit, result):
+        if len(self.done()) == count and not acted:
+            acted.append(unit)
+            act()
+        write(self, unit, result)
 
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
+    patch.setattr(Shards, "write", acting)
+    return acted
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def worker_of(node):
@@ -155,42 +177,28 @@ def test_a_run_of_one_process_ends_on_a_cluster_that_loses_an_answer_a_worker_an
 ):
     out = folder / "mixed"
     with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Shards, "write", _stops_after(3))
+        at_the_write(patch, 3, interrupt)
         evaluate(read(folder), out)
     before = {file: file.stat().st_mtime_ns for file in (out / "toy" / "shards").iterdir()}
     assert len(before) == 3
     second = cluster.add_node(num_cpus=THREADS)
     cluster.wait_for_nodes()
 
-    acted = threading.Event()
-
-    def act():
+    def lose_them():
         while not (workers := worker_of(cluster.head_node)):
             time.sleep(0.05)
         os.kill(workers[0], signal.SIGKILL)
         cluster.remove_node(second, allow_graceful=False)
-        acted.set()
 
-    when(out, 5, act)
+    acted = at_the_write(monkeypatch, 5, lose_them)
     lost = _loses_an_answer(monkeypatch)
     found = evaluate(read(folder, *on(cluster)), out)
     assert lost
-    assert acted.wait(1), "the run ended before a worker and a node were lost"
+    assert acted
     assert {file: file.stat().st_mtime_ns for file in before} == before
     assert status(found).failed == ()
     for name in RESULTS:
         assert (found / name).read_bytes() == (whole / name).read_bytes(), name
-
-
-def _stops_after(count):
-    write = Shards.write
-
-    def stop(self, unit, result):
-        if len(self.done()) == count:
-            raise KeyboardInterrupt
-        write(self, unit, result)
-
-    return stop
 
 
 def _loses_an_answer(monkeypatch):
@@ -234,22 +242,17 @@ def test_drivers_that_are_killed_and_stopped_leave_a_run_that_one_process_ends(
     out = folder / "stopped"
     arguments = ["evaluate", str(folder / "config.yaml"), "--out", str(out), "--executor", "ray"]
     arguments += ["--address", cluster.address, "--workers", "1", "--cpus-per-worker", str(THREADS)]
-    driver = subprocess.Popen([sys.executable, "-m", "guidedcam_tf", *arguments])
-    when(out, 3, driver.kill)
-    driver.wait()
+    driver = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert driver.returncode == -signal.SIGKILL
     files = (out / "toy" / "shards").glob("*.json")
     before = {file: file.stat().st_mtime_ns for file in files}
-    assert 3 <= len(before) < 15
+    assert len(before) == 3
     monkeypatch.setattr(sys, "argv", ["guidedcam", *arguments])
-    stopping = when(out, len(before) + 2, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with suppress(KeyboardInterrupt), pytest.raises(SystemExit) as left:
+    at_the_write(monkeypatch, 5, interrupt)
+    with pytest.raises(SystemExit) as left:
         main()
-    with suppress(KeyboardInterrupt):  # If it had come after the end.
-        stopping.join()
     assert left.value.code == 130
-    done = shards(out)
-    assert len(before) < done < 20
-    assert f"stopped: {done} of 20 units done, {20 - done} missing" in capsys.readouterr().err
+    assert "stopped: 5 of 20 units done, 15 missing" in capsys.readouterr().err
     found = evaluate(read(folder), out)
     assert {file: file.stat().st_mtime_ns for file in before} == before
     for name in RESULTS:
