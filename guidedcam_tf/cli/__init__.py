@@ -21,6 +21,7 @@ from guidedcam_tf.cli.export import export
 from guidedcam_tf.cli.figure import figure
 from guidedcam_tf.cli.listings import layers
 from guidedcam_tf.cli.listings import methods
+from guidedcam_tf.cli.once import OnceCommand
 from guidedcam_tf.cli.report import report
 from guidedcam_tf.cli.sanity import sanity
 from guidedcam_tf.cli.status import status
@@ -51,18 +52,12 @@ def _version(
         raise typer.Exit
 
 
-app.command()(explain)
-app.command()(evaluate)
-app.command()(status)
-app.command()(figure)
-app.command()(report)
-app.command()(export)
+for command in (explain, evaluate, status, figure, report, export):
+    app.command(cls=OnceCommand)(command)
 app.add_typer(weights, name="weights")
-app.command()(methods)
-app.command()(layers)
-app.command()(bench)
-app.command()(sanity)
-app.command("app")(app_command)
+for command in (methods, layers, bench, sanity):
+    app.command(cls=OnceCommand)(command)
+app.command("app", cls=OnceCommand)(app_command)
 
 
 def main() -> None:

@@ -52,6 +52,15 @@ def test_explain_writes_and_prints(run, model, picture, tmp_path):
     assert figure.read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("option", ["--method", "--opacity", "--out"])
+def test_an_option_of_one_value_that_is_given_again_is_refused(run, picture, option):
+    code, out, err = run("explain", picture, option, "1", "--figure", "--figure", option, "2")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"guidedcam: {option} is given 2 times and takes one value: ")
+    if option == "--method":
+        assert "several with commas" in err
+
+
 def test_the_good_pictures_are_done_and_the_bad_ones_listed(run, model, picture, tmp_path):
     (tmp_path / "bad.jpg").write_text("no")
     code, out, err = run("explain", "bad.jpg", picture, "gone.png", "--model", model)
