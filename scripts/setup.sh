@@ -13,10 +13,11 @@ if ! cmp -s setup.cfg "$stamp"; then
         exit 1
     }
     "$python" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+    # What is imported is compiled then; most of what is installed never is.
+    install=(.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile)
+    "${install[@]}" --editable '.[demo,dev]'
     # By itself: tensorflow-text, which it asks for, goes with an older TensorFlow only.
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-        keras-hub regex tokenizers
+    "${install[@]}" --no-deps keras-hub regex tokenizers
     cp setup.cfg "$stamp"
 fi
 .venv/bin/guidedcam weights fetch resnet50

@@ -156,7 +156,7 @@ def at_the_write(patch, count, act):
 
 
 def interrupt():
-    os.kill(os.getpid(), signal.SIGINT)
+    raise KeyboardInterrupt
 
 
 def worker_of(node):
