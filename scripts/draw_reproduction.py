@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from guidedcam_tf.evaluation.comparing import SIGNIFICANCE
+from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.metrics import metric_of

@@ -12,7 +12,7 @@ from guidedcam_tf import InputError
 from guidedcam_tf.data import load
 from guidedcam_tf.data import open_folder
 from guidedcam_tf.data import shown_as_picture
-from guidedcam_tf.evaluation.pairs import Chunk
+from guidedcam_tf.evaluation.measuring.pairs import Chunk
 
 layers = keras.layers
 

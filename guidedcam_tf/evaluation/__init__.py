@@ -1,1 +1,1 @@
-"""Measuring: what the methods cost."""
+"""Methods on data sets: a configuration becomes units of work, these rows, and rows tables."""

@@ -15,7 +15,7 @@ from pydantic import model_validator
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.data.kinds import DataConfig
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.executors import executor_names
+from guidedcam_tf.evaluation.work.executors import executor_names
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
 from guidedcam_tf.metrics import MaskRule
@@ -113,7 +113,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 class ExecutorConfig(Strict):
     """Who computes the units of a run; the results are the same."""
 
-    kind: str = Field(default="local", description="A file of `evaluation/executors`.")
+    kind: str = Field(default="local", description="A file of `evaluation/work/executors`.")
     address: str | None = Field(
         default=None, description="Of the cluster; by default one is started here and stopped."
     )

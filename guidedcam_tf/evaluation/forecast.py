@@ -14,7 +14,7 @@ import yaml
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.status import status
-from guidedcam_tf.evaluation.units import Shards
+from guidedcam_tf.evaluation.work.units import Shards
 
 
 @dataclass(frozen=True)

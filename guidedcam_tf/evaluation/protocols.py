@@ -18,9 +18,9 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
 from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.tables import DIGITS
+from guidedcam_tf.evaluation.tables.summary import DIGITS
+from guidedcam_tf.evaluation.tables.writing import write_csv
 from guidedcam_tf.evaluation.thresholds import THRESHOLDS
-from guidedcam_tf.evaluation.writing import write_csv
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import MaskedPredictions

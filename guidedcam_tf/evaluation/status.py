@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.lock import holder
-from guidedcam_tf.evaluation.units import Shards
-from guidedcam_tf.evaluation.units import Unit
+from guidedcam_tf.evaluation.work.lock import holder
+from guidedcam_tf.evaluation.work.units import Shards
+from guidedcam_tf.evaluation.work.units import Unit
 from guidedcam_tf.files import writing
 from guidedcam_tf.storage import reason
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from guidedcam_tf import metrics
 from guidedcam_tf.arrays import as_input
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.evidence import masked_predictions
+from guidedcam_tf.evaluation.measuring.evidence import masked_predictions
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures.config import AreasConfig

@@ -15,7 +15,7 @@ from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.data.pictures import read
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
-from guidedcam_tf.evaluation.groups import group_methods
+from guidedcam_tf.evaluation.measuring.groups import group_methods
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from guidedcam_tf.evaluation.comparing import SIGNIFICANCE
-from guidedcam_tf.evaluation.ranking import groups_alike
+from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
+from guidedcam_tf.evaluation.tables.ranking import groups_alike
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.metrics import metric_of

@@ -13,8 +13,8 @@ from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.loading import load_one
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.groups import labelled_method
 from guidedcam_tf.evaluation.job import open_network
+from guidedcam_tf.evaluation.measuring.groups import labelled_method
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
 from guidedcam_tf.fusing import explain_layers

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from guidedcam_tf.evaluation.comparing import SIGNIFICANCE
-from guidedcam_tf.evaluation.comparing import compare
+from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
+from guidedcam_tf.evaluation.tables.comparing import compare
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.report.parts import Cell

@@ -21,8 +21,8 @@ from PIL import Image
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.ranking import mean_ranks
 from guidedcam_tf.evaluation.rows import read_rows
+from guidedcam_tf.evaluation.tables.ranking import mean_ranks
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.ranks import draw_ranks
 from guidedcam_tf.figures.saving import as_image

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from guidedcam_tf.evaluation.comparing import Differences
-from guidedcam_tf.evaluation.comparing import compare
-from guidedcam_tf.evaluation.comparing import holm
-from guidedcam_tf.evaluation.comparing import indistinguishable
-from guidedcam_tf.evaluation.tables import summarise
-from guidedcam_tf.evaluation.writing import write_tables
+from guidedcam_tf.evaluation.tables.comparing import Differences
+from guidedcam_tf.evaluation.tables.comparing import compare
+from guidedcam_tf.evaluation.tables.comparing import holm
+from guidedcam_tf.evaluation.tables.comparing import indistinguishable
+from guidedcam_tf.evaluation.tables.summary import summarise
+from guidedcam_tf.evaluation.tables.writing import write_tables
 
 
 def rows(values, metric="dice"):

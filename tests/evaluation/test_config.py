@@ -10,7 +10,7 @@ from common import REPOSITORY
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.groups import labelled_method
+from guidedcam_tf.evaluation.measuring.groups import labelled_method
 from guidedcam_tf.figures.config import GuidanceConfig
 from guidedcam_tf.figures.config import read_figure_config
 

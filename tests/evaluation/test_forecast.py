@@ -9,9 +9,9 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.forecast import forecast
 from guidedcam_tf.evaluation.rows import Row
 from guidedcam_tf.evaluation.status import write_plan
-from guidedcam_tf.evaluation.units import Shard
-from guidedcam_tf.evaluation.units import Shards
-from guidedcam_tf.evaluation.units import plan_units
+from guidedcam_tf.evaluation.work.units import Shard
+from guidedcam_tf.evaluation.work.units import Shards
+from guidedcam_tf.evaluation.work.units import plan_units
 
 
 @pytest.fixture

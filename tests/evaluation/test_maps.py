@@ -10,9 +10,9 @@ from guidedcam_tf import metrics
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.evaluation.config import Protocol
-from guidedcam_tf.evaluation.groups import group_methods
-from guidedcam_tf.evaluation.maps import MapMaker
-from guidedcam_tf.evaluation.scoring import Scorer
+from guidedcam_tf.evaluation.measuring.groups import group_methods
+from guidedcam_tf.evaluation.measuring.maps import MapMaker
+from guidedcam_tf.evaluation.measuring.scoring import Scorer
 from guidedcam_tf.methods import get_method
 
 layers = keras.layers

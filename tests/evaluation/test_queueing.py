@@ -2,11 +2,11 @@
 
 import pytest
 
-from guidedcam_tf.evaluation.queueing import Died
-from guidedcam_tf.evaluation.queueing import Queue
-from guidedcam_tf.evaluation.units import Failure
-from guidedcam_tf.evaluation.units import Shard
-from guidedcam_tf.evaluation.units import plan_units
+from guidedcam_tf.evaluation.work.queueing import Died
+from guidedcam_tf.evaluation.work.queueing import Queue
+from guidedcam_tf.evaluation.work.units import Failure
+from guidedcam_tf.evaluation.work.units import Shard
+from guidedcam_tf.evaluation.work.units import plan_units
 
 SHORT, LONG = Shard(seconds={"a": 0.15}), Shard(seconds={"a": 9.0})
 

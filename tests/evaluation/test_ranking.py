@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from guidedcam_tf.evaluation.ranking import critical_difference
-from guidedcam_tf.evaluation.ranking import groups_alike
-from guidedcam_tf.evaluation.ranking import mean_ranks
-from guidedcam_tf.evaluation.tables import summarise
+from guidedcam_tf.evaluation.tables.ranking import critical_difference
+from guidedcam_tf.evaluation.tables.ranking import groups_alike
+from guidedcam_tf.evaluation.tables.ranking import mean_ranks
+from guidedcam_tf.evaluation.tables.summary import summarise
 from guidedcam_tf.figures.ranks import draw_ranks
 from guidedcam_tf.figures.ranks import write_ranks
 

@@ -18,29 +18,29 @@ from guidedcam_tf.configuring import read_config
 from guidedcam_tf.data import loading
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.executors import get_executor
 from guidedcam_tf.evaluation.manifest import versions
-from guidedcam_tf.evaluation.queueing import Queue
+from guidedcam_tf.evaluation.measuring.scoring import Scorer
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.scoring import Scorer
 from guidedcam_tf.evaluation.status import status
-from guidedcam_tf.evaluation.units import Shards
+from guidedcam_tf.evaluation.work.executors import get_executor
+from guidedcam_tf.evaluation.work.queueing import Queue
+from guidedcam_tf.evaluation.work.units import Shards
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("compiled")]
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 THREADS = os.cpu_count() or 1
 """Of a worker, as many as this process has: TensorFlow may sum in another order with others."""
 
-RAY = "guidedcam_tf.evaluation.executors.ray"
+RAY = "guidedcam_tf.evaluation.work.executors.ray"
 RESULTS = ("rows.csv", "skipped.csv", "table.csv", "table.md", "table.tex")
 
 POISON = """
 import os
 import signal
 from guidedcam_tf.data import loading
-from guidedcam_tf.evaluation.scoring import Scorer
+from guidedcam_tf.evaluation.measuring.scoring import Scorer
 
 load_one, rows = loading.load_one, Scorer.rows
 
@@ -64,7 +64,7 @@ KILLED = """
 import os
 import signal
 from guidedcam_tf.cli import main
-from guidedcam_tf.evaluation.units import Shards
+from guidedcam_tf.evaluation.work.units import Shards
 
 write = Shards.write
 
@@ -281,7 +281,7 @@ def test_a_missing_extra_and_a_missing_cluster_are_said_in_one_line(folder, monk
 
 
 def test_without_an_address_it_starts_its_own_beside_another(cluster):
-    from guidedcam_tf.evaluation.executors.ray import _connected
+    from guidedcam_tf.evaluation.work.executors.ray import _connected
 
     with _connected(cluster.address):
         assert ray.get_runtime_context().gcs_address == cluster.address

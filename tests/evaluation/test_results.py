@@ -8,10 +8,10 @@ import pytest
 from common import REPOSITORY
 
 import guidedcam_tf as gcam
-from guidedcam_tf.evaluation.comparing import compare
-from guidedcam_tf.evaluation.tables import by_class
-from guidedcam_tf.evaluation.tables import summarise
-from guidedcam_tf.evaluation.writing import write_csv
+from guidedcam_tf.evaluation.tables.comparing import compare
+from guidedcam_tf.evaluation.tables.summary import by_class
+from guidedcam_tf.evaluation.tables.summary import summarise
+from guidedcam_tf.evaluation.tables.writing import write_csv
 
 VALUES = {"guided": (0.9, 0.1, 0.5), "gradcam": (0.2, 0.4, math.nan)}
 

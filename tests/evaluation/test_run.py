@@ -22,15 +22,15 @@ from guidedcam_tf.data import loading
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.executors import local
-from guidedcam_tf.evaluation.lock import held
-from guidedcam_tf.evaluation.lock import holder
+from guidedcam_tf.evaluation.measuring.scoring import Scorer
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.scoring import Scorer
 from guidedcam_tf.evaluation.status import status
-from guidedcam_tf.evaluation.worker import Worker
+from guidedcam_tf.evaluation.work.executors import local
+from guidedcam_tf.evaluation.work.lock import held
+from guidedcam_tf.evaluation.work.lock import holder
+from guidedcam_tf.evaluation.work.worker import Worker
 from guidedcam_tf.explainer import Explainer
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -161,7 +161,7 @@ def test_a_finished_run_is_not_computed_again(whole, config_file):
 
 def test_a_second_driver_is_refused_by_name_and_a_dead_one_does_not_block(config_file, tmp_path):
     code = (
-        "import sys, time, pathlib; from guidedcam_tf.evaluation.lock import held\n"
+        "import sys, time, pathlib; from guidedcam_tf.evaluation.work.lock import held\n"
         "with held(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     folder = tmp_path / "toy"

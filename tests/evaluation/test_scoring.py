@@ -11,12 +11,12 @@ from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import Protocol
-from guidedcam_tf.evaluation.evidence import masked_predictions
-from guidedcam_tf.evaluation.evidence import mean_colour
-from guidedcam_tf.evaluation.groups import group_methods
-from guidedcam_tf.evaluation.maps import MapMaker
-from guidedcam_tf.evaluation.pairs import Pair
-from guidedcam_tf.evaluation.scoring import Scorer
+from guidedcam_tf.evaluation.measuring.evidence import masked_predictions
+from guidedcam_tf.evaluation.measuring.evidence import mean_colour
+from guidedcam_tf.evaluation.measuring.groups import group_methods
+from guidedcam_tf.evaluation.measuring.maps import MapMaker
+from guidedcam_tf.evaluation.measuring.pairs import Pair
+from guidedcam_tf.evaluation.measuring.scoring import Scorer
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import get_method
 

@@ -5,10 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from guidedcam_tf.evaluation.tables import by_class
-from guidedcam_tf.evaluation.tables import correlations
-from guidedcam_tf.evaluation.tables import summarise
-from guidedcam_tf.evaluation.writing import write_tables
+from guidedcam_tf.evaluation.tables.summary import by_class
+from guidedcam_tf.evaluation.tables.summary import correlations
+from guidedcam_tf.evaluation.tables.summary import summarise
+from guidedcam_tf.evaluation.tables.writing import write_tables
 
 VALUES = {"guided": [0.5, 1.0, 0.0], "gradcam": [0.25, 0.25, 0.25], "layercam": [0.5, 0.5, 0.5]}
 PAPER = {"saliency_drop": {"guided": 0.3, "gradcam": 0.2, "layercam": 0.1}}

@@ -11,8 +11,8 @@ from methods.one_pass import toy_explainer
 
 import guidedcam_tf as gcam
 from guidedcam_tf.evaluation.config import MethodConfig
-from guidedcam_tf.evaluation.groups import group_methods
-from guidedcam_tf.evaluation.groups import labelled_method
+from guidedcam_tf.evaluation.measuring.groups import group_methods
+from guidedcam_tf.evaluation.measuring.groups import labelled_method
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.methods import methods_from_text

@@ -20,10 +20,10 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.tables import by_class
-from guidedcam_tf.evaluation.tables import summarise
-from guidedcam_tf.evaluation.writing import write_csv
-from guidedcam_tf.evaluation.writing import write_tables
+from guidedcam_tf.evaluation.tables.summary import by_class
+from guidedcam_tf.evaluation.tables.summary import summarise
+from guidedcam_tf.evaluation.tables.writing import write_csv
+from guidedcam_tf.evaluation.tables.writing import write_tables
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.overlay import overlay
 from guidedcam_tf.report.charts import bars_of

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.units import Failure
-from guidedcam_tf.evaluation.units import Shard
-from guidedcam_tf.evaluation.units import Unit
+from guidedcam_tf.evaluation.work.units import Failure
+from guidedcam_tf.evaluation.work.units import Shard
+from guidedcam_tf.evaluation.work.units import Unit
 
 if TYPE_CHECKING:
     from guidedcam_tf.evaluation.config import ExecutorConfig

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from guidedcam_tf.evaluation.paper import PaperValues
 from guidedcam_tf.evaluation.rows import EMPTY_MAP
+from guidedcam_tf.evaluation.tables.paper import PaperValues
 from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import Aggregate
 from guidedcam_tf.metrics import metric_of

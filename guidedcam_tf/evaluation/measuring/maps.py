@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from guidedcam_tf.evaluation.groups import Group
-from guidedcam_tf.evaluation.pairs import Chunk
-from guidedcam_tf.evaluation.pairs import Pair
+from guidedcam_tf.evaluation.measuring.groups import Group
+from guidedcam_tf.evaluation.measuring.pairs import Chunk
+from guidedcam_tf.evaluation.measuring.pairs import Pair
 from guidedcam_tf.fusing import Fusion
 from guidedcam_tf.fusing import fuse_maps
 from guidedcam_tf.methods import Method

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 
-from guidedcam_tf.evaluation.units import Failure
-from guidedcam_tf.evaluation.units import Shard
-from guidedcam_tf.evaluation.units import Unit
+from guidedcam_tf.evaluation.work.units import Failure
+from guidedcam_tf.evaluation.work.units import Shard
+from guidedcam_tf.evaluation.work.units import Unit
 
 TRIES = 3
 DEATHS = 2

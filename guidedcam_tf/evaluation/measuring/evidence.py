@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from guidedcam_tf.data.samples import Label
 from guidedcam_tf.evaluation.config import Protocol
-from guidedcam_tf.evaluation.maps import MapMaker
-from guidedcam_tf.evaluation.maps import Values
-from guidedcam_tf.evaluation.pairs import Chunk
-from guidedcam_tf.evaluation.pairs import Pair
+from guidedcam_tf.evaluation.measuring.maps import MapMaker
+from guidedcam_tf.evaluation.measuring.maps import Values
+from guidedcam_tf.evaluation.measuring.pairs import Chunk
+from guidedcam_tf.evaluation.measuring.pairs import Pair
 from guidedcam_tf.methods import Method
 from guidedcam_tf.metrics import MaskedPredictions
 from guidedcam_tf.metrics import MaskRule

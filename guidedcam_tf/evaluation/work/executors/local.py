@@ -1,17 +1,17 @@
 """This process: a loop over the units that are missing.
 
 A picture may end the process that reads it. What is under way is noted in the run's folder, and a
-run that finds such a note computes these units in a process apart (`evaluation/apart.py`).
+run that finds such a note computes these units in a process apart (`evaluation/work/apart.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from guidedcam_tf.evaluation.apart import compute_apart
-from guidedcam_tf.evaluation.executors import Result
-from guidedcam_tf.evaluation.executors import Work
-from guidedcam_tf.evaluation.worker import Worker
+from guidedcam_tf.evaluation.work.apart import compute_apart
+from guidedcam_tf.evaluation.work.executors import Result
+from guidedcam_tf.evaluation.work.executors import Work
+from guidedcam_tf.evaluation.work.worker import Worker
 from guidedcam_tf.files import writing
 
 NOTE = "under_way.txt"

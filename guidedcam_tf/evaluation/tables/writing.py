@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from guidedcam_tf.evaluation.comparing import indistinguishable
-from guidedcam_tf.evaluation.tables import DIGITS
-from guidedcam_tf.evaluation.tables import correlations
+from guidedcam_tf.evaluation.tables.comparing import indistinguishable
+from guidedcam_tf.evaluation.tables.summary import DIGITS
+from guidedcam_tf.evaluation.tables.summary import correlations
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import metric_of
 

@@ -14,14 +14,14 @@ from multiprocessing.connection import Pipe
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.job import open_job
-from guidedcam_tf.evaluation.queueing import Died
-from guidedcam_tf.evaluation.queueing import Outcome
-from guidedcam_tf.evaluation.queueing import Queue
-from guidedcam_tf.evaluation.queueing import Task
-from guidedcam_tf.evaluation.units import Failure
-from guidedcam_tf.evaluation.units import Shard
-from guidedcam_tf.evaluation.units import Unit
-from guidedcam_tf.evaluation.worker import Worker
+from guidedcam_tf.evaluation.work.queueing import Died
+from guidedcam_tf.evaluation.work.queueing import Outcome
+from guidedcam_tf.evaluation.work.queueing import Queue
+from guidedcam_tf.evaluation.work.queueing import Task
+from guidedcam_tf.evaluation.work.units import Failure
+from guidedcam_tf.evaluation.work.units import Shard
+from guidedcam_tf.evaluation.work.units import Unit
+from guidedcam_tf.evaluation.work.worker import Worker
 
 
 class Apart:

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import friedmanchisquare
 from scipy.stats import studentized_range
 
-from guidedcam_tf.evaluation.comparing import SIGNIFICANCE
+from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
 from guidedcam_tf.metrics import metric_of
 
 FEWEST = 3

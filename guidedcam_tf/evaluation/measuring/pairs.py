@@ -14,7 +14,7 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import union
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import Protocol
-from guidedcam_tf.evaluation.inputs import stacked
+from guidedcam_tf.evaluation.measuring.inputs import stacked
 from guidedcam_tf.networks import ClassNames
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.picture_values import WithValues

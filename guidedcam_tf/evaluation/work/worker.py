@@ -13,15 +13,15 @@ from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.loading import load
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.groups import Group
 from guidedcam_tf.evaluation.job import Job
-from guidedcam_tf.evaluation.pairs import Chunk
+from guidedcam_tf.evaluation.measuring.groups import Group
+from guidedcam_tf.evaluation.measuring.pairs import Chunk
+from guidedcam_tf.evaluation.measuring.scoring import Scorer
 from guidedcam_tf.evaluation.rows import LeftOut
 from guidedcam_tf.evaluation.rows import Row
-from guidedcam_tf.evaluation.scoring import Scorer
-from guidedcam_tf.evaluation.units import Failure
-from guidedcam_tf.evaluation.units import Shard
-from guidedcam_tf.evaluation.units import Unit
+from guidedcam_tf.evaluation.work.units import Failure
+from guidedcam_tf.evaluation.work.units import Shard
+from guidedcam_tf.evaluation.work.units import Unit
 
 FAILED = "failed"
 """The reason of a picture that was read and could not be measured."""

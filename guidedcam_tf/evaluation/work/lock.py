@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.lease import leased
-from guidedcam_tf.evaluation.lease import lessee
-from guidedcam_tf.evaluation.lease import this_process
+from guidedcam_tf.evaluation.work.lease import leased
+from guidedcam_tf.evaluation.work.lease import lessee
+from guidedcam_tf.evaluation.work.lease import this_process
 from guidedcam_tf.storage import is_remote
 
 

@@ -1,0 +1,1 @@
+"""From rows to tables: means, intervals, tests between methods, ranks, and the paper's values."""

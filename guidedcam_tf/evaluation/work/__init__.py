@@ -1,0 +1,1 @@
+"""A run's work: its units, what of them is done, and who computes them."""
