@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from guidedcam_tf.data.splits import read_list
+from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
 from guidedcam_tf.evaluation.job import open_network
@@ -37,7 +39,7 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
         limit: Take only so many of the pictures.
 
     Returns:
-        The folder `<name>_thresholds`, with `thresholds.csv` and `thresholds.md`.
+        The folder `<name>_thresholds`, with `thresholds.csv`, `thresholds.md` and `pictures.txt`.
 
     Raises:
         InputError: As `evaluate` does.
@@ -57,6 +59,7 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
         }
         run = evaluate(config.model_copy(update=changes), folder, limit=limit, explainer=explainer)
         tables[threshold] = pd.read_csv(readable(run / "table.csv"))
+    write_list(read_list(run / "pictures.txt"), folder / "pictures.txt")
     fitted = fit(tables)
     with writing(folder / "thresholds.csv") as temporary:
         fitted.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")

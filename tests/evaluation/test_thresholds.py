@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from guidedcam_tf.configuring import read_config
+from guidedcam_tf.data import read_list
 from guidedcam_tf.evaluation import thresholds
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import evaluate
@@ -50,4 +51,5 @@ def test_a_sweep_has_the_tables_of_single_runs(paper_table, tmp_path):
     for method in ("guided", "gradcam"):
         assert swept.loc[method, "0.3"] == alone.loc[method, "ours"]
     assert set(swept["metric"]) == {"saliency_drop"}
+    assert read_list(folder / "pictures.txt") == ("0.png", "1.png", "2.png")
     assert "*fits*" in (folder / "thresholds.md").read_text()
