@@ -27,7 +27,6 @@ def main() -> None:
     parser.add_argument("--protocols", action="store_true", help="search masks and fills")
     parser.add_argument("--masks", nargs="*", help="some of the grid's masks")
     parser.add_argument("--fills", nargs="*", help="some of mean, black and blur")
-    parser.add_argument("--swept", nargs="*", default=[], help="FILL=thresholds.csv, taken as is")
     arguments = parser.parse_args()
     try:
         config = read_config(arguments.config, EvaluationConfig, arguments.set)
@@ -41,9 +40,8 @@ def main() -> None:
         else:
             masks = protocols.MASKS if arguments.masks is None else arguments.masks
             fills = protocols.FILLS if arguments.fills is None else arguments.fills
-            swept = {fill: Path(at) for fill, _, at in (e.partition("=") for e in arguments.swept)}
             file = (
-                protocols.search(config, out, masks=masks, fills=fills, swept=swept, limit=limit)
+                protocols.search(config, out, masks=masks, fills=fills, limit=limit)
                 / "protocols.md"
             )
     except InputError as error:

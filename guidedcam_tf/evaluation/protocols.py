@@ -48,7 +48,6 @@ def search(
     *,
     masks: Sequence[str] = tuple(MASKS),
     fills: Sequence[str] = FILLS,
-    swept: Mapping[str, Path] | None = None,
     limit: int | None = None,
 ) -> Path:
     """Run a configuration under each protocol of a grid, and compare with the paper.
@@ -58,29 +57,22 @@ def search(
         out: The folder of runs; each protocol's run is below `<name>_protocols`.
         masks: Some of `MASKS`.
         fills: Some of `FILLS`.
-        swept: By fill, the `thresholds.csv` of an earlier sweep, which is taken as it is, with its
-            `pictures.txt` beside it.
         limit: Take only so many of the pictures.
 
     Returns:
         The folder `<name>_protocols`, with `protocols.csv`, `protocols.md` and `pictures.txt`.
 
     Raises:
-        InputError: If a mask or a fill is not known, if an earlier sweep was made of other
-            pictures, and as `evaluate` does.
+        InputError: If a mask or a fill is not known or none is given, and as `evaluate` does.
     """
     for kind, given, known in (("masks", masks, tuple(MASKS)), ("fills", fills, FILLS)):
-        if wrong := [name for name in given if name not in known]:
-            raise InputError(
-                f"{kind} {', '.join(wrong)} not known; expected some of {', '.join(known)}"
-            )
+        wrong = [name for name in given if name not in known]
+        if wrong or not given:
+            said = f"{', '.join(wrong)} not known" if wrong else "are none"
+            raise InputError(f"{kind} {said}; expected some of {', '.join(known)}")
     folder, found = output_folder(out / f"{config.name}_protocols"), []
-    explainer = open_network(config) if masks and fills else None
+    explainer = open_network(config)
     zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]
-    lists = {}
-    for fill, file in (swept or {}).items():
-        found.append(_swept(file, fill, zones))
-        lists[file] = read_list(file.with_name("pictures.txt"))
     for fill, mask in product(fills, masks):
         protocol = config.protocol.model_copy(
             update={"mask": MASKS[mask], "fill": fill, "areas": ()}
@@ -88,35 +80,12 @@ def search(
         changes = {"name": f"{fill}, {mask}", "metrics": tuple(zones), "protocol": protocol}
         run = evaluate(config.model_copy(update=changes), folder, limit=limit, explainer=explainer)
         found.append(pd.read_csv(run / "table.csv").assign(fill=fill, mask=mask))
-        lists[run] = read_list(run / "pictures.txt")
-        _check_same(lists)
     grid = pd.concat(found, ignore_index=True)[[*COLUMNS]]
-    write_list(_check_same(lists), folder / "pictures.txt")
+    write_list(read_list(run / "pictures.txt"), folder / "pictures.txt")
     write_csv(grid, folder / "protocols.csv")
     with writing(folder / "protocols.md") as temporary:
         temporary.write_text(_markdown(grid, config.name), "utf-8")
     return folder
-
-
-def _check_same(lists: Mapping[Path, Sequence[str]]) -> Sequence[str]:
-    """The one list of pictures that all were made of."""
-    (first, expected), *others = lists.items()
-    for place, found in others:
-        if found != expected:
-            raise InputError(
-                f"{place} and {first} are of other pictures ({len(found)} and {len(expected)}), so "
-                "they cannot be compared; give both the same data, sample and limit"
-            )
-    return expected
-
-
-def _swept(file: Path, fill: str, zones: Sequence[str]) -> pd.DataFrame:
-    """The lines of an earlier sweep over thresholds."""
-    wide = pd.read_csv(file)
-    keys = ["metric", "method", "paper"]
-    masks = [column for column in wide.columns if column in MASKS]
-    long = wide.melt(keys, masks, var_name="mask", value_name="ours").assign(fill=fill)
-    return long[long["metric"].isin(zones)]
 
 
 def nearest(grid: pd.DataFrame) -> pd.DataFrame:

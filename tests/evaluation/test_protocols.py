@@ -8,7 +8,6 @@ import pytest
 
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.data import read_list
-from guidedcam_tf.data import write_list
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation import protocols
 from guidedcam_tf.evaluation.config import EvaluationConfig
@@ -48,35 +47,11 @@ def test_a_tie_is_no_win_and_arrows_count():
     assert won["won"].tolist() == [2, 1]
 
 
-def sweep_of(pictures, folder):
-    """An earlier sweep of one threshold."""
-    write_list(pictures, folder / "pictures.txt")
-    swept = folder / "thresholds.csv"
-    swept.write_text("metric,method,0.3,paper,fits\nsaliency_drop,guided,0.25,0.5,\n")
-    return swept
-
-
-def test_what_is_of_other_pictures_is_not_compared(paper_table, tmp_path):
-    read, out = read_config(paper_table, EvaluationConfig), tmp_path / "runs"
-    swept = {"mean": sweep_of(["0.png", "1.png"], tmp_path)}
-    grid = {"masks": ["soft"], "fills": ["black"]}
-    message = r"black, soft and .*thresholds.csv are of other pictures \(3 and 2\), so they"
-    with pytest.raises(InputError, match=message):
-        protocols.search(read, out, swept=swept, **grid)
-    (tmp_path / "pictures.txt").unlink()
-    with pytest.raises(InputError, match=r"^list .*pictures.txt cannot be read"):
-        protocols.search(read, out, swept=swept, **grid)
-    assert not list(out.rglob("protocols.*"))
-
-
 def test_the_grid_s_tables_are_those_of_single_runs(paper_table, tmp_path, toy_images):
     read = read_config(paper_table, EvaluationConfig)
-    swept = sweep_of(["0.png", "1.png", "2.png"], tmp_path)
-    folder = protocols.search(
-        read, tmp_path / "runs", masks=["soft"], fills=["blur"], swept={"mean": swept}
-    )
+    folder = protocols.search(read, tmp_path / "runs", masks=["0.3", "soft"], fills=["blur"])
     found = pd.read_csv(folder / "protocols.csv", dtype={"mask": str})
-    assert found["mask"].tolist() == ["0.3", "soft", "soft"]
+    assert found["mask"].tolist() == ["0.3", "0.3", "soft", "soft"]
     assert found["metric"].unique().tolist() == ["saliency_drop"]
 
     images, network = toy_images.astype("uint8"), read.open()
@@ -101,4 +76,6 @@ def test_unknown_masks_and_fills_are_refused(paper_table, tmp_path):
         ((kind, (name,)),) = given.items()
         with pytest.raises(InputError, match=rf"{kind} {name} not known; expected some of .*,"):
             protocols.search(read, tmp_path / "runs", **given)
+    with pytest.raises(InputError, match=r"^masks are none; expected some of 0.05, "):
+        protocols.search(read, tmp_path / "runs", masks=[])
     assert not (tmp_path / "runs").exists()
