@@ -11,8 +11,10 @@ picture, so they get fewer passes, and pictures.
 
 import argparse
 import csv
+from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -60,7 +62,7 @@ def main() -> None:
         with arguments.out.open("w", newline="") as file:
             writer = csv.DictWriter(file, FIELDS)
             writer.writeheader()
-            for rows in compare(arguments):
+            for rows in _rows(arguments):
                 writer.writerows(rows)
                 file.flush()
                 _print(rows)
@@ -68,26 +70,34 @@ def main() -> None:
         parser.error(str(error))
 
 
-def compare(arguments: argparse.Namespace) -> Iterator[list[dict[str, object]]]:
-    """Yield the rows of one method at one layer after another."""
+def _rows(arguments: argparse.Namespace) -> Iterator[list[dict[str, object]]]:
     from guidedcam_tf.explainer import Explainer
     from guidedcam_tf.methods import METHODS
-    from guidedcam_tf.methods.base import PixelMethod
 
     live = Explainer(arguments.model)
     other = Explainer(arguments.model, runtime=arguments.runtime, precision=arguments.precision)
     samples = open_folder(arguments.pictures).samples[: arguments.count]
     files = [sample.picture for sample in samples]
+    layers = arguments.layers or [live.layer]
+    yield from compare(live, other, files, arguments.methods or METHODS, layers, arguments.few)
+
+
+def compare(
+    live: Any, other: Any, files: list[Any], methods: Iterable[str], layers: list[str], few: int = 0
+) -> Iterator[list[dict[str, object]]]:
+    """Yield the rows of one method at one layer of two explainers after another."""
+    from guidedcam_tf.methods import METHODS
+    from guidedcam_tf.methods.base import PixelMethod
+
     fitted = [live.pipeline.fitted(read_picture(file)[None]).numpy() for file in files]
     pictures = np.concatenate(fitted).clip(0, 255)
     targets = live.predict(pictures).argmax(axis=1)
-    for name in arguments.methods or METHODS:
+    for name in methods:
         method = METHODS[name]
         if method.many_passes and name not in FEWER:
             continue
-        layers = arguments.layers or [live.layer]
         for layer in layers[:1] if issubclass(method, PixelMethod) else layers:
-            count = arguments.few if method.many_passes else len(files)
+            count = few if method.many_passes else len(files)
             given = (pictures[:count], targets[:count], name)
             options = {"raw": True, "batch_size": BATCH, **FEWER.get(name, {})}
             try:
