@@ -41,7 +41,7 @@ class Role(Enum):
     LINEAR = "a layer without the activation that it holds"
     ACTIVATION = "the activation that a layer holds"
     END = "the end of a layer whose inside is steps of its own"
-    FIXED = "another input than the picture"
+    FIXED = "another input than the picture, or made of weights alone"
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ from guidedcam_tf.networks.ports import choose_picture
 from guidedcam_tf.networks.ports import fixed_value
 from guidedcam_tf.networks.ports import for_each
 from guidedcam_tf.networks.ports import named
+from guidedcam_tf.networks.tracing import Traced
 from guidedcam_tf.networks.tracing import trace
 from guidedcam_tf.networks.traits import holds_activation
 
@@ -162,6 +163,8 @@ class _Reader:
     def read(self, functional: Any, inputs: list[Slot], prefix: str) -> list[Slot]:
         slots = dict(zip((id(tensor) for tensor in functional.inputs), inputs, strict=True))
         names = call_names(functional)
+        if isinstance(functional, Traced):
+            slots.update(self._of_weights(functional, prefix))
         for node in nodes_of(functional):
             if node.is_input or any(id(t) not in slots for t in node.input_tensors):
                 continue
@@ -169,6 +172,16 @@ class _Reader:
             outputs = self._append(node, args, kwargs, prefix + names[id(node)])
             slots.update(zip((id(tensor) for tensor in node.outputs), outputs, strict=True))
         return [slots[id(tensor)] for tensor in functional.outputs]
+
+    def _of_weights(self, traced: Traced, prefix: str) -> dict[int, Slot]:
+        """Add a step that computes what is made of weights alone, so that it sees them change."""
+        values = [v for v, made in zip(traced.values, traced.of_weights, strict=True) if made]
+        if not values:
+            return {}
+        slots, name = tuple(self.new_slot() for _ in values), f"{prefix}weights"
+        call, shape = traced.values_of_now, tuple(values[0].shape)
+        self.steps.append(Step(name, None, call, (), {}, slots, shape, Role.FIXED))
+        return {id(value): slot for value, slot in zip(values, slots, strict=True)}
 
     def _append(
         self, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: str

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src.ops.function import Function
 
 from guidedcam_tf.errors import InputError
@@ -20,7 +21,48 @@ SCORES = "return_attention_scores"
 """What layers of attention call the argument that makes them return it."""
 
 
-def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> Any:
+class Traced(Function):
+    """What a subclassed model does, as a graph.
+
+    What its `call` computes of weights alone, as `keras.ops.exp(self.scale)`, are numbers in the
+    graph, and later weights are not seen in them.
+
+    Args:
+        model: The model.
+        inputs: The symbolic pictures.
+        outputs: What the model returned for them.
+        tape: What recorded the call.
+    """
+
+    def __init__(
+        self, model: keras.Model, inputs: Any, outputs: Any, tape: tf.GradientTape
+    ) -> None:
+        super().__init__(inputs, outputs)
+        self._traced, self._shape = model, tuple(inputs.shape)
+        weights = [weight.value for weight in model.weights]
+        self.of_weights = [
+            any(slope is not None for slope in tape.gradient(value, weights))
+            for value in self.values
+        ]
+
+    @property
+    def values(self) -> list[tf.Tensor]:
+        """The numbers in the graph, in its order."""
+        nodes = [
+            node for depth in sorted(self._nodes_by_depth) for node in self._nodes_by_depth[depth]
+        ]
+        leaves = keras.tree.flatten(
+            [(node.arguments.args, node.arguments.kwargs) for node in nodes]
+        )
+        return [leaf for leaf in leaves if tf.is_tensor(leaf)]
+
+    def values_of_now(self) -> list[tf.Tensor]:
+        """The `values` that are made of weights, computed anew."""
+        values = trace(self._traced, self._shape).values
+        return [value for value, made in zip(values, self.of_weights, strict=True) if made]
+
+
+def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> Traced:
     """Read what a subclassed model does as a graph of its layers and operations.
 
     The model's `call` runs once, in inference mode, on a symbolic tensor. What that leaves on the
@@ -54,7 +96,11 @@ def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> An
     with _without_trace(model):
         inputs = keras.Input(shape[1:], dtype=model.input_dtype)
         try:
-            return Function(inputs, model.call(inputs, **_inference(model)))
+            with tf.GradientTape(persistent=True) as tape:
+                for weight in model.weights:
+                    tape.watch(weight.value)
+                outputs = model.call(inputs, **_inference(model))
+            return Traced(model, inputs, outputs, tape)
         except Exception as error:  # What a user's own code raises on a symbolic tensor.
             reason = (str(error).strip().splitlines() or [""])[0]
             raise InputError(
