@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 SHOWN_WIDTH = 224
 """Of a picture in a notebook, in pixels of the page."""
 
+STEM_BYTES = 120
+"""Of a file's name; most file systems take 255, and method, target and digest follow."""
+
 PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy")
 
 
@@ -185,6 +188,11 @@ class Explanation:
         where = escape(self._where())
         return f'<div><div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>{where}</div>'
 
+    @property
+    def file_stem(self) -> str:
+        """What the files begin with: `stem`, cut so that a file system takes what follows too."""
+        return self.stem.encode()[:STEM_BYTES].decode(errors="ignore")
+
     def save(
         self,
         folder: str | os.PathLike[str],
@@ -210,14 +218,14 @@ class Explanation:
         path, digest = output_folder(folder), self.digest(colour_map, opacity)
         called = [f"{n}-{_plain(name)}" for n, name in zip(self.targets, self.names, strict=True)]
         overlays = [
-            path / f"{self.stem}_{self.method}_{name}{_again(called, i)}_{digest}.png"
+            path / f"{self.file_stem}_{self.method}_{name}{_again(called, i)}_{digest}.png"
             for i, name in enumerate(called)
         ]
         for i, file in enumerate(overlays):
             with writing(file) as temporary:
                 Image.fromarray(self.overlay(i, colour_map, opacity)).save(temporary)
         arrays, record = (
-            path / f"{self.stem}_{self.method}_{digest}{end}" for end in (".npz", ".json")
+            path / f"{self.file_stem}_{self.method}_{digest}{end}" for end in (".npz", ".json")
         )
         with writing(arrays) as temporary:
             arrays_by_name = {"maps": self.maps, "raw": self.raw, **self.intermediates}

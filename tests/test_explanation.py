@@ -77,6 +77,17 @@ def test_a_folder_that_cannot_be_written_is_named(explanation, tmp_path):
         explanation.save(tmp_path / "file" / "out")
 
 
+def test_pictures_with_the_longest_names_that_a_file_can_have_are_kept_apart(explanation, tmp_path):
+    explainer = gcam.Explainer(build_toy("flatten"), class_names=["a" * 200, "bee", "wasp"])
+    saved = []
+    for end in "12":
+        picture = tmp_path / ("é" * 125 + end + ".png")
+        Image.fromarray(explanation.picture).save(picture)
+        saved += explainer.explain(picture, [0]).save(tmp_path / "out")
+    assert sorted(saved) == sorted((tmp_path / "out").iterdir()) and len(set(saved)) == 6
+    assert all(file.name.startswith("é" * 60 + "_") for file in saved)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_named(explanation, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)

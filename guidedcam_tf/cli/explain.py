@@ -114,11 +114,11 @@ def explain(
     for image in progress(found, "explaining"):
         try:
             explanations = explain_all(image)
-        except InputError as error:
+            rows += _save(image, explanations, folder, Look(colour_map, opacity, figure))
+        except (InputError, OSError) as error:
             failures.append(str(error))
             continue
         quantity = explanations[0].quantity
-        rows += _save(image, explanations, folder, Look(colour_map, opacity, figure))
     if rows:
         print_table(_header(quantity), rows)
     if failures and not rows:
@@ -258,7 +258,7 @@ def _draw(
 
     figure = draw_explanations(explanations, colour_map)
     digest = "-".join(explanation.digest(colour_map)[:4] for explanation in explanations)
-    stem = f"{explanations[0].stem}_figure_{digest}"
+    stem = f"{explanations[0].file_stem}_figure_{digest}"
     files = [folder / f"{stem}{ending}" for ending in (".png", ".pdf")]
     for file in files:
         save_figure(figure, file)

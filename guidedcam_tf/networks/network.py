@@ -26,6 +26,7 @@ from guidedcam_tf.networks.outputs import Meaning
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.outputs import meaning_of
 from guidedcam_tf.networks.outputs import paired
+from guidedcam_tf.networks.preprocessing import SOME_SIZE
 from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.preprocessing import preprocessing
 from guidedcam_tf.networks.preprocessing import seeded_pictures
@@ -37,9 +38,6 @@ from guidedcam_tf.networks.view import LayerView
 from guidedcam_tf.networks.view import view_at
 from guidedcam_tf.networks.weights import WeightsSource
 from guidedcam_tf.ops import resize
-
-SOME_SIZE = 64
-"""The height and width at which a network of any size is tried out."""
 
 INPUTS = "pictures [N, H, W, C], signals [N, T, C] or volumes [N, D, H, W, C]"
 

@@ -14,6 +14,9 @@ from guidedcam_tf.errors import InputError
 Preprocess = Callable[[tf.Tensor], tf.Tensor]
 MODES = ("caffe", "tf", "torch", "unit", "signed", "none")
 
+SOME_SIZE = 64
+"""The height and width at which what takes any size is tried out."""
+
 
 def preprocessing(preprocess: Preprocess | str | None, shape: tuple[int | None, ...]) -> Preprocess:
     """Return the function of a mode: float32 RGB in 0..255 to the model's input of that shape.
@@ -67,7 +70,8 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
         shape: The shape of the model's input, `(None, H, W, C)`.
 
     Raises:
-        InputError: If it cannot be compiled, or gives another shape.
+        InputError: If it cannot be compiled, gives another shape, no finite numbers, or others for
+            the same pictures.
     """
     compiled = tf.function(preprocess, autograph=False)
     given = compiled.get_concrete_function(tf.TensorSpec(shape, tf.float32)).structured_outputs
@@ -75,6 +79,16 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
         raise InputError(
             f"preprocess must return the model's input {shape}; from float32 {shape} it returned "
             f"{tuple(given.shape)}"
+        )
+    some = [*(side or SOME_SIZE for side in shape[1:-1]), shape[-1] or 3]
+    noise = seeded_pictures(some, one_in_unit_range=False)
+    once, again = (compiled(noise).numpy() for _ in range(2))
+    if not np.isfinite(once.astype(np.float32)).all():
+        raise InputError("preprocess must return finite numbers; of pictures in 0..255 it made NaN")
+    if not np.array_equal(once, again):
+        raise InputError(
+            "preprocess must return the same for the same pictures; it returned other numbers the "
+            "second time. What is random in it is for training"
         )
 
 

@@ -85,6 +85,11 @@ def test_a_file_of_keras_2_that_cannot_be_read_is_named(model, tmp_path):
         (lambda x: np.clip(x, 0, 1), "preprocess raised NotImplementedError.*not NumPy's"),
         (lambda x: x.numpy() / 255, "preprocess raised AttributeError.*has no attribute 'numpy'"),
         (lambda x: None, "preprocess raised ValueError.*None"),
+        (lambda x: x / 0.0 * 0.0, "preprocess must return finite numbers"),
+        (
+            lambda x: x + tf.random.normal(tf.shape(x)),
+            "preprocess must return the same for the same",
+        ),
         (lambda x: x[..., :1], r"preprocess must return .*\(None, 16, 16, 3\).*16, 16, 1\)"),
         (lambda x: tf.image.resize(x, [20, 20]), r"it returned \(None, 20, 20, 3\)"),
         ("imagenet", "preprocess 'imagenet' is not known.*unit, signed"),
