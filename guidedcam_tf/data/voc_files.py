@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,12 +167,15 @@ def read_objects(
     return objects
 
 
+_WHOLE = re.compile(r"\d{1,6}(\.0*)?")
+
+
 def _frame_of(tree: Any, frame: Frame, file: Path) -> Frame:
     """Return the frame that the file's boxes are in, by the size that it gives, if any."""
     width, height = ((tree.findtext(f"size/{side}") or "").strip() for side in ("width", "height"))
-    if not (width.isdecimal() and height.isdecimal()) or len(width + height) > 12:
+    if not (_WHOLE.fullmatch(width) and _WHOLE.fullmatch(height)):
         return frame
-    size = int(height), int(width)
+    size = int(float(height)), int(float(width))
     seen = frame.annotated_as(size) if size != (0, 0) else frame
     if seen is None:
         raise SampleError(

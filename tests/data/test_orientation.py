@@ -133,8 +133,9 @@ def test_voc_of_the_turned_picture(tmp_path, orientation):
     check(loaded, orientation)
 
 
-def test_voc_of_another_picture_is_skipped(tmp_path):
-    loaded, (entry,) = voc(tmp_path, 1, BOX, (31, 40))
+@pytest.mark.parametrize("size", [(31, 40), ("31.0", "40.")])
+def test_voc_of_another_picture_is_skipped(tmp_path, size):
+    loaded, (entry,) = voc(tmp_path, 1, BOX, size)
     assert not loaded
     assert "is about a picture of 40 x 31 pixels; this one has 40 x 30" in entry.message
 
