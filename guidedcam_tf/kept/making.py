@@ -18,7 +18,9 @@ import numpy as np
 from guidedcam_tf.configuring import validate
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.kept.requests import Request
-from guidedcam_tf.kept.requests import named_files
+from guidedcam_tf.kept.requests import are_classes
+from guidedcam_tf.kept.requests import digests
+from guidedcam_tf.kept.requests import files_of
 from guidedcam_tf.kept.requests import requests_of
 from guidedcam_tf.opening import NetworkConfig
 from guidedcam_tf.origin import setting_of
@@ -53,7 +55,8 @@ def keep(
     from guidedcam_tf.methods import methods_from_text
     from guidedcam_tf.targets import resolve
 
-    chosen = methods_from_text(methods, options)
+    chosen, requests = methods_from_text(methods, options), requests_of(said, methods, options)
+    files = _digests(requests[0])
     with _taken_down() as notes:
         explainer = validate(said, NetworkConfig, "options").open()
     network = explainer.network
@@ -63,10 +66,10 @@ def keep(
     resolved = resolve(list(targets), network)
     resolved.pipeline(explainer.pipeline)
     explaining: list[Callable[[Path], Explanation]] = []
-    for request, method in zip(requests_of(said, methods, options), chosen, strict=True):
+    for request, method in zip(requests, chosen, strict=True):
         kept = None
-        if request.can_be_kept and not resolved.asked:
-            _write(request, explainer, method, notes)
+        if files and are_classes(targets) and not resolved.asked:
+            _write(request, explainer, method, notes, files)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 kept = request.read()
@@ -78,13 +81,22 @@ def keep(
     return network.default_layer_reason if by_default else "", explaining
 
 
-def _write(request: Request, explainer: Explainer, method: Method, notes: Sequence[str]) -> None:
-    """Make a request's file, if the method is one function of a picture that OpenVINO can run."""
+def _write(
+    request: Request,
+    explainer: Explainer,
+    method: Method,
+    notes: Sequence[str],
+    files: Mapping[str, str | None],
+) -> None:
+    """Make a request's file, if the method is one function of a picture that OpenVINO can run.
+
+    Nothing is kept if a file is another one by now: the network may be of either.
+    """
     try:
         content = _compiled(explainer, method)
     except InputError:  # It is raised again where the method is asked for maps.
         return
-    if content is None:
+    if content is None or _digests(request) != files:
         return
     with _taken_down() as further:
         explainer.warn_of_doubt()
@@ -92,17 +104,23 @@ def _write(request: Request, explainer: Explainer, method: Method, notes: Sequen
     setting = setting_of(explainer.pipeline, method, explainer.said)
     default = not request.config.layer and explainer.layer
     reason = explainer.network.default_layer_reason if default else ""
-    request.write(content, setting, reason, [*notes, *further], _files(request.config))
+    request.write(content, setting, reason, [*notes, *further], files)
 
 
-def _files(config: NetworkConfig) -> list[Path]:
+def _digests(request: Request) -> dict[str, str | None]:
+    """Of the files that the answers depend on; empty where none are kept."""
     from guidedcam_tf.networks.applications import find_application
     from guidedcam_tf.networks.weights import candidate_files
 
-    files = [Path(name).absolute() for name in named_files(config) if Path(name).is_file()]
+    if not request.can_be_kept:
+        return {}
+    config, files = request.config, files_of(request.config)
     if not Path(config.model).is_file() and config.weights == "imagenet":
-        files += candidate_files(find_application(config.model))
-    return files
+        try:
+            files += candidate_files(find_application(config.model))
+        except InputError:  # Opening it says so in better words.
+            return {}
+    return digests(files)
 
 
 def _compiled(explainer: Explainer, method: Method) -> bytes | None:

@@ -10,9 +10,11 @@ import shutil
 import sys
 import time
 import warnings
+import zlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +71,7 @@ class Request:
             and config.weights is not None
             and config.custom_objects is None
             and config.fit == "squash"
+            and not config.model.startswith("hub:")
             and not any(is_remote(as_path(name)) for name in named_files(config))
         )
 
@@ -78,7 +81,7 @@ class Request:
         packages = [*PACKAGES, "openvino"]
         words = [
             self.config.model_dump(mode="json"),
-            str(Path(self.config.model).absolute()),
+            [str(file) for file in files_of(self.config)],
             [self.method, *sorted(self.options)],
             [sys.version, _digest_of_package(), *map(version, packages)],
             openvino_model.processor(),
@@ -93,16 +96,17 @@ class Request:
             with self.file.open("rb") as file:
                 header = json.loads(file.readline())
                 content = file.read()
-            if len(content) != header["bytes"] or not _unchanged(header["files"]):
+            if zlib.crc32(content) != header["checksum"] or not _unchanged(header["files"]):
                 return None
             words = header["setting"]
             words["classes"] = ClassNames(**{k: tuple(v) for k, v in words["classes"].items()})
             tuples = {name: tuple(words[name]) for name in ("outputs", "input_size")}
             setting = Setting(**{**words, **tuples})
             run = openvino_model.open_compiled(content, setting.origin["precision"])
-            os.utime(self.file)
-        except (OSError, ValueError, RuntimeError):
+        except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError):
             return None
+        with suppress(OSError):
+            os.utime(self.file)
         for note in header["notes"]:
             warnings.warn(note, stacklevel=2)
         return KeptExplanation(setting, run, header["layer_reason"])
@@ -113,7 +117,7 @@ class Request:
         setting: Setting,
         layer_reason: str,
         notes: Sequence[str],
-        files: Iterable[Path],
+        files: Mapping[str, str | None],
     ) -> None:
         """Make the file, whole or not at all.
 
@@ -122,11 +126,11 @@ class Request:
             setting: As in `KeptExplanation`.
             layer_reason: As there.
             notes: What the user was told when the network was opened.
-            files: What the answers depend on, also files that are not there but would be read.
+            files: As `digests` gives it.
         """
         header = {
-            "bytes": len(content),
-            "files": {str(file): _digest(file) for file in files},
+            "checksum": zlib.crc32(content),
+            "files": files,
             "layer_reason": layer_reason,
             "notes": list(notes),
             "setting": asdict(setting),
@@ -144,6 +148,21 @@ def named_files(config: NetworkConfig) -> list[str]:
     """What a configuration names that may be files."""
     named = (config.model, config.weights, config.class_names, config.fixed_inputs)
     return [str(name) for name in named if name]
+
+
+def files_of(config: NetworkConfig) -> list[Path]:
+    """The files that a configuration names, wherever it is read."""
+    return [Path(name).absolute() for name in named_files(config) if Path(name).is_file()]
+
+
+def digests(files: Iterable[Path]) -> dict[str, str | None]:
+    """The SHA-256 of what answers depend on, `None` where a file would be read and is not there."""
+    return {str(file): _digest(file) for file in files}
+
+
+def are_classes(targets: Sequence[str]) -> bool:
+    """Whether what is explained are classes by their names or numbers, which a file knows."""
+    return not any(OTHER_TARGETS.match(target) for target in targets)
 
 
 def requests_of(said: Mapping[str, Any], methods: str, options: Sequence[str]) -> list[Request]:
@@ -166,7 +185,7 @@ def find_kept(
     Raises:
         InputError: If what is said of the network has no such values.
     """
-    if any(OTHER_TARGETS.match(target) for target in targets):
+    if not are_classes(targets):
         return None
     found = []
     for request in requests_of(said, methods, options):
@@ -185,7 +204,7 @@ def _has_all(classes: ClassNames, targets: Sequence[str]) -> bool:
 
 
 def _unchanged(files: Mapping[str, str | None]) -> bool:
-    return all(_digest(Path(name)) == digest for name, digest in files.items())
+    return digests(map(Path, files)) == dict(files)
 
 
 def _digest(file: Path) -> str | None:
@@ -203,8 +222,9 @@ def _digest_of_package() -> str:
 def _tidy(folder: Path) -> None:
     """Remove the files that were not used for longest, and what a killed process left behind."""
     files = sorted(folder.glob("*.openvino"), key=_used, reverse=True)
-    for file in files[KEPT:]:
-        file.unlink(missing_ok=True)
+    with suppress(OSError):  # A folder that can only be read.
+        for file in files[KEPT:]:
+            file.unlink(missing_ok=True)
     for partial in folder.glob(".partial-*"):
         if _used(partial) < time.time() - DAY:
             shutil.rmtree(partial, ignore_errors=True)

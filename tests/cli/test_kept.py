@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 import guidedcam_tf as gcam
 from guidedcam_tf.kept import find_kept
 from guidedcam_tf.kept import keep
+from guidedcam_tf.kept import making
 from guidedcam_tf.kept import requests
 from guidedcam_tf.opening import open_explainer
 
@@ -145,10 +147,71 @@ def test_a_damaged_file_is_made_again(said, cache):
     (file,) = cache.iterdir()
     content = file.read_bytes()
     header, _, rest = content.partition(b"\n")
-    for damaged in (content[:-1], b"", header + b"\n" + bytes(len(rest))):
+    flipped = bytearray(content)
+    flipped[-len(rest) // 2] ^= 1
+    heads = (b"{}\n" + rest, b"[]\n" + rest, b"3\n" + rest, b"{\n" + rest)
+    for damaged in (content[:-1], b"", header + b"\n" + bytes(len(rest)), bytes(flipped), *heads):
         file.write_bytes(damaged)
         assert find(said) is None
     keep(said, "guided", [], TOP)
+    assert find(said)
+
+
+def test_the_same_words_in_another_folder_are_about_other_files(picture, tmp_path, monkeypatch):
+    toy, said = build_toy(), {"weights": "w.weights.h5", "class_names": "names.txt"}
+    said |= {"model": str(tmp_path / "m.keras"), "preprocess": "unit", "runtime": "openvino"}
+    toy.save(tmp_path / "m.keras")
+    expected = {}
+    for folder, names in (("a", "ant\nbee\ncow"), ("b", "bee\ncow\nant")):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        toy.set_weights([weight[..., ::-1] for weight in toy.get_weights()])
+        toy.save_weights("w.weights.h5")
+        (tmp_path / folder / "names.txt").write_text(names)
+        assert find(said) is None
+        expected[folder] = keep(said, "guided", [], TOP)[1][0](picture)
+    assert not np.array_equal(expected["a"].raw, expected["b"].raw)
+    for folder, explanation in expected.items():
+        monkeypatch.chdir(tmp_path / folder)
+        found = find(said).explain(picture, TOP)
+        assert found.names == explanation.names
+        np.testing.assert_array_equal(found.raw, explanation.raw)
+
+
+def test_weights_replaced_while_a_file_is_made_keep_nothing(tmp_path, cache, monkeypatch):
+    toy, file = build_toy(), tmp_path / "model.keras"
+    toy.save(file)
+    compiled = making._compiled
+
+    def slow(*given):
+        toy.set_weights([weight[..., ::-1] for weight in toy.get_weights()])
+        toy.save(file)
+        return compiled(*given)
+
+    monkeypatch.setattr(making, "_compiled", slow)
+    said = {"model": str(file), "preprocess": "unit", "runtime": "openvino"}
+    keep(said, "guided", [], TOP)
+    assert not list(cache.glob("*"))
+
+
+def test_a_class_by_another_name_is_answered_as_without_keeping(picture, said):
+    keep(said, "guided", [], TOP)
+    expected = open_explainer(said).explain(picture, ["unit 1"])
+    (explain,) = keep(said, "guided", [], ["unit 1"])[1]
+    np.testing.assert_allclose(explain(picture).raw, expected.raw, rtol=1e-4)
+
+
+def test_a_folder_that_cannot_be_written_to_is_read(picture, said, cache, monkeypatch):
+    keep(said, "guided", [], TOP)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for module, name in ((os, "utime"), (Path, "unlink")):
+        monkeypatch.setattr(module, name, refuse)
+    monkeypatch.setattr(requests, "KEPT", 0)
+    assert find(said)
+    requests._tidy(cache)
     assert find(said)
 
 
