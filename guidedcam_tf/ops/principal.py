@@ -59,4 +59,6 @@ def _leading_eigenvector(matrices: tf.Tensor) -> tf.Tensor:
         power = tf.math.divide_no_nan(power, tf.reduce_max(power, axis=[1, 2], keepdims=True))
         power = tf.matmul(power, power)
     longest = tf.argmax(tf.reduce_sum(tf.square(power), axis=2), axis=1)
-    return tf.math.l2_normalize(tf.gather(power, longest, batch_dims=1), axis=-1)
+    # A product, because OpenVINO 2026.4 crashes at gathering one row of a batch that is always 1.
+    chosen = tf.linalg.matvec(power, tf.one_hot(longest, tf.shape(power)[1]))
+    return tf.math.l2_normalize(chosen, axis=-1)

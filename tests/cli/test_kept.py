@@ -16,6 +16,7 @@ from guidedcam_tf.kept import find_kept
 from guidedcam_tf.kept import keep
 from guidedcam_tf.kept import making
 from guidedcam_tf.kept import requests
+from guidedcam_tf.methods import methods_from_text
 from guidedcam_tf.opening import open_explainer
 
 CALL = """
@@ -99,6 +100,16 @@ def test_it_explains_as_the_explainer_does(picture, said):
     with pytest.raises(gcam.InputError, match="target 'tabby'"):
         find(said).explain(picture, ["tabby"])
     assert find_kept(said, "guided", [], ["tabby"]) is None
+
+
+@pytest.mark.parametrize(("method", "options"), [("eigencam", []), ("guided", ["smooth=true"])])
+def test_a_principal_component_of_one_picture(picture, said, method, options):
+    """OpenVINO 2026.4 crashes at gathering a row of a batch that is always one."""
+    (chosen,) = methods_from_text(method, options)
+    expected = open_explainer(said).explain(picture, TOP, method=chosen)
+    keep(said, method, options, TOP)
+    found = find(said, method, options).explain(picture, TOP)
+    np.testing.assert_allclose(found.raw, expected.raw, atol=1e-4 * np.abs(expected.raw).max())
 
 
 def test_other_questions_are_not_answered(said, toy_file):
