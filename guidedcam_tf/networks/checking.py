@@ -22,7 +22,8 @@ from guidedcam_tf.networks.keras_graph import functional_of
 from guidedcam_tf.networks.picture_values import WithValues
 from guidedcam_tf.networks.picture_values import samples
 from guidedcam_tf.networks.ports import choose
-from guidedcam_tf.networks.ports import named
+from guidedcam_tf.networks.ports import named_inputs
+from guidedcam_tf.networks.ports import named_outputs
 from guidedcam_tf.networks.ports import side_by_side
 from guidedcam_tf.networks.tracing import trace
 
@@ -124,9 +125,9 @@ def _outputs(
 
     given: Any = value("")
     if len(functional.inputs) > 1 or isinstance(functional._inputs_struct, dict):
-        values = [value(name) for name, _ in named(functional.inputs, functional._inputs_struct)]
+        values = [value(name) for name, _ in named_inputs(functional)]
         given = keras.tree.pack_sequence_as(functional._inputs_struct, values)
-    ports = named(functional.outputs, functional._outputs_struct)
+    ports = named_outputs(functional)
     try:
         whole = model(given, training=False)
     except tf.errors.UnimplementedError as error:

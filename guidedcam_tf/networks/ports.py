@@ -6,16 +6,59 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.keras_graph import call_names
+from guidedcam_tf.networks.keras_graph import inner_model
 
 
-def named(tensors: Sequence[Any], struct: Any) -> list[tuple[str, Any]]:
-    """A model's inputs or outputs by the names that its user gave them."""
-    keys = {id(t): str(key) for key, t in struct.items()} if isinstance(struct, dict) else {}
-    return [(keys.get(id(t), t._keras_history.operation.name), t) for t in tensors]
+def named_inputs(functional: Any) -> list[tuple[str, Any]]:
+    """A model's inputs by the names that its user gave them."""
+    return _named(functional, functional.inputs, functional._inputs_struct)
+
+
+def named_outputs(functional: Any) -> list[tuple[str, Any]]:
+    """A model's outputs by the names that its user gave them, no two by the same.
+
+    Those of one layer are called as its steps are, `"scores"` and `"scores#2"`; those of one model
+    inside it have the names that they have there, `"inner/kind"`; what else is alike is counted,
+    `"parts/1"` and `"parts/2"`.
+    """
+    return _named(functional, functional.outputs, functional._outputs_struct)
+
+
+def _named(functional: Any, tensors: Sequence[Any], struct: Any) -> list[tuple[str, Any]]:
+    paths = [path for path, _ in keras.tree.flatten_with_path(struct)]
+    names = [
+        str(path[0])
+        if isinstance(struct, dict) and len(path) == 1
+        else tensor._keras_history.operation.name
+        for path, tensor in zip(paths, tensors, strict=True)
+    ]
+    if len(set(names)) < len(names):
+        longer = [_long_name(functional, tensor) for tensor in tensors]
+        names = [
+            long if names.count(name) > 1 else name
+            for name, long in zip(names, longer, strict=True)
+        ]
+        names = [
+            f"{name}/{names[: place + 1].count(name)}" if names.count(name) > 1 else name
+            for place, name in enumerate(names)
+        ]
+    return list(zip(names, tensors, strict=True))
+
+
+def _long_name(functional: Any, tensor: Any) -> str:
+    """What the call is named that gives a tensor, and of a model inside what its output is."""
+    history = tensor._keras_history
+    node = history.operation._inbound_nodes[history.node_index]
+    inner, name = inner_model(node), call_names(functional)[id(node)]
+    if inner is None or len(inner.outputs) == 1:
+        return name
+    return f"{name}/{named_outputs(inner)[history.tensor_index][0]}"
 
 
 def choose(what: str, ports: list[tuple[str, Any]], wanted: str | None, model: str) -> Any:

@@ -46,7 +46,8 @@ from guidedcam_tf.networks.ports import choose
 from guidedcam_tf.networks.ports import choose_picture
 from guidedcam_tf.networks.ports import fixed_value
 from guidedcam_tf.networks.ports import for_each
-from guidedcam_tf.networks.ports import named
+from guidedcam_tf.networks.ports import named_inputs
+from guidedcam_tf.networks.ports import named_outputs
 from guidedcam_tf.networks.tracing import Traced
 from guidedcam_tf.networks.tracing import trace
 from guidedcam_tf.networks.traits import holds_activation
@@ -75,8 +76,8 @@ def read_graph(
             that is built and that Keras can trace. Models nested inside it are read through; one
             that cannot be traced is one step.
         input: The name of the picture's input where several inputs may be that.
-        output: The name of the output to explain where the model has several outputs; by default
-            all of them, for targets that are made of several.
+        output: The name of the output to explain where the model has several outputs, as
+            `named_outputs` gives it; by default all, for targets that are made of several.
         fixed_inputs: By name, what the other inputs get: for all pictures the same, so without the
             batch axis or with one of length 1. Those that are left out have a value for each
             picture.
@@ -88,8 +89,7 @@ def read_graph(
     functional = functional_of(model) or trace(model)
     if any(isinstance(layer, keras.layers.TFSMLayer) for layer in all_layers(functional)):
         raise InputError(f"model {model.name!r} holds a TFSMLayer. {NO_SAVED_MODEL}")
-    inputs = named(functional.inputs, functional._inputs_struct)
-    outputs = named(functional.outputs, functional._outputs_struct)
+    inputs, outputs = named_inputs(functional), named_outputs(functional)
     explained = choose_picture(inputs, input, fixed_inputs, model.name)
     all_of_them = output is None and len(outputs) > 1
     wanted = outputs[0][1] if all_of_them else choose("output", outputs, output, model.name)
