@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -63,12 +65,11 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
     """
     functional = functional_of(model)
     first = functional is not None and is_channels_first(all_layers(functional))
-    before = [(variable, tf.convert_to_tensor(variable)) for variable in model.variables]
     known = {graph.input: inputs}
-    _run_steps(model, graph, known)
-    expected = _outputs(model, graph, known, output, first)
+    with _unchanged(model):
+        _run_steps(model, graph, known)
+        expected = _outputs(model, graph, known, output, first)
     found = _as_numbers(known[graph.output])
-    _refuse_changes(model, before)
     if _alike(found, expected, _tolerance(model, first)):
         return expected
     again = _outputs(model, graph, known, output, first)
@@ -80,16 +81,32 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
     raise InputError(_difference(model, graph, known, found, expected))
 
 
-def _refuse_changes(model: keras.Model, before: list[tuple[Any, tf.Tensor]]) -> None:
-    """Give variables their values back, and refuse a model that changed more than its seeds."""
-    changed = [
-        (variable, old)
-        for variable, old in before
-        if not is_same_value(tf.convert_to_tensor(variable), old)
-    ]
-    for variable, old in changed:
-        variable.assign(old)
-    names = [variable.path for variable, _ in changed if "seed_generator" not in variable.path]
+@contextmanager
+def _unchanged(model: keras.Model) -> Iterator[None]:
+    """Leave a model as it was, and refuse one that changes more than its seeds when it is run."""
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False):
+            raise InputError(
+                f"layer {layer.name!r} of model {model.name!r} is stateful: it goes on from one "
+                "call to the next, so there is no one output to explain; build it with "
+                "stateful=False and give it the weights"
+            )
+    # Layers may hold variables that Keras does not list, such as TensorFlow's own.
+    held = tf.train.TrackableView(model).descendants()
+    unlisted = [each for each in held if isinstance(each, (keras.Variable, tf.Variable))]
+    before = [(each, tf.convert_to_tensor(each)) for each in [*model.variables, *unlisted]]
+    try:
+        yield
+    finally:
+        changed = [
+            (variable, old)
+            for variable, old in before
+            if not is_same_value(tf.convert_to_tensor(variable), old)
+        ]
+        for variable, old in changed:
+            variable.assign(old)
+    names = [getattr(variable, "path", variable.name) for variable, _ in changed]
+    names = [name for name in names if "seed_generator" not in name]
     if names:
         raise InputError(
             f"model {model.name!r} changes its variable {names[0]!r} when it is run with "

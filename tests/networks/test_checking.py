@@ -140,6 +140,17 @@ class Counts(layers.Layer):
         return inputs
 
 
+class CountsInTensorFlow(layers.Layer):
+    """Counts its calls in a variable that Keras does not list."""
+
+    def build(self, shape):
+        self.count = tf.Variable(0.0, trainable=False, name="calls")
+
+    def call(self, inputs):
+        self.count.assign_add(1.0)
+        return inputs
+
+
 class Noisy(layers.Layer):
     """Adds noise, in training or not."""
 
@@ -151,6 +162,7 @@ class Noisy(layers.Layer):
     ("layer", "message"),
     [
         (Counts(), "changes its variable '.*count' when it is run with training=False"),
+        (CountsInTensorFlow(), "changes its variable '.*calls.*' when it is run"),
         (Noisy(), "another output each time for the same picture with training=False"),
     ],
 )
@@ -162,6 +174,27 @@ def test_what_changes_from_run_to_run_is_refused(layer, message):
     for variable, old in zip(model.variables, before, strict=True):
         if "seed" not in variable.path:
             np.testing.assert_array_equal(variable.numpy(), old)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("wrap", [lambda layer: layer, layers.Bidirectional])
+@pytest.mark.parametrize("pictures", [2, 3])
+def test_a_stateful_layer_is_refused_and_keeps_its_states(reset, wrap, pictures):
+    inputs = keras.Input(batch_shape=(pictures, 16, 16, 3))
+    rows = layers.Reshape((14, 56))(layers.Conv2D(4, 3)(inputs))
+    outputs = layers.Dense(3, activation="softmax")(wrap(layers.LSTM(4, stateful=True))(rows))
+    model = keras.Model(inputs, outputs)
+    model(np.ones((pictures, 16, 16, 3), np.float32))
+    recurrent = [layer for layer in model._flatten_layers() if getattr(layer, "states", None)]
+    if reset:
+        for layer in recurrent:
+            layer.reset_states()
+    before = [state.numpy() for layer in recurrent for state in layer.states]
+    with pytest.raises(gcam.InputError, match=r"is stateful: .* build it with stateful=False"):
+        gcam.Explainer(model)
+    after = [state.numpy() for layer in recurrent for state in layer.states]
+    np.testing.assert_array_equal(after, before)
+    assert np.any(after) != reset
 
 
 def test_the_first_layer_that_differs_is_named(monkeypatch):
