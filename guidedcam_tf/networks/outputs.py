@@ -218,7 +218,13 @@ def _range_of(graph: Graph) -> tuple[float, float]:
 
 def _by_value(graph: Graph, outputs: np.ndarray | None) -> Meaning:
     units, (lowest, highest) = graph.output_shape[1], _range_of(graph)
-    if outputs is not None and np.isfinite(outputs).all() and outputs.min() >= -1e-6:
+    goes_below = -np.inf < lowest < -1e-6
+    if (
+        outputs is not None
+        and np.isfinite(outputs).all()
+        and not goes_below
+        and outputs.min() >= -1e-6
+    ):
         if units != 1 and np.abs(outputs.sum(axis=1) - 1).max() < 1e-3:
             return Meaning(
                 "probabilities", "gives rows that sum to 1: they are taken for probabilities", False

@@ -228,6 +228,7 @@ OUTPUTS = {
     "ages": lambda x: 100 * layers.Dense(1, activation="sigmoid")(x),
     "counts": layers.Dense(2, activation="softplus"),
     "one number": layers.Dense(1),
+    "critic": layers.Dense(1, "tanh", kernel_initializer="zeros", bias_initializer="ones"),
 }
 
 
@@ -238,7 +239,7 @@ def test_what_an_output_means_is_found_by_value(kind, pictures):
     explainer = gcam.Explainer(model)
     expected = model.predict(pictures, verbose=0)
     np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
-    is_value = kind in ("ages", "counts", "one number")
+    is_value = kind in ("ages", "counts", "one number", "critic")
     assert explainer.network.quantity == ("value" if is_value else "probability")
 
 
