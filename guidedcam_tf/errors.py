@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -48,13 +49,26 @@ def input_error_behind(error: BaseException) -> InputError | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """The line that says why: of TensorFlow's errors not the traceback before it."""
-    lines = [line for line in str(error).splitlines() if line and not line[0].isspace()]
-    told = [line for line in lines if not line.startswith(_NO_REASON)]
-    return (told or lines or [type(error).__name__])[-1].rstrip(".")
+    """The line that says why, without what Keras and TensorFlow write before and after it."""
+    quoted = isinstance(error, KeyError) and error.args
+    text = _DECORATION.sub("", str(error.args[0] if quoted else error))
+    text = text.partition("\nArguments received by")[0].rpartition("Exception encountered:")[2]
+    lines = [line for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line[0].isspace() and not line.startswith(_NO_REASON)]
+    reason = (told or lines[-1:] or [type(error).__name__])[0].strip().rstrip(".")
+    return reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
 
 
-_NO_REASON = ("Graph execution error", "Detected at", "Original stack trace", "<stack traces")
+_LONGEST = 300
+_DECORATION = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\} ?| ?\[Op:\w*\]")
+_NO_REASON = (
+    "Exception encountered when calling",
+    "in user code:",
+    "Graph execution error",
+    "Detected at",
+    "Original stack trace",
+    "<stack traces",
+)
 
 
 def check_backend() -> None:

@@ -22,6 +22,7 @@ from guidedcam_tf.configuring import Strict
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.configuring import validate
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.storage import as_path
 from guidedcam_tf.storage import readable
 
@@ -187,7 +188,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except Exception as error:  # NumPy and zipfile each raise kinds of their own.
         raise InputError(
-            f"fixed_inputs {path} must be an NPZ of arrays by the inputs' names: {error}"
+            f"fixed_inputs {path} must be an NPZ of arrays by the inputs' names: {reason_of(error)}"
         ) from error
 
 
@@ -200,7 +201,7 @@ def _read_objects(module: str) -> dict[str, Any]:
     except Exception as error:  # Importing runs the module, which may raise anything.
         raise InputError(
             f"custom_objects must name a Python module; importing {module!r} raised "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {reason_of(error)}"
         ) from error
     finally:
         sys.path.remove(folder)

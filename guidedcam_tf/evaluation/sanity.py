@@ -27,6 +27,7 @@ from scipy.stats import spearmanr
 from guidedcam_tf.arrays import check_images
 from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
 from guidedcam_tf.networks import Network
@@ -121,7 +122,7 @@ def _randomised(model: keras.Model, mode: Mode, stages: int, seed: int) -> Itera
         fresh = keras.models.clone_model(model)
     except Exception as error:  # Cloning runs the model's own code, which may raise anything.
         raise InputError(
-            f"model {model.name!r} cannot be cloned for random weights: {error}"
+            f"model {model.name!r} cannot be cloned for random weights: {reason_of(error)}"
         ) from error
     finally:
         random.setstate(state)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.calls import is_same_value
 from guidedcam_tf.networks.channels_first import is_channels_first
@@ -121,10 +122,9 @@ def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -
             try:
                 known.update(zip(step.outputs, step.run(known), strict=True))
             except Exception as error:  # What a layer raises that is not used as Keras expects.
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise InputError(
                     f"layer {step.name!r} ({type(step.layer).__name__}) of model {model.name!r} "
-                    f"cannot be run: {reason}"
+                    f"cannot be run: {reason_of(error)}"
                 ) from error
 
 

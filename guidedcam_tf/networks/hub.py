@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 
 PREFIX = "hub:"
 """What a preset's name begins with where a model is named."""
@@ -34,10 +35,9 @@ def load_preset(name: str, *, weights: bool = True) -> keras.Model:
     try:
         loaded: Any = keras_hub.models.ImageClassifier.from_preset(preset, load_weights=weights)
     except Exception as error:  # KerasHub, Kaggle and the network each raise kinds of their own.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"model {name}: KerasHub cannot load the image classifier {preset!r}: {reason}. A "
-            "preset by name is fetched from the internet; a folder that save_to_preset made works "
-            f"without: {PREFIX}FOLDER"
+            f"model {name}: KerasHub cannot load the image classifier {preset!r}: "
+            f"{reason_of(error)}. A preset by name is fetched from the internet; a folder that "
+            f"save_to_preset made works without: {PREFIX}FOLDER"
         ) from error
     return loaded

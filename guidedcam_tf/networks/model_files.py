@@ -15,10 +15,10 @@ import h5py
 import keras
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.networks.hdf5 import check_it_ends
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-LONGEST = 300
 
 
 class _DepthwiseConv2D:
@@ -68,7 +68,7 @@ def load_model(
             shutil.copyfile(path, copy)
             return keras.models.load_model(copy, **how)
     except Exception as error:  # Keras, zipfile and h5py each raise kinds of their own.
-        cause = f"{_cause(error)}{_advice(path, str(error))}"
+        cause = f"{reason_of(error)}{_advice(path, str(error))}"
         if "of a `Lambda` layer" in str(error):
             cause = _OF_LAMBDA
         raise InputError(f"model file {path} cannot be read: {cause}") from error
@@ -78,14 +78,6 @@ _OF_LAMBDA = (
     "it has a Lambda layer, and loading it runs Python code that the file holds: if you trust it, "
     "say so with unsafe_lambda=True (--unsafe-lambda)"
 )
-
-
-def _cause(error: Exception) -> str:
-    """What went wrong, without the layer's whole config that Keras prints before it."""
-    text = str(error).strip() or type(error).__name__
-    text = text.rsplit("Exception encountered:", maxsplit=1)[-1].strip()
-    first = text.splitlines()[0]
-    return first if len(first) <= LONGEST else first[:LONGEST] + "..."
 
 
 def _advice(path: Path, text: str) -> str:

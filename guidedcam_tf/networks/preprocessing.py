@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 
 Preprocess = Callable[[tf.Tensor], tf.Tensor]
 MODES = ("caffe", "tf", "torch", "unit", "signed", "none")
@@ -52,10 +53,9 @@ def _named(function: Preprocess) -> Preprocess:
         try:
             return tf.convert_to_tensor(function(images))
         except Exception as error:  # What a user's own function raises on a tensor.
-            reason = (str(error).strip().splitlines() or [""])[0]
             raise InputError(
-                f"preprocess raised {type(error).__name__}: {reason}. It must turn a float32 "
-                "tensor [N, H, W, C] into the model's input with TensorFlow or keras.ops "
+                f"preprocess raised {type(error).__name__}: {reason_of(error)}. It must turn a "
+                "float32 tensor [N, H, W, C] into the model's input with TensorFlow or keras.ops "
                 "operations, not NumPy's"
             ) from error
 

