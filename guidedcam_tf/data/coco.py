@@ -114,7 +114,8 @@ def open_coco(
         skipped.append(Skipped(number, "bad annotation", message))
     if not document["images"]:
         skipped.append(Skipped(file.name, "empty list", f"{file} names no picture"))
-    return DataSet("coco2014", root, tuple(samples.values()), tuple(skipped), class_map)
+    found = tuple(samples.values())
+    return DataSet("coco2014", root, found, tuple(skipped), class_map, (file,))
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def open_labels(
             skipped.append(Skipped(name, error.reason, f"{file}, {name!r:.300}: {error}"))
     if not rows:
         skipped.append(Skipped(file.name, "empty list", f"list {file} names no picture"))
-    return DataSet("labels", root, tuple(samples), tuple(skipped), found)
+    return DataSet("labels", root, tuple(samples), tuple(skipped), found, (file,))
 
 
 def _annotate(frame: Frame, *, rows: Sequence[Row], root: Path, class_map: ClassMap) -> Annotation:

@@ -95,6 +95,7 @@ class DataSet:
         samples: The pictures, not yet read.
         skipped: What was found to be unusable before any picture was read.
         class_map: Which of the network's classes stand for its names; `None` where it has none.
+        lists: The files that say what is in all pictures, where it has such.
     """
 
     name: str
@@ -102,6 +103,7 @@ class DataSet:
     samples: tuple[Sample, ...]
     skipped: tuple[Skipped, ...] = ()
     class_map: ClassMap | None = None
+    lists: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)

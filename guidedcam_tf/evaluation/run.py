@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +85,22 @@ def evaluate(
 
 def _identity(job: Job) -> dict[str, Any]:
     """What makes a run this one and no other: all but who computes it."""
+    data_set, classes = job.data_set, job.classes
+    class_map = data_set.class_map and sorted(data_set.class_map.class_ids.items())
     return {
         **job.config.model_dump(mode="json", exclude={"executor"}),
         "layer": list(job.layers) or job.explainer.layer,
-        "pictures": len(job.data_set),
-        "pictures_sha256": list_sha256(job.data_set.ids),
+        "pictures": len(data_set),
+        "pictures_sha256": list_sha256(data_set.ids),
+        "weights_sha256": job.explainer.network.weights.sha256,
+        "class_names_sha256": _sha256(json.dumps([classes.names, classes.wnids]).encode()),
+        "class_map_sha256": _sha256(json.dumps(class_map).encode()),
+        "annotations_sha256": [_sha256(file.read_bytes()) for file in data_set.lists],
     }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
@@ -96,10 +108,11 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
     file = folder / "config.yaml"
     if file.exists():
         earlier = _earlier(file)
-        differing = [key for key in identity if earlier.get(key) != identity[key]]
+        differing = [key for key in identity if earlier.get(key, identity[key]) != identity[key]]
         if differing:
+            names = [key.removesuffix("_sha256").replace("_", " ") for key in differing]
             raise InputError(
-                f"{folder} holds a run with another {', '.join(differing)}; "
+                f"{folder} holds a run with another {', '.join(names)}; "
                 "choose another name or --out, or remove the folder"
             )
         return

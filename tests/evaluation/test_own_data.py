@@ -158,3 +158,48 @@ def test_grey_networks_and_networks_of_any_size(root):
         data = {"kind": "folder", "root": root / "pictures"}
         folder = run(root, name, data, root / f"{name}.keras", None, metrics=["saliency_drop"])
         assert len(set(values(folder)["image"])) == 7
+
+
+def test_another_content_of_the_same_files_is_another_run(tmp_path, rng):
+    """Its rows would be old ones, or mixed, under the new files' hashes."""
+    (tmp_path / "pictures").mkdir()
+    lines = ["picture,class,x_min,y_min,x_max,y_max"]
+    for place in range(3):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(
+            tmp_path / "pictures" / f"{place}.png"
+        )
+        lines.append(f"{place}.png,{NAMES[place]},1,1,9,9")
+    files = {
+        "weights": tmp_path / "toy.keras",
+        "class map": tmp_path / "map.yaml",
+        "annotations": tmp_path / "pictures" / "labels.csv",
+    }
+    toy = build_toy()
+    toy.save(files["weights"])
+    files["annotations"].write_text("\n".join(lines))
+    mapped = {name: {"classes": [f"{at} {name}"]} for at, name in enumerate(NAMES)}
+    files["class map"].write_text(yaml.safe_dump({"labels": mapped}))
+    data = {"kind": "labels", "root": tmp_path / "pictures", "class_map": files["class map"]}
+
+    def again():
+        keys = {"metrics": ["pointing_game"], "bootstrap": 0}
+        return run(tmp_path, "own", data, files["weights"], **keys)
+
+    first = values(again())
+    assert values(again()).equals(first)
+    before = {name: file.read_bytes() for name, file in files.items()}
+    toy.set_weights([weight[..., ::-1] for weight in toy.get_weights()])
+    toy.save(files["weights"])
+    with pytest.raises(InputError, match="holds a run with another weights;"):
+        again()
+    files["weights"].write_bytes(before["weights"])
+    swapped = {**mapped, NAMES[0]: mapped[NAMES[1]], NAMES[1]: mapped[NAMES[0]]}
+    files["class map"].write_text(yaml.safe_dump({"labels": swapped}))
+    with pytest.raises(InputError, match="holds a run with another class map;"):
+        again()
+    files["class map"].write_bytes(before["class map"])
+    files["annotations"].write_text("\n".join(lines).replace("1,1,9,9", "3,3,9,9"))
+    with pytest.raises(InputError, match="holds a run with another annotations;"):
+        again()
+    files["annotations"].write_bytes(before["annotations"])
+    assert values(again()).equals(first)
