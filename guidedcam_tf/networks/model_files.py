@@ -16,6 +16,7 @@ import keras
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import reason_of
+from guidedcam_tf.networks.file_kinds import why_unreadable
 from guidedcam_tf.networks.hdf5 import check_it_ends
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -46,8 +47,8 @@ def load_model(
         unsafe_lambda: Load `Lambda` layers, which run Python code that the file holds.
 
     Raises:
-        InputError: If the file is not there or cannot be read. The message has the cause that Keras
-            gives, and says so if Keras 2 wrote the file.
+        InputError: If the file is not there or cannot be read. The message says what the file is,
+            or has the cause that Keras gives, and says so if Keras 2 wrote the file.
     """
     if not path.is_file():
         raise InputError(f"model file {path} does not exist")
@@ -68,7 +69,7 @@ def load_model(
             shutil.copyfile(path, copy)
             return keras.models.load_model(copy, **how)
     except Exception as error:  # Keras, zipfile and h5py each raise kinds of their own.
-        cause = f"{reason_of(error)}{_advice(path, str(error))}"
+        cause = why_unreadable(path) or f"{reason_of(error)}{_advice(path, str(error))}"
         if "of a `Lambda` layer" in str(error):
             cause = _OF_LAMBDA
         raise InputError(f"model file {path} cannot be read: {cause}") from error

@@ -16,6 +16,7 @@ from guidedcam_tf.networks.applications import Application
 from guidedcam_tf.networks.applications import find_application
 from guidedcam_tf.networks.applications import holds_mark
 from guidedcam_tf.networks.applications import needs_preprocessing
+from guidedcam_tf.networks.file_kinds import why_unreadable
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.hdf5 import check_it_ends
 from guidedcam_tf.networks.hub import PREFIX
@@ -115,9 +116,18 @@ def open_network(
         if weights not in ("imagenet", None):
             source = _load_user_file(loaded, weights)
         return _open_model(loaded, preprocess, parts, source)
-    if Path(name, "saved_model.pb").is_file():
+    if _is_file(Path(name, "saved_model.pb")):
         raise InputError(f"model {name} cannot be explained. {NO_SAVED_MODEL}")
+    if Path(name).suffix and _is_file(Path(name)):
+        raise InputError(f"model file {name} cannot be read: {why_unreadable(Path(name))}")
     return _open_application(find_application(name), weights, preprocess, parts)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # It is longer than names can be.
+        return False
 
 
 def _open_model(

@@ -50,6 +50,52 @@ def test_model_files_of_every_ending(model, pictures, tmp_path, ending):
     np.testing.assert_allclose(found, model.predict(pictures, verbose=0), atol=1e-6)
 
 
+def saved(model, folder, suffix):
+    file = folder / f"saved{suffix}"
+    model.save_weights(file) if "weights" in suffix else model.save(file)
+    return file.read_bytes()
+
+
+UNREADABLE = {
+    "HDF5 as .keras": ("net.keras", ".h5", "it is HDF5: rename it to net.h5"),
+    "HDF5 as .hdf": ("net.hdf", ".h5", "it is HDF5: rename it to net.h5"),
+    ".keras as .h5": ("net.h5", ".keras", "it is a .keras file: rename it to net.keras"),
+    ".keras as .zip": ("net.zip", ".keras", "it is a .keras file: rename it to net.keras"),
+    "weights": ("net.weights.h5", ".weights.h5", "it holds weights and no network.*--weights"),
+    "cut .keras": ("net.keras", lambda whole: whole[: len(whole) // 2], "whose end is missing"),
+    "cut .h5": ("net.h5", lambda whole: whole[: len(whole) // 2], "truncated file"),
+    "empty": ("net.keras", lambda _: b"", r"it is empty \(0 bytes\); expected what model.save"),
+    "text": ("net.keras", lambda _: b"see net.h5", "it is text; expected what model.save"),
+    "text as .h5": ("net.h5", lambda _: b"see net.keras", "it is text; expected what model.save"),
+    "web page": ("net.keras", lambda _: b"\n<!DOCTYPE html>", "it is a web page"),
+    "Git LFS": ("net.h5", lambda _: b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    "other bytes": ("net.keras", lambda _: b"\x00\xff" * 99, "it is neither HDF5 nor a .keras"),
+    "other ZIP": ("net.keras", "npz", "a ZIP archive without a network of Keras's"),
+    "JSON": ("net.json", lambda _: b'{"class_name": "Functional"}', "JSON, which holds no weights"),
+    "ONNX": ("net.onnx", lambda _: b"\x08\x07\x12\x04", "an ONNX model"),
+    "LiteRT": ("net.tflite", lambda _: b"\x1c\x00\x00\x00TFL3", r"a LiteRT \(TensorFlow Lite\)"),
+    "npz": ("net.npz", "npz", "a ZIP archive without a network of Keras's"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_file_that_is_no_model_is_told_by_its_content(model, tmp_path, kind):
+    name, content, expected = UNREADABLE[kind]
+    file = tmp_path / name
+    if content == "npz":
+        with file.open("wb") as opened:
+            np.savez(opened, np.zeros(3))
+    elif callable(content):
+        file.write_bytes(
+            content(saved(model, tmp_path, ".keras" if file.suffix == ".keras" else ".h5"))
+        )
+    else:
+        file.write_bytes(saved(model, tmp_path, content))
+    message = told(lambda: gcam.Explainer(file))
+    assert message.startswith(f"model file {file} cannot be read: ")
+    assert re.search(expected, message), message
+
+
 def as_keras_2(file, **options):
     """Make a file look as Keras 2 wrote it."""
     with h5py.File(file, "r+") as opened:
