@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -14,6 +15,9 @@ from guidedcam_tf.data import to_grey
 from guidedcam_tf.data.decoding import Decoded
 from guidedcam_tf.data.pictures import LAYOUTS
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
+from guidedcam_tf.finite import as_array
+from guidedcam_tf.finite import as_values
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks import Network
@@ -107,7 +111,8 @@ def check_images(images: np.ndarray, network: Network) -> np.ndarray:
             "Explainer.maps and predict take and return arrays, so they cannot run inside a "
             "tf.function; call them outside, or use Explainer.pipeline, which works on tensors"
         )
-    array = np.asarray(images)
+    hint = ": bring pictures to one size, or explain them one by one"
+    array = as_array(images, "images", hint)
     axes = len(network.input_size)
     if array.ndim != axes + 2 or array.shape[-1] != network.channels or not array.size:
         raise InputError(
@@ -142,25 +147,39 @@ def _check_pixels(images: np.ndarray) -> None:
 
 
 def batches(count: int, batch_size: int) -> Iterator[slice]:
-    """Cut a number of pictures into batches. Raises `InputError` for a size under 1."""
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1; received {batch_size}")
+    """Cut a number of pictures into batches. Raises `InputError` for no whole size from 1."""
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise InputError(
+            f"batch_size must be at least 1, a whole number; received {shown(batch_size)}"
+        )
     return (slice(start, start + batch_size) for start in range(0, count, batch_size))
 
 
-def split_values(
-    given: Any, network: Network, pictures: int | None = None
-) -> tuple[Any, dict[str, np.ndarray]]:
+def check_batch(given: Any, network: Network) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return a batch of pictures, and what the other inputs get of each, by name.
+
+    Args:
+        given: As in `split_values`.
+        network: The network.
+
+    Raises:
+        InputError: As `split_values`, `check_images` and `check_values`.
+    """
+    pictures, values = split_values(given, network)
+    images = check_images(pictures, network)
+    return images, check_values(values, network, len(images))
+
+
+def split_values(given: Any, network: Network) -> tuple[Any, dict[str, Any]]:
     """Return what takes the place of pictures, and what the other inputs get, by name.
 
     Args:
         given: Pictures; or, for a network with several inputs, a dict with them, and a value of
             each other input that has no fixed one, by the inputs' names.
         network: The network.
-        pictures: How many pictures there are; by default as many as the first axis has.
 
     Raises:
-        InputError: If an input is missing, or has another name or shape.
+        InputError: If an input is missing, or has another name.
     """
     picture, expected = network.graph.picture_name, [network.graph.picture_name, *network.inputs]
     if not isinstance(given, Mapping):
@@ -176,16 +195,22 @@ def split_values(
             f"pictures with values must be a dict of {', '.join(map(repr, expected))}; received "
             f"{', '.join(map(repr, given)) or 'none'}"
         )
+    return given[picture], {name: given[name] for name in network.inputs}
+
+
+def check_values(
+    given: Mapping[str, Any], network: Network, pictures: int
+) -> dict[str, np.ndarray]:
+    """Return the values of the other inputs as arrays.
+
+    Raises:
+        InputError: If they are no numbers of the input's dtype, or have another shape than
+            `[N, ...]` for N pictures.
+    """
     values = {
-        name: np.asarray(given[name], spec.dtype.as_numpy_dtype)
+        name: as_values(given[name], spec.dtype, f"input {name!r}")
         for name, spec in network.inputs.items()
     }
-    _check_values(values, network, len(given[picture]) if pictures is None else pictures)
-    return given[picture], values
-
-
-def _check_values(values: Mapping[str, np.ndarray], network: Network, pictures: int) -> None:
-    """Raise `InputError` if other inputs have another shape than `[N, ...]` for N pictures."""
     for name, value in values.items():
         expected = (pictures, *network.inputs[name].shape[1:])
         if value.ndim != len(expected) or any(
@@ -195,3 +220,4 @@ def _check_values(values: Mapping[str, np.ndarray], network: Network, pictures: 
                 f"input {name!r} must have one value for each picture, shape {expected}; "
                 f"received {value.shape}"
             )
+    return values

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from pydantic import WrapValidator
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.storage import as_path
 from guidedcam_tf.storage import is_remote
 
@@ -153,14 +154,14 @@ def _read(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise InputError(f"config {path} cannot be read: {reason}") from error
     raw = _parse(text, f"config {path}")
     if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
-        raise InputError(f"config {path} must hold keys and values; received {_shown(raw)}")
+        raise InputError(f"config {path} must hold keys and values; received {shown(raw)}")
     if isinstance(raw.get("paper"), dict) and "file" in raw["paper"]:
         raw["paper"]["file"] = path.parent / str(raw["paper"]["file"])
     base = raw.pop("extends", None)
     if base is None:
         return raw
     if not isinstance(base, str) or "\0" in base:
-        raise InputError(f"config {path}: key extends must name a file; received {_shown(base)}")
+        raise InputError(f"config {path}: key extends must name a file; received {shown(base)}")
     return {**_read(path.parent / base, (*extending, path.resolve())), **raw}
 
 
@@ -185,12 +186,7 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         return f"key {path} is unknown; nearest: {', '.join(nearest)}"
     if problem["type"] == "missing":
         return f"key {path} is missing (--set {path}=... gives it)"
-    return f"key {path}: {problem['msg']}; received {_shown(problem['input'])}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return f"key {path}: {problem['msg']}; received {shown(problem['input'])}"
 
 
 def _follow(

@@ -55,11 +55,19 @@ def reason_of(error: BaseException) -> str:
     text = text.partition("\nArguments received by")[0].rpartition("Exception encountered:")[2]
     lines = [line for line in text.splitlines() if line.strip()]
     told = [line for line in lines if not line[0].isspace() and not line.startswith(_NO_REASON)]
-    reason = (told or lines[-1:] or [type(error).__name__])[0].strip().rstrip(".")
-    return reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
+    return _cut((told or lines[-1:] or [type(error).__name__])[0].strip().rstrip("."))
 
 
-_LONGEST = 300
+def shown(value: object) -> str:
+    """What a user gave, for a message: on one line, and not the whole of what is long."""
+    return _cut(re.sub(r"\s*\n\s*", " ", repr(value)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+_LONGEST = 200
 _DECORATION = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\} ?| ?\[Op:\w*\]")
 _NO_REASON = (
     "Exception encountered when calling",

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from guidedcam_tf.arrays import as_input
 from guidedcam_tf.arrays import batches
-from guidedcam_tf.arrays import check_images
+from guidedcam_tf.arrays import check_batch
+from guidedcam_tf.arrays import check_values
 from guidedcam_tf.arrays import split_values
 from guidedcam_tf.data import Picture
 from guidedcam_tf.data.pictures import read
@@ -191,7 +192,8 @@ class Explainer:
         resolved, chosen = resolve(targets, self.network), get_method(method, **options)
         if not resolved.asked:
             self.warn_of_doubt()
-        picture, values = split_values(picture, self.network, 1)
+        picture, given = split_values(picture, self.network)
+        values = check_values(given, self.network, 1)
         content = read(picture, len(self.network.input_size))
         size, pipeline = content.shown.shape[:-1], resolved.pipeline(self.pipeline)
         fitted = pipeline.fitted(as_input(content, self.network)[None])
@@ -244,8 +246,7 @@ class Explainer:
             InputError: If an argument has another form, or a target is unknown.
         """
         chosen = get_method(method, **options)
-        images, values = split_values(images, self.network)
-        images = check_images(images, self.network)
+        images, values = check_batch(images, self.network)
         resolved = resolve(class_ids, self.network, len(images), "class_ids")
         pipeline = resolved.pipeline(self.pipeline)
         parts = []
@@ -271,8 +272,7 @@ class Explainer:
         Raises:
             InputError: If the pictures have another form.
         """
-        images, values = split_values(images, self.network)
-        images = check_images(images, self.network)
+        images, values = check_batch(images, self.network)
         self.warn_of_doubt()
         logits = []
         for part in batches(len(images), batch_size):

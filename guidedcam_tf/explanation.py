@@ -23,6 +23,7 @@ from guidedcam_tf.colour_maps import OPACITY
 from guidedcam_tf.drawing import data_uri
 from guidedcam_tf.drawing import drawn
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 
@@ -154,7 +155,7 @@ class Explanation:
             InputError: As `overlay`; or if `columns` is under 1.
         """
         if columns < 1:
-            raise InputError(f"columns must be at least 1; received {columns!r}")
+            raise InputError(f"columns must be at least 1; received {shown(columns)}")
         from guidedcam_tf.plotting import plot_pictures
 
         pictures, titles = zip(*self._panels(colour_map, opacity), strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from guidedcam_tf.data import Picture
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.methods import Method
@@ -101,7 +102,7 @@ def fuse(explanations: Sequence[Explanation], fusion: Fusion = "mean") -> Explan
     """
     if fusion not in get_args(Fusion):
         raise InputError(
-            f"fusion must be one of {', '.join(get_args(Fusion))}; received {fusion!r}"
+            f"fusion must be one of {', '.join(get_args(Fusion))}; received {shown(fusion)}"
         )
     if not explanations:
         raise InputError("explanations is empty; expected those of at least one layer")

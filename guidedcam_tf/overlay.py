@@ -10,6 +10,7 @@ import numpy as np
 from guidedcam_tf.colour_maps import OPACITY
 from guidedcam_tf.colour_maps import ColourMap
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 
 COLOUR_MAPS: tuple[str, ...] = get_args(ColourMap)
 
@@ -26,7 +27,9 @@ def colour(saliency: np.ndarray, colour_map: str = "inferno") -> np.ndarray:
         InputError: If there is no such colour map.
     """
     if colour_map not in COLOUR_MAPS:
-        raise InputError(f"colour map {colour_map!r} is unknown; expected {', '.join(COLOUR_MAPS)}")
+        raise InputError(
+            f"colour map {shown(colour_map)} is unknown; expected {', '.join(COLOUR_MAPS)}"
+        )
     levels = np.round(np.clip(saliency, 0, 1) * 255).astype(np.uint8)
     table = getattr(cv2, f"COLORMAP_{colour_map.upper()}")
     flat = cv2.applyColorMap(levels.reshape(len(levels), -1), table)
@@ -81,7 +84,9 @@ def in_grey(saliency: np.ndarray, percentile: float = 99.0) -> np.ndarray:
         InputError: If the percentile is another.
     """
     if not 0 < percentile <= 100:
-        raise InputError(f"percentile must be above 0 and at most 100; received {percentile!r}")
+        raise InputError(
+            f"percentile must be above 0 and at most 100; received {shown(percentile)}"
+        )
     white = np.percentile(saliency, percentile) or max(saliency.max(), np.finfo(np.float32).tiny)
     levels = np.round(np.clip(saliency / white, 0, 1) * 255).astype(np.uint8)
     return np.repeat(levels[..., None], 3, axis=-1)
@@ -90,4 +95,4 @@ def in_grey(saliency: np.ndarray, percentile: float = 99.0) -> np.ndarray:
 def check_opacity(opacity: float) -> None:
     """Raise `InputError` if an opacity is outside of `[0, 1]`."""
     if not 0 <= opacity <= 1:
-        raise InputError(f"opacity must be between 0 and 1; received {opacity!r}")
+        raise InputError(f"opacity must be between 0 and 1; received {shown(opacity)}")

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import MissingOperationError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import check_layer
 from guidedcam_tf.methods.base import GradientMethod
@@ -80,7 +81,7 @@ class Pipeline:
         runtime: Runtime | None = None,
     ) -> None:
         if fit not in get_args(Fit):
-            raise InputError(f"fit must be 'squash' or 'crop'; received {fit!r}")
+            raise InputError(f"fit must be 'squash' or 'crop'; received {shown(fit)}")
         self.network = network
         self.runtime = runtime or open_runtime()
         self._compile = compiler_with_values(self.runtime.compile, network.graph.specs)

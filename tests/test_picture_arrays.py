@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from common import build_toy
 from PIL import Image
 from png import png
@@ -12,6 +13,7 @@ from guidedcam_tf import InputError
 from guidedcam_tf.data import load
 from guidedcam_tf.data import open_folder
 from guidedcam_tf.data import shown_as_picture
+from guidedcam_tf.data.pictures import read_picture
 from guidedcam_tf.evaluation.measuring.pairs import Chunk
 
 layers = keras.layers
@@ -105,6 +107,16 @@ def test_floats_are_not_rounded(rng):
     explainer = Explainer(build_toy("flatten"), preprocess="unit")
     expected = explainer.predict(array[None].astype("float32"))[0]
     np.testing.assert_allclose(explainer.explain(array, [0, 1]).probabilities, expected[:2], 1e-5)
+
+
+def test_a_tensor_is_taken_as_its_array(rng):
+    explainer, array = Explainer(build_toy("flatten")), rng.random((8, 8, 3)).astype(np.float32)
+    expected = explainer.explain(array, [0, 1])
+    found = explainer.explain(tf.constant(array), [0, 1])
+    np.testing.assert_array_equal(found.maps, expected.maps)
+    np.testing.assert_array_equal(found.picture, expected.picture)
+    pixels = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(read_picture(tf.constant(pixels)), pixels)
 
 
 @pytest.mark.parametrize("scale", [1, 65535, -3])

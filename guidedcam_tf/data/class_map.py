@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import imagenet_classes
 from guidedcam_tf.storage import as_path
@@ -210,7 +211,7 @@ def _indices(text: str, classes: ClassNames, where: str) -> range:
     names = classes.names
     found = _ENTRY.fullmatch(text)
     if found is None:
-        raise InputError(f"{where}: expected an index and its name; received {text!r:.200}")
+        raise InputError(f"{where}: expected an index and its name; received {shown(text)}")
     first = int(found["first"])
     last = int(found["last"] or first)
     if not first <= last < len(names):

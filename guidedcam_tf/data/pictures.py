@@ -18,6 +18,8 @@ from guidedcam_tf.data.decoding import decoding
 from guidedcam_tf.data.decoding import opened
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
+from guidedcam_tf.finite import as_array
 from guidedcam_tf.storage import as_path
 from guidedcam_tf.storage import is_remote
 from guidedcam_tf.storage import readable
@@ -40,28 +42,30 @@ def read_picture(picture: Picture) -> np.ndarray:
     RGB; transparent parts become white; 16 bits become 8; of an animation, the first frame.
 
     Args:
-        picture: A path, a PIL picture, or an array `[H, W, 3]`, uint8 or float in 0..255.
+        picture: A path, a PIL picture, or an array or tensor `[H, W, 3]`, uint8 or float in 0..255.
 
     Raises:
         InputError: If the file is missing, a folder, no picture, or damaged; if a side is under
             `MIN_SIDE` or the whole over `MAX_PIXELS`; if its values are floats, or 12 bits in 16;
             if an array has another form or its values are in 0..1.
     """
-    return _from_array(picture) if isinstance(picture, np.ndarray) else read(picture).shown
+    given = _as_given(picture)
+    return _from_array(given) if isinstance(given, np.ndarray) else read(given).shown
 
 
 def read(picture: Picture, axes: int = 2) -> Decoded:
     """Read a picture with the values that a network may take of it.
 
     Args:
-        picture: As `read_picture` takes it; or an array `[H, W]` or `[H, W, C]` of any numbers, or
-            one in an NPY file. Arrays are shown by `shown_as_picture`.
+        picture: As `read_picture` takes it; or an array or tensor `[H, W]` or `[H, W, C]` of any
+            numbers, or one in an NPY file. Arrays are shown by `shown_as_picture`.
         axes: 2 for a picture; 1 for a signal, an array `[T]` or `[T, C]`, which is shown as it is;
             3 for a volume or a clip, an array `[D, H, W]` or `[D, H, W, C]`.
 
     Raises:
         InputError: As `read_picture`; but an array may have any channels and any finite range.
     """
+    picture = _as_given(picture)
     if isinstance(picture, np.ndarray):
         return _of_values(picture, "picture", axes)
     if axes != 2 and Path(str(picture)).suffix.lower() != ".npy":
@@ -74,7 +78,8 @@ def read(picture: Picture, axes: int = 2) -> Decoded:
             return decode(picture, "picture")
     if not isinstance(picture, (str, os.PathLike)) and not is_remote(picture):
         raise InputError(
-            f"picture must be a path, a PIL picture or an array [H, W, C]; received {picture!r}"
+            f"picture must be a path, a PIL picture or an array [H, W, C]; "
+            f"received {shown(picture)}"
         )
     path = as_path(picture)
     if path.suffix.lower() == ".npy":
@@ -100,6 +105,12 @@ def shown_as_picture(values: np.ndarray) -> np.ndarray:
     rounded = np.round(seen).astype(np.uint8)
     result: np.ndarray = np.broadcast_to(rounded, (*rounded.shape[:-1], 3)).copy()
     return result
+
+
+def _as_given(picture: Picture) -> Picture:
+    """The picture; an array in the place of what can be one, such as a tensor."""
+    is_array = hasattr(picture, "__array__") and not isinstance(picture, Image.Image)
+    return as_array(picture, "picture") if is_array else picture
 
 
 def _of_values(array: np.ndarray, name: str, axes: int) -> Decoded:

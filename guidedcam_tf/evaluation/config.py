@@ -15,6 +15,7 @@ from pydantic import model_validator
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.data.kinds import DataConfig
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.evaluation.work.executors import executor_names
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
@@ -210,7 +211,7 @@ class EvaluationConfig(NetworkConfig):
         if self.compare_to is not None and self.compare_to not in labels:
             raise InputError(
                 f"compare_to must be one of the methods, {', '.join(labels)}; "
-                f"received {self.compare_to!r}"
+                f"received {shown(self.compare_to)}"
             )
         return self
 

@@ -13,6 +13,7 @@ from guidedcam_tf.configuring import Strict
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.configuring import read_keys
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.figures.fitting import Style
 from guidedcam_tf.figures.fitting import Width
 from guidedcam_tf.metrics import STEP
@@ -131,6 +132,6 @@ def read_figure_config(path: Path, settings: Sequence[str] = ()) -> FigureConfig
     kind = read_keys(path, settings).get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(
-            f"config {path}: key kind must be one of {', '.join(KINDS)}; received {kind!r}"
+            f"config {path}: key kind must be one of {', '.join(KINDS)}; received {shown(kind)}"
         )
     return read_config(path, KINDS[kind], settings)

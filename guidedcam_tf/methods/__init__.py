@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.methods.ablationcam import AblationCAM
 from guidedcam_tf.methods.attention_rollout import AttentionRollout
 from guidedcam_tf.methods.base import Method
@@ -123,7 +124,7 @@ def get_method(method: str | Method, **options: Any) -> Method:
     else:
         nearest = difflib.get_close_matches(str(method), METHODS, n=3, cutoff=0.3)
         raise InputError(
-            f"method {method!r} is not known; nearest: {', '.join(nearest) or 'none'}; "
+            f"method {shown(method)} is not known; nearest: {', '.join(nearest) or 'none'}; "
             f"expected one of {', '.join(METHODS)}"
         )
     return known(**{**given, **options})

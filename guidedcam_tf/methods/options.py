@@ -23,6 +23,7 @@ from pydantic.dataclasses import dataclass
 from typing_extensions import dataclass_transform
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 
 SEEDS = 2**63
 
@@ -58,7 +59,7 @@ def method(kind: M) -> M:
         for name in options:
             if name not in allowed:
                 raise InputError(
-                    f"method {kind.name!r} has no option {name!r}; "  # type: ignore[attr-defined]
+                    f"method {kind.name!r} has no option {shown(name)}; "  # type: ignore[attr-defined]
                     f"it has {', '.join(allowed) or 'none'}"
                 )
         try:
@@ -67,7 +68,7 @@ def method(kind: M) -> M:
             name = str(error.errors()[0]["loc"][0])
             raise InputError(
                 f"{kind.name}: {name} must be "  # type: ignore[attr-defined]
-                f"{expected(checked, name)}; received {options[name]!r}"
+                f"{expected(checked, name)}; received {shown(options[name])}"
             ) from None
 
     checked.__init__ = __init__

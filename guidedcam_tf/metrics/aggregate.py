@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.metrics.registry import Metric
 
 
@@ -68,7 +69,7 @@ class Aggregate:
             return
         if not low <= value <= high:
             raise InputError(
-                f"{self.metric.name} must be in [{low:g}, {high:g}]; received {value!r}"
+                f"{self.metric.name} must be in [{low:g}, {high:g}]; received {shown(value)}"
             )
         self._sums[class_name] += Fraction(float(value))
         self._counts[class_name] += 1

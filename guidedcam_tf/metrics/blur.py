@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 
 
 def blurred(inputs: np.ndarray, *, size: int = 11, sigma: float = 5.0) -> np.ndarray:
@@ -34,9 +35,9 @@ def blurred(inputs: np.ndarray, *, size: int = 11, sigma: float = 5.0) -> np.nda
             f"inputs must be floats [..., H, W, C]; received {inputs.dtype} {inputs.shape}"
         )
     if size < 1 or size % 2 == 0:
-        raise InputError(f"size must be odd and positive; received {size!r}")
+        raise InputError(f"size must be odd and positive; received {shown(size)}")
     if not sigma > 0:
-        raise InputError(f"sigma must be positive; received {sigma!r}")
+        raise InputError(f"sigma must be positive; received {shown(sigma)}")
     kernel = _folded_gaussian(size, sigma).astype(inputs.dtype)
     margin = size // 2
     for axis in (-3, -2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 
 ROUNDING = 1e-6
 """How far rounding may take a value out of `[0, 1]`."""
@@ -58,5 +59,5 @@ def check_fraction(value: float, name: str) -> float:
         InputError: If it is none.
     """
     if not 0 < value <= 1:
-        raise InputError(f"{name} must be above 0 and at most 1; received {value!r}")
+        raise InputError(f"{name} must be above 0 and at most 1; received {shown(value)}")
     return float(value)

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.metrics.blur import blurred
 from guidedcam_tf.metrics.checks import check_maps
 from guidedcam_tf.metrics.evidence import PictureMap
@@ -122,7 +123,7 @@ def curve_counts(pixels: int, step: int = STEP) -> np.ndarray:
         InputError: If the step is not at least 1.
     """
     if step < 1:
-        raise InputError(f"step must be at least 1; received {step!r}")
+        raise InputError(f"step must be at least 1; received {shown(step)}")
     return np.minimum(np.arange(0, pixels + step, step), pixels)
 
 
@@ -158,7 +159,7 @@ def curve_inputs(
             f"received {picture.dtype} {picture.shape}"
         )
     if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1; received {batch_size!r}")
+        raise InputError(f"batch_size must be at least 1; received {shown(batch_size)}")
     first, last = first.astype(picture.dtype), last.astype(picture.dtype)
     order = pixel_order(saliency)
     rank = np.empty_like(order)

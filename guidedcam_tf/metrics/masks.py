@@ -21,6 +21,7 @@ from typing import get_args
 import numpy as np
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.metrics.checks import check_fraction
 from guidedcam_tf.metrics.checks import check_maps
 
@@ -168,7 +169,9 @@ class MaskRule:
             raise InputError(f"mask kind {self.kind!r} is not known; expected one of {expected}")
         default = {"threshold": 0.5, "max_fraction": 0.15, "top": 0.5}.get(self.kind)
         if default is None and self.value is not None:
-            raise InputError(f"mask kind {self.kind!r} takes no value; received {self.value!r}")
+            raise InputError(
+                f"mask kind {self.kind!r} takes no value; received {shown(self.value)}"
+            )
         if default is not None:
             value = default if self.value is None else check_fraction(self.value, "mask value")
             object.__setattr__(self, "value", value)

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.metrics.checks import check_maps
 from guidedcam_tf.metrics.checks import check_mask
 from guidedcam_tf.metrics.evidence import ObjectMap
@@ -99,7 +100,7 @@ def localization_ratio(saliency: np.ndarray, truth: np.ndarray, threshold: float
     Source: Chattopadhyay et al., "Grad-CAM++", WACV 2018.
     """
     if not 0 <= threshold < 1:
-        raise InputError(f"threshold must be at least 0 and below 1; received {threshold!r}")
+        raise InputError(f"threshold must be at least 0 and below 1; received {shown(threshold)}")
     areas = overlap(check_maps(saliency, unit=True, single=True) > threshold, truth)
     return areas.iou if areas.truth else math.nan
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.metrics.checks import check_maps
 from guidedcam_tf.metrics.checks import check_mask
 from guidedcam_tf.metrics.evidence import ObjectMap
@@ -51,7 +52,7 @@ def pointing_game(
     spot = peak(saliency)
     truth = check_mask(truth, np.shape(saliency), "truth")
     if not 0 <= tolerance < math.inf:
-        raise InputError(f"tolerance must be at least 0 and finite; received {tolerance!r}")
+        raise InputError(f"tolerance must be at least 0 and finite; received {shown(tolerance)}")
     if not truth.any():
         return math.nan
     if spot is None:

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from pydantic import create_model
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 
 Need = Literal["truth", "mask"]
 
@@ -176,5 +177,5 @@ def _checked(found: Metric, options: Mapping[str, Any]) -> dict[str, Any]:
         first = error.errors()[0]
         raise InputError(
             f"metric {found.name!r}: option {first['loc'][0]}: {first['msg']}; "
-            f"received {first['input']!r}"
+            f"received {shown(first['input'])}"
         ) from None

@@ -15,6 +15,7 @@ from keras import applications as keras_applications
 from keras.src.applications.efficientnet import IMAGENET_STDDEV_RGB
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 
 
 @dataclass(frozen=True)
@@ -223,9 +224,9 @@ def find_application(name: str) -> Application:
         return known[_plain(name)]
     nearest = difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.0)
     raise InputError(
-        f"model {name!r} is not known; expected {', '.join(known[each].name for each in nearest)} "
-        f"or another of the {len(known)} Keras Applications, a file that ends in .keras, .h5 or "
-        ".hdf5, or a keras.Model"
+        f"model {shown(name)} is not known; expected "
+        f"{', '.join(known[each].name for each in nearest)} or another of the {len(known)} Keras "
+        "Applications, a file that ends in .keras, .h5 or .hdf5, or a keras.Model"
     )
 
 

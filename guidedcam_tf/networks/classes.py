@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ClassNames:
             return [self.find(target)]
         if not 1 <= int(match[1]) <= len(self.names):
             raise InputError(
-                f"target {target!r} is out of range: the network has {len(self.names)} classes"
+                f"target {shown(target)} is out of range: the network has {len(self.names)} classes"
             )
         return list(range(-1, -1 - int(match[1]), -1))
 
@@ -63,13 +64,13 @@ class ClassNames:
             return alike[0]
         if alike:
             raise InputError(
-                f"target {target!r} is the name of {len(alike)} classes; "
+                f"target {shown(target)} is the name of {len(alike)} classes; "
                 f"say which by its index or wnid: {self._listing(alike)}"
             )
         if target.strip().isdecimal() and len(target) < 20:
             return self.check(int(target))
         raise InputError(
-            f"target {target!r} is not a class of this network; expected an index from 0 to "
+            f"target {shown(target)} is not a class of this network; expected an index from 0 to "
             f"{len(self.names) - 1}, a class name, a wnid, 'top1' or 'topK'; "
             f"nearest names: {self._listing(self._nearest(target)) or 'none'}"
         )
@@ -139,7 +140,7 @@ def class_names_for(count: int, given: Sequence[str] | Mapping[Any, Any] | None)
     if isinstance(given, str):
         raise InputError(
             f"class_names must be one name for each of the network's {count} classes; "
-            f"received {given!r}"
+            f"received {shown(given)}"
         )
     if len(given) != count:
         raise InputError(f"class_names has {len(given)} names, the network {count} classes")

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.outputs import MAKERS
 from guidedcam_tf.networks.target_functions import Outputs
 
@@ -84,8 +85,8 @@ def find_heads(
         for name, given in (("scores", scores), ("objectness", objectness), ("boxes", boxes)):
             if given is not None:
                 raise InputError(
-                    f"{name}={given!r} names one of several outputs; {network.name!r} was opened "
-                    "with one: open it without output="
+                    f"{name}={shown(given)} names one of several outputs; {network.name!r} was "
+                    "opened with one: open it without output="
                 )
         if len(graph.output_shape) != 3:
             raise InputError(
@@ -98,7 +99,7 @@ def find_heads(
     for given in (scores, objectness, boxes):
         if given is not None and given not in shapes:
             raise InputError(
-                f"model {network.name!r} has no output {given!r}; expected one of "
+                f"model {network.name!r} has no output {shown(given)}; expected one of "
                 f"{', '.join(shapes)}"
             )
     left = [name for name in shapes if name not in (scores, objectness, boxes)]

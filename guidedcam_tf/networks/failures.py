@@ -66,6 +66,11 @@ def said_clearly(network: Network, fitted: tf.Tensor) -> Iterator[None]:
             raise
         if network.question:
             raise _no_batch(network.question.names, len(fitted), error) from error
+        if network.inputs:
+            raise InputError(
+                f"pictures with values of {', '.join(network.inputs)} do not go through "
+                f"{network.name!r}: {reason_of(error)}. Those may not be what the network takes"
+            ) from error
         if None not in network.input_size:
             raise
         raise InputError(

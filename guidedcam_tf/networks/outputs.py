@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.class_pair import ClassPair
 from guidedcam_tf.networks.graph import ALL
@@ -179,7 +180,7 @@ def meaning_of(
 def _as_told(graph: Graph, scores: Scores) -> tuple[Graph, Meaning]:
     if scores not in get_args(Scores):
         choices = ", ".join(map(repr, get_args(Scores)))
-        raise InputError(f"scores must be one of {choices}; received {scores!r}")
+        raise InputError(f"scores must be one of {choices}; received {shown(scores)}")
     told = f"is said to give {scores}"
     found = graph.score_activation
     if found and (scores == "probabilities" or scores == found):

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
+from guidedcam_tf.finite import as_values
 from guidedcam_tf.networks.keras_graph import call_names
 from guidedcam_tf.networks.keras_graph import inner_model
 
@@ -72,9 +74,9 @@ def choose(what: str, ports: list[tuple[str, Any]], wanted: str | None, model: s
             f"expected one {what}, or {what}= with the name of the one to explain"
         )
     if not isinstance(wanted, str):
-        raise InputError(f"{what} must be one name, one of {names}; received {wanted!r}")
+        raise InputError(f"{what} must be one name, one of {names}; received {shown(wanted)}")
     if wanted not in dict(ports):
-        raise InputError(f"model {model!r} has no {what} {wanted!r}; expected one of {names}")
+        raise InputError(f"model {model!r} has no {what} {shown(wanted)}; expected one of {names}")
     return dict(ports)[wanted]
 
 
@@ -82,6 +84,11 @@ def choose_picture(
     ports: list[tuple[str, Any]], wanted: str | None, fixed: Mapping[str, Any] | None, model: str
 ) -> Any:
     """The input that takes the picture: the one of that name, or the only one of rank 4."""
+    if not isinstance(fixed, Mapping | None):
+        raise InputError(
+            "fixed_inputs must be a dict of values by the inputs' names, "
+            f"{', '.join(name for name, _ in ports)}; received {shown(fixed)}"
+        )
     pictures = [port for port in ports if len(port[1].shape) == 4 and port[0] not in (fixed or {})]
     if wanted is None and len(pictures) == 1:
         return pictures[0][1]
@@ -92,9 +99,10 @@ def fixed_value(name: str, tensor: Any, given: Any) -> np.ndarray:
     """The one value of an input, without the batch axis.
 
     Raises:
-        InputError: If it has another shape.
+        InputError: If it has another shape, or no numbers of the input's dtype.
     """
-    expected, value = tuple(tensor.shape[1:]), np.asarray(given)
+    expected = tuple(tensor.shape[1:])
+    value = as_values(given, tf.as_dtype(tensor.dtype), f"fixed_inputs[{name!r}]")
     if value.ndim == len(expected) + 1 and len(value) == 1:
         value = value[0]
     if value.ndim != len(expected) or any(
@@ -112,7 +120,7 @@ def check_fixed_names(values: Mapping[str, Any] | None, names: list[str]) -> Non
     for name in values or {}:
         if name not in names:
             raise InputError(
-                f"fixed_inputs[{name!r}] is not another input of the model; "
+                f"fixed_inputs[{shown(name)}] is not another input of the model; "
                 f"expected {', '.join(names) or 'none'}"
             )
 

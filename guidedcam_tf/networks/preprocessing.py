@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import reason_of
+from guidedcam_tf.errors import shown
 
 Preprocess = Callable[[tf.Tensor], tf.Tensor]
 MODES = ("caffe", "tf", "torch", "unit", "signed", "none")
@@ -40,7 +41,7 @@ def preprocessing(preprocess: Preprocess | str | None, shape: tuple[int | None, 
         return lambda images: images / 127.5 - 1.0
     if preprocess not in MODES:
         raise InputError(
-            f"preprocess {preprocess!r} is not known; expected a callable, None, or one of "
+            f"preprocess {shown(preprocess)} is not known; expected a callable, None, or one of "
             f"{', '.join(MODES)}"
         )
     return lambda images: keras.applications.imagenet_utils.preprocess_input(

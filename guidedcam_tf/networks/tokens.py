@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Slot
@@ -112,7 +113,7 @@ def checked_grid(grid: object) -> tuple[int, int] | None:
     sides = list(grid) if isinstance(grid, (tuple, list)) else []
     if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides) or sides == [1, 1]:
         raise InputError(
-            f"grid must be the height and width in tokens, such as (14, 14); received {grid!r}"
+            f"grid must be the height and width in tokens, such as (14, 14); received {shown(grid)}"
         )
     return sides[0], sides[1]
 

@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.default_layer import expected_shape
 from guidedcam_tf.networks.failures import gradient_stopper
 from guidedcam_tf.networks.geometry import Box
@@ -187,7 +188,7 @@ def view_at(network: Network, name: str) -> LayerView:
         raise _is_several(name)
     nearest = difflib.get_close_matches(name, network.layers, n=3, cutoff=0.0)
     raise InputError(
-        f"layer {name!r} is not in {network.name!r}; nearest: {', '.join(nearest) or 'none'}"
+        f"layer {shown(name)} is not in {network.name!r}; nearest: {', '.join(nearest) or 'none'}"
         f"{_instead(network)}"
     )
 
@@ -201,9 +202,9 @@ def one_layer(layer: Any) -> str | None:
 
 def _is_several(layer: Any) -> InputError:
     return InputError(
-        f"layer must be the name of one layer here; received {layer!r}: gcam.explain_layers and "
-        "`guidedcam explain --layer` give the maps of several, and `guidedcam evaluate` with the "
-        "key fusion measures them as one"
+        f"layer must be the name of one layer here; received {shown(layer)}: "
+        "gcam.explain_layers and `guidedcam explain --layer` give the maps of several, and "
+        "`guidedcam evaluate` with the key fusion measures them as one"
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.ops.normalizing import min_max
 from guidedcam_tf.ops.resizing import Interpolation
 from guidedcam_tf.ops.resizing import resize_maps
@@ -55,5 +56,7 @@ def postprocessing_of(choice: str | Postprocessing) -> Postprocessing:
     if isinstance(choice, Postprocessing):
         return choice
     if choice not in PRESETS:
-        raise InputError(f"postprocessing {choice!r} is not known; expected {', '.join(PRESETS)}")
+        raise InputError(
+            f"postprocessing {shown(choice)} is not known; expected {', '.join(PRESETS)}"
+        )
     return PRESETS[choice]

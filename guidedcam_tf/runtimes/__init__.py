@@ -6,6 +6,7 @@ import pkgutil
 from importlib import import_module
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.runtimes import kinds
 from guidedcam_tf.runtimes.runtime import PRECISIONS
 from guidedcam_tf.runtimes.runtime import Runtime
@@ -30,11 +31,11 @@ def open_runtime(name: str = "tensorflow", precision: str = "float32") -> Runtim
     """
     if name not in list_runtimes():
         raise InputError(
-            f"runtime {name!r} is not known; expected one of {', '.join(list_runtimes())}"
+            f"runtime {shown(name)} is not known; expected one of {', '.join(list_runtimes())}"
         )
     if precision not in PRECISIONS:
         raise InputError(
-            f"precision {precision!r} is not known; expected one of {', '.join(PRECISIONS)}"
+            f"precision {shown(precision)} is not known; expected one of {', '.join(PRECISIONS)}"
         )
     runtime: Runtime = import_module(f"{kinds.__name__}.{name}").open_runtime(precision)
     return runtime

@@ -22,6 +22,7 @@ from guidedcam_tf.data import Picture
 from guidedcam_tf.data import read_picture
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
@@ -96,7 +97,7 @@ def check_export(
     manifest = read_manifest(version)
     for what, value in describe(explainer).items():
         if manifest[what] != value:
-            raise InputError(f"{version} has {what} {manifest[what]!r}; received {value!r}")
+            raise InputError(f"{version} has {what} {manifest[what]!r}; received {shown(value)}")
     method = get_method(manifest["method"], **manifest["options"])
     pixels = [read_picture(picture) for picture in pictures] or [test_card()]
     cases = [

@@ -17,6 +17,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
@@ -62,7 +63,7 @@ def export_litert(
     """
     chosen, path = exportable(method, **options), Path(file)
     if precision not in SAME:
-        raise InputError(f"precision must be one of {', '.join(SAME)}; received {precision!r}")
+        raise InputError(f"precision must be one of {', '.join(SAME)}; received {shown(precision)}")
     check_sees_pictures(explainer.network, "an export")
     if None in explainer.network.input_size:
         raise InputError(

@@ -16,6 +16,7 @@ import tensorflow as tf
 from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import input_error_behind
+from guidedcam_tf.errors import shown
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
@@ -72,7 +73,7 @@ def export(
     _check_explainer(explainer)
     for name, value, least in (("max_pixels", max_pixels, 1), ("merge", merge, 0)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise InputError(f"{name} must be a whole number from {least}; received {value!r}")
+            raise InputError(f"{name} must be a whole number from {least}; received {shown(value)}")
     endpoints = Endpoints(explainer, chosen, colour_map, max_pixels, merge)
     signatures = _traced(endpoints)
     output_folder(target.parent)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.target_functions import Question
 from guidedcam_tf.pipeline import Pipeline
@@ -119,7 +120,7 @@ def find_class(network: Network, count: int, class_id: Any) -> int:
     if isinstance(class_id, str):
         return classes.find(str(class_id))
     if isinstance(class_id, (bool, np.bool_)) or not isinstance(class_id, (int, np.integer)):
-        raise InputError(f"class_id must be an index or a class name; received {class_id!r}")
+        raise InputError(f"class_id must be an index or a class name; received {shown(class_id)}")
     return classes.check(int(class_id))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.detection import Heads
 from guidedcam_tf.networks.detection import corners_of
@@ -204,8 +205,9 @@ def box(
     numbers = np.asarray(index)
     if numbers.ndim > 1 or numbers.dtype.kind not in "iu":
         raise InputError(
-            f"index of a box must be a number from 0, or one for each picture; received {index!r}"
+            "index of a box must be a number from 0, or one for each picture; "
+            f"received {shown(index)}"
         )
     if nms is not None and not 0 < nms <= 1:
-        raise InputError(f"nms must be an overlap in 0..1; received {nms!r}")
+        raise InputError(f"nms must be an overlap in 0..1; received {shown(nms)}")
     return Box(numbers.tolist(), class_id, nms, decode, (scores, objectness, boxes))

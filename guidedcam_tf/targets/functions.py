@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
+from guidedcam_tf.finite import as_array
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.target_functions import Functions
 from guidedcam_tf.networks.target_functions import TargetFunction
@@ -86,14 +88,14 @@ def function(function: TargetFunction, **arguments: Any) -> Function:
         >>> target = function(of_box, box=[10, 200, 300])
     """
     if not callable(function):
-        raise InputError(f"function must be a function of the outputs; received {function!r}")
+        raise InputError(f"function must be a function of the outputs; received {shown(function)}")
     found = {}
     for name, value in arguments.items():
-        array = np.asarray(value)
+        array = as_array(value, f"argument {name!r}")
         if array.ndim < 1 or array.dtype.kind not in "biuf":
             raise InputError(
                 f"argument {name!r} must have one value for each picture, [N, ...], in numbers; "
-                f"received {value!r:.100}"
+                f"received {shown(value)}"
             )
         wide = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32}
         found[name] = array.astype(wide.get(array.dtype, array.dtype))

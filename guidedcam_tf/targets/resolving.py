@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks import ClassNames
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.picture_values import WithValues
@@ -216,7 +217,9 @@ def _is_list(targets: Any) -> bool:
 
 def _listed(targets: Any, argument: str) -> list[Any]:
     if not _is_list(targets) and not hasattr(targets, "__array__"):
-        raise InputError(f"{argument} must be {EXPECTED}, or a list of them; received {targets!r}")
+        raise InputError(
+            f"{argument} must be {EXPECTED}, or a list of them; received {shown(targets)}"
+        )
     listed = list(targets if _is_list(targets) else np.asarray(targets))
     if not listed:
         raise InputError(f"{argument} is empty; expected at least one")
@@ -229,5 +232,5 @@ def _ids(classes: ClassNames, target: Any) -> list[int]:
     if isinstance(target, int) and not isinstance(target, bool):
         return [classes.check(target)]
     if not isinstance(target, str):
-        raise InputError(f"target must be {EXPECTED}; received {target!r}")
+        raise InputError(f"target must be {EXPECTED}; received {shown(target)}")
     return classes.ids(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks import Network
 
 
@@ -47,7 +48,7 @@ def unit(index: int) -> Unit:
     Of a binary network with one unit, unit 0 is that one, before its sigmoid.
     """
     if isinstance(index, bool) or not isinstance(index, int):
-        raise InputError(f"index of a unit must be a number from 0; received {index!r}")
+        raise InputError(f"index of a unit must be a number from 0; received {shown(index)}")
     return Unit(index)
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.targets.boxes import DETECTION_IOU
 from guidedcam_tf.targets.boxes import box
 from guidedcam_tf.targets.regions import BOX
@@ -54,5 +55,5 @@ def _place(text: str | None) -> Any:
     if text is None or not re.fullmatch(r"[-+\d.,\s]+", text):
         return text
     if not _CORNERS.fullmatch(text):
-        raise InputError(f"box {text!r} must be {BOX}, with commas")
+        raise InputError(f"box {shown(text)} must be {BOX}, with commas")
     return tuple(float(side) for side in text.split(","))

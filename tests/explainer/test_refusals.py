@@ -28,6 +28,13 @@ BAD_CALLS = {
     "ids' range": (lambda e: e.maps(GOOD, [0, 3]), "target 3 is out of range.*3 classes, 0 to 2"),
     "negative id": (lambda e: e.maps(GOOD, [0, -1]), "target -1 is out of range"),
     "batch size": (lambda e: e.maps(GOOD, batch_size=0), "batch_size must be at least 1"),
+    "half a batch": (lambda e: e.maps(GOOD, batch_size=1.5), "a whole number; received 1.5"),
+    "batch size in words": (lambda e: e.predict(GOOD, batch_size="a"), "number; received 'a'"),
+    "no batch size": (lambda e: e.predict(GOOD, batch_size=None), "number; received None"),
+    "sizes": (
+        lambda e: e.maps([GOOD[0], GOOD[0, :5]]),
+        "images must be an array, or a list whose parts have one shape.*explain them one by one",
+    ),
     "method": (lambda e: e.maps(GOOD, method="gradcm"), "'gradcm' is not known; nearest: gradcam"),
     "option": (lambda e: e.maps(GOOD, method="gradcam", x=1), "'gradcam' has no option 'x'"),
     "no target": (lambda e: e.explain(GOOD[0], []), "targets is empty"),
@@ -39,6 +46,41 @@ BAD_CALLS = {
     "top4": (lambda e: e.explain(GOOD[0], "top4"), "'top4' is out of range.*3 classes"),
     "kind": (lambda e: e.explain(GOOD[0], [1.5]), "must be an index, a class name.*received 1.5"),
 }
+
+
+LONG = {
+    "numbers": lambda e: e.explain(list(range(100_000))),
+    "bytes": lambda e: e.explain(bytes(1_000_000)),
+    "path": lambda e: e.explain("x" * 100_000),
+    "lines": lambda e: e.explain({"a\nb": np.zeros((30, 30, 3))}),
+    "target": lambda e: e.explain(GOOD[0], "x" * 100_000),
+    "targets": lambda e: e.explain(GOOD[0], {"x": "x" * 100_000}),
+    "ids": lambda e: e.maps(GOOD, list(range(100_000))),
+    "batch size": lambda e: e.maps(GOOD, batch_size="x" * 100_000),
+    "method": lambda e: e.maps(GOOD, method="x" * 100_000),
+    "option": lambda e: e.maps(GOOD, method="gradcam", **{"x" * 100_000: 1}),
+    "option's value": lambda e: e.maps(GOOD, method="smoothgrad", samples="x" * 100_000),
+    "layer": lambda e: e.at("x" * 100_000),
+    "model": lambda e: gcam.Explainer("x" * 100_000),
+    "preprocess": lambda e: gcam.Explainer(build_toy(), preprocess="x" * 100_000),
+    "output": lambda e: gcam.Explainer(two_outputs(), output="x" * 100_000),
+    "fixed inputs": lambda e: gcam.Explainer(build_toy(), fixed_inputs=list(range(100_000))),
+    "fixed input": lambda e: gcam.Explainer(build_toy(), fixed_inputs={"x" * 100_000: 1}),
+    "class names": lambda e: gcam.Explainer(build_toy(), class_names=["x" * 100_000]),
+    "grid": lambda e: gcam.Explainer(build_toy(), grid=list(range(100_000))),
+    "runtime": lambda e: gcam.Explainer(build_toy(), runtime="x" * 100_000),
+    "postprocessing": lambda e: gcam.Explainer(build_toy(), postprocessing="x" * 100_000),
+    "fit": lambda e: gcam.Explainer(build_toy(), fit="x" * 100_000),
+    "scores": lambda e: gcam.Explainer(build_toy(), scores="x" * 100_000),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_message_is_one_line_whatever_comes(explainer, name):
+    with pytest.raises(gcam.InputError) as caught:
+        LONG[name](explainer)
+    assert len(str(caught.value)) < 1000
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", BAD_CALLS)

@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -70,6 +71,17 @@ INPUTS = {
         {"image": PICTURES, "table": np.ones((2, 2))},
         r"input 'table' must have one value for each picture, shape \(3, 2\); received \(2, 2\)",
     ),
+    "one value": ({"image": PICTURES, "table": 3.0}, r"shape \(3, 2\); received \(\)"),
+    "words": (
+        {"image": PICTURES, "table": np.full((3, 2), "a")},
+        "input 'table' must be numbers that fit its dtype, float32, without NaN; received array",
+    ),
+    "ragged": (
+        {"image": PICTURES, "table": [[1], [1, 2], [3]]},
+        "input 'table' must be an array, or a list whose parts have one shape; received a list",
+    ),
+    "NaN": ({"image": PICTURES, "table": np.full((3, 2), np.nan)}, "float32, without NaN"),
+    "no pictures": ({"image": None, "table": np.ones((3, 2))}, r"images must have shape \[N"),
 }
 
 
@@ -78,3 +90,47 @@ def test_values_that_do_not_fit_are_refused(two_inputs, name):
     given, message = INPUTS[name]
     assert re.search(message, refused(lambda: two_inputs.maps(given)))
     assert re.search(message, refused(lambda: two_inputs.predict(given)))
+
+
+@pytest.fixture(scope="module")
+def words():
+    image = keras.Input((16, 16, 3), name="image")
+    words = keras.Input((2,), dtype="int32", name="words")
+    x = layers.Flatten()(layers.Conv2D(2, 3, name="conv")(image / 64))
+    x = layers.Concatenate()([x, layers.Flatten()(layers.Embedding(10, 3)(words))])
+    return keras.Model([image, words], layers.Dense(3, activation="softmax")(x), name="captioned")
+
+
+def test_whole_numbers_may_come_as_floats(words):
+    explainer, numbers = gcam.Explainer(words), np.array([[0, 9], [3, 4], [1, 1]])
+    expected = words.predict([PICTURES, numbers], verbose=0)
+    for given in (numbers, numbers.astype(float), numbers.tolist(), tf.constant(numbers)):
+        found = explainer.predict({"image": PICTURES, "words": given})
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    message = refused(lambda: explainer.predict({"image": PICTURES, "words": numbers + 0.5}))
+    assert "input 'words' must be numbers that fit its dtype, int32" in message
+    for call in (explainer.predict, explainer.maps):
+        message = refused(lambda: call({"image": PICTURES, "words": numbers + 1}))  # noqa: B023
+        assert "values of words do not go through 'captioned': indices[0,1] = 10 is not" in message
+
+
+FIXED = {
+    "words": ({"words": ["a", "b"]}, r"fixed_inputs\['words'\] must be numbers that fit its dtype"),
+    "parts": ({"words": [0.5, 1]}, r"fixed_inputs\['words'\] must be numbers.*received \[0.5, 1\]"),
+    "ragged": ({"words": [[1], [1, 2]]}, r"fixed_inputs\['words'\] must be an array, or a list"),
+    "none": ({"words": None}, r"fixed_inputs\['words'\] must be numbers.*received None"),
+    "a list": ([[1, 2]], "must be a dict of values by the inputs' names, image, words; received"),
+    "an array": (np.ones((1, 2)), "fixed_inputs must be a dict of values"),
+    "out of range": ({"words": [3, 50]}, r"cannot be run: indices\[0,1\] = 50 is not in \[0, 10\)"),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_fixed_values_that_do_not_fit_are_refused(words, name):
+    given, message = FIXED[name]
+    assert re.search(message, refused(lambda: gcam.Explainer(words, fixed_inputs=given)))
+
+
+def test_a_ragged_argument_is_refused():
+    message = refused(lambda: gcam.targets.function(len, box=[[1], [1, 2]]))
+    assert "argument 'box' must be an array, or a list whose parts have one shape" in message
