@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.channels_first import turn
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.traits import Trait
+
+TOLERANCE = 1e-2
+"""How far a layer in half precision may be from its formula."""
 
 
 def biased_steps(graph: Graph) -> list[Step]:
@@ -35,14 +42,26 @@ def hidden_steps(graph: Graph) -> list[Step]:
 
 
 def bias_of(step: Step) -> tf.Tensor:
-    """Return b of one of the `biased_steps`, float32, one value a channel or unit.
+    """Return b of one of the `biased_steps`, float32, along the axis of the output it is added on.
 
-    Batch normalisation in inference mode, gamma (x - mu) / sqrt(var + eps) + beta, has the implicit
-    bias beta - mu gamma / sqrt(var + eps).
+    Along the other axes it has one place. Batch normalisation in inference mode, gamma (x - mu) /
+    sqrt(var + eps) + beta, has the implicit bias beta - mu gamma / sqrt(var + eps).
     """
     layer = step.layer
-    if not isinstance(layer, keras.layers.BatchNormalization):
-        return tf.cast(layer.bias, tf.float32)
+    if isinstance(layer, keras.layers.BatchNormalization):
+        bias, axis = _implicit_bias(layer), layer.axis
+    else:
+        bias = tf.cast(layer.bias, tf.float32)
+        first = getattr(layer, "data_format", "") == "channels_first"
+        # Keras adds it on the last axis wherever that has as many places.
+        axis = 1 if first and step.shape[-1] != bias.shape[0] else -1
+    shape = [1] * len(step.shape)
+    shape[axis] = -1
+    bias = tf.reshape(bias, shape)
+    return turn(bias) if step.turned else bias
+
+
+def _implicit_bias(layer: keras.layers.BatchNormalization) -> tf.Tensor:
     scale = tf.math.rsqrt(tf.cast(layer.moving_variance, tf.float32) + layer.epsilon)
     if layer.gamma is not None:
         scale *= tf.cast(layer.gamma, tf.float32)
@@ -52,8 +71,19 @@ def bias_of(step: Step) -> tf.Tensor:
 
 def _has_bias(step: Step) -> bool:
     layer: Any = step.layer
-    if step.is_activation:
-        return False
     if isinstance(layer, keras.layers.BatchNormalization):
-        return True
+        return Trait.LINEAR in step.traits or _is_plain(step)
     return Trait.BIASED in step.traits and layer.bias is not None
+
+
+def _is_plain(step: Step) -> bool:
+    """Whether a batch normalisation with a `call` of its own adds what others add, by value."""
+    try:
+        with tf.init_scope(), inference():
+            bias = bias_of(step)
+            some = tf.random.stateless_normal(bias.shape, (0, 1))
+            zero, one, two = (np.asarray(step.call(k * some), np.float32) for k in (0.0, 1.0, 2.0))
+    except Exception:  # What a call raises that takes more than one tensor of any extent.
+        return False
+    close = partial(np.allclose, rtol=TOLERANCE, atol=TOLERANCE * np.abs(two).max())
+    return close(zero, bias) and close(two - zero, 2 * (one - zero))

@@ -40,7 +40,7 @@ def channels_last_shape(shape: tuple[int | None, ...]) -> tuple[int | None, ...]
 def channels_last_twin(layer: Any) -> Any:
     """The same layer with the same variables for `[N, h, w, K]`; `layer` is untouched.
 
-    The layer itself where there is no such twin: `channels_last_call` then turns its data.
+    The layer itself where there is no such twin; see `keeps_its_order`.
     """
     changes: dict[str, Any] = {}
     if getattr(layer, "data_format", None) == "channels_first":
@@ -57,23 +57,21 @@ def channels_last_twin(layer: Any) -> Any:
     return twin
 
 
-def channels_last_call(layer: Any, twin: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a call take and return `[N, h, w, K]`.
+def keeps_its_order(layer: Any, twin: Any) -> bool:
+    """Whether a channels-first network's layer, with that twin, sees `[N, C, H, W]` as ever."""
+    return twin is layer and Trait.ELEMENTWISE not in traits_of(layer)
 
-    Args:
-        layer: A channels-first network's layer or operation.
-        twin: Its `channels_last_twin`.
-        call: What runs the twin.
-    """
-    if twin is not layer or Trait.ELEMENTWISE in traits_of(layer):
-        return call
+
+def channels_last_call(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the call of a layer that keeps its order take and return `[N, h, w, K]`."""
 
     def turned(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = keras.tree.map_structure(lambda leaf: _turn(leaf, TO_FIRST), (args, kwargs))
-        return keras.tree.map_structure(lambda leaf: _turn(leaf, TO_LAST), call(*args, **kwargs))
+        args, kwargs = keras.tree.map_structure(lambda leaf: turn(leaf, TO_FIRST), (args, kwargs))
+        return keras.tree.map_structure(turn, call(*args, **kwargs))
 
     return turned
 
 
-def _turn(leaf: Any, axes: tuple[int, ...]) -> Any:
+def turn(leaf: Any, axes: tuple[int, ...] = TO_LAST) -> Any:
+    """Turn a tensor of rank 4, by default to channels last; leave anything else as it is."""
     return tf.transpose(leaf, axes) if tf.is_tensor(leaf) and leaf.shape.rank == 4 else leaf

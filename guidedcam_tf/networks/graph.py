@@ -65,6 +65,7 @@ class Step:
         outputs: The slots that the call fills.
         shape: The static shape of the first output, `None` where unknown.
         role: What part of the layer the step is.
+        turned: Whether `call` turns its data, to a layer that sees channels first and back.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Step:
     outputs: tuple[Slot, ...]
     shape: tuple[int | None, ...]
     role: Role = Role.CALL
+    turned: bool = False
 
     @cached_property
     def inputs(self) -> tuple[Slot, ...]:

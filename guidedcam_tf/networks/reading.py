@@ -27,6 +27,7 @@ from guidedcam_tf.networks.channels_first import channels_last_call
 from guidedcam_tf.networks.channels_first import channels_last_shape
 from guidedcam_tf.networks.channels_first import channels_last_twin
 from guidedcam_tf.networks.channels_first import is_channels_first
+from guidedcam_tf.networks.channels_first import keeps_its_order
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
@@ -197,7 +198,9 @@ class _Reader:
         own, outputs = node.operation, tuple(self.new_slot() for _ in node.outputs)
         layer = channels_last_twin(own) if self._channels_first else own
         shape = self.shape(node.outputs[0])
-        step = Step(name, layer, self._calling(own, layer), args, kwargs, outputs, shape)
+        turned = self._channels_first and keeps_its_order(own, layer)
+        call = _calling(layer, turned)
+        step = Step(name, layer, call, args, kwargs, outputs, shape, turned=turned)
         if isinstance(own, Reshape) and None in own.newshape and not self._channels_first:
             step = replace(step, call=partial(reshape_pictures, newshape=own.newshape))
         keeps_order = layer is not own or not self._channels_first
@@ -206,7 +209,7 @@ class _Reader:
             step = replace(step, call=call)
         if holds_activation(layer):
             linear = (self.new_slot(),)
-            call = self._calling(own, without_activation(layer))
+            call = _calling(without_activation(layer), turned)
             self.steps.append(replace(step, call=call, outputs=linear, role=Role.LINEAR))
             call = keeping_mask(layer.activation)
             step = replace(step, call=call, args=linear, kwargs={}, role=Role.ACTIVATION)
@@ -227,9 +230,10 @@ class _Reader:
         self.steps.append(end)
         return list(outputs)
 
-    def _calling(self, own: Any, layer: Any) -> Callable[..., Any]:
-        call = inference_call(layer)
-        return channels_last_call(own, layer, call) if self._channels_first else call
+
+def _calling(layer: Any, turned: bool) -> Callable[..., Any]:
+    call = inference_call(layer)
+    return channels_last_call(call) if turned else call
 
 
 def _slots_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Slot]:

@@ -130,6 +130,19 @@ def test_completeness_of_branches_nested_depthwise_and_batch_normalization(toy_i
     assert_complete(fullgrad_completeness(Network(build_rich()), toy_images, [2, 1, 0]))
 
 
+@pytest.mark.parametrize("axis", [1, 2, -2, -1])
+@pytest.mark.parametrize("filters", [5, 6])  # 6 are as many as there are rows.
+def test_completeness_of_normalization_along_any_axis(toy_images, axis, filters):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(filters, 3, activation="relu")(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(axis=axis)(x))
+    model = randomise(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
+    opened = gcam.Explainer(model)
+    assert_complete(fullgrad_completeness(opened.network, toy_images, [2, 1, 0]))
+    for name, options in (("fullgrad", {}), ("smooth_fullgrad", {"samples": 2})):
+        assert opened.maps(toy_images, [2, 1, 0], name, **options).shape == (3, 8, 8)
+
+
 def test_completeness_of_resnet50(compiled, resnet50, photographs):
     best = resnet50.predict(photographs).argmax(axis=1)
     assert_complete(fullgrad_completeness(resnet50.network, photographs, best))

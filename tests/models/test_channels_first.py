@@ -13,6 +13,7 @@ from models.kinds import give_weights
 from models.kinds import state
 
 import guidedcam_tf as gcam
+from guidedcam_tf.methods import fullgrad_completeness
 
 layers = keras.layers
 
@@ -82,6 +83,41 @@ def test_layers_without_a_channels_last_twin_are_turned(pictures):
     expected = tf.nn.softmax(model(pictures.transpose(0, 3, 1, 2)))
     np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
     assert explainer.maps(pictures, raw=True).shape == (3, 6, 6)
+
+
+@needs_channels_first
+@pytest.mark.parametrize(
+    "middle",
+    [
+        [layers.BatchNormalization(axis=1)],
+        [layers.BatchNormalization(axis=2)],
+        [layers.BatchNormalization(axis=-1)],
+        [layers.Dense(6)],
+        [layers.Permute((2, 3, 1)), layers.Conv2D(4, 3)],
+    ],
+    ids=["channels", "rows", "columns", "dense", "turned convolution"],
+)
+def test_a_bias_lies_along_the_axis_of_its_layer(middle, pictures):
+    keras.utils.set_random_seed(1)
+    steps = [layers.Conv2D(6, 3, **FIRST), *middle, layers.ReLU(), layers.Flatten()]
+    model = channels_first([*steps, layers.Dense(3)])
+    for variable in model.weights:
+        variable.assign(keras.random.uniform(variable.shape, 0.1, 1.0))
+    parts = fullgrad_completeness(gcam.Explainer(model).network, pictures, [0, 1, 2])
+    np.testing.assert_allclose(parts.residuals, 0, atol=1e-4 * np.abs(parts.logits).max())
+    assert np.all(np.abs(parts.bias_terms) > 1e-2 * np.abs(parts.logits))
+
+
+@needs_channels_first
+@pytest.mark.parametrize("filters", [4, 7])  # With as many as columns, Keras adds it to those.
+def test_the_bias_of_one_channels_first_layer(filters, pictures):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Permute((3, 1, 2))(layers.Conv2D(5, 3, activation="relu")(inputs))
+    x = layers.ReLU()(layers.Conv2D(filters, 3, bias_initializer="normal", **FIRST)(x))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    parts = fullgrad_completeness(gcam.Explainer(model).network, pictures, [0, 1, 2])
+    np.testing.assert_allclose(parts.residuals, 0, atol=1e-4 * np.abs(parts.logits).max())
 
 
 @lacks_channels_first

@@ -38,7 +38,50 @@ def batch_normalized(**options):
 )
 def test_batch_normalization_has_an_implicit_bias(options, expected):
     (step,) = biased_steps(read_graph(batch_normalized(**options)))
-    np.testing.assert_allclose(bias_of(step), expected, rtol=1e-6)
+    np.testing.assert_allclose(bias_of(step), [[[expected]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("axis", "shape"), [(1, (1, 2, 1, 1)), (2, (1, 1, 2, 1)), (-2, (1, 1, 2, 1))]
+)
+def test_a_bias_lies_along_the_axis_of_its_layer(axis, shape):
+    (step,) = biased_steps(read_graph(batch_normalized(axis=axis)))
+    np.testing.assert_allclose(bias_of(step), np.reshape([-2.0, 6.5], shape), rtol=1e-6)
+
+
+class Frozen(layers.BatchNormalization):
+    """As YOLO's and Mask R-CNN's: the same in training."""
+
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=False)
+
+
+class Scaled(layers.BatchNormalization):
+    def call(self, inputs, training=None):
+        return 3 * super().call(inputs, training=training) + 1
+
+
+class Rectified(layers.BatchNormalization):
+    def call(self, inputs, training=None):
+        return keras.ops.relu(super().call(inputs, training=training))
+
+
+class OfTwo(layers.BatchNormalization):
+    def call(self, inputs, other):
+        return super().call(inputs + other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"), [(Frozen, True), (Scaled, False), (Rectified, False), (OfTwo, False)]
+)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_a_normalization_with_a_call_of_its_own_is_known_by_its_values(kind, known, dtype):
+    inputs = keras.Input((2, 2, 2))
+    normalization = kind(axis=1, name="bn", dtype=dtype)
+    x = normalization(inputs, inputs) if kind is OfTwo else normalization(inputs)
+    normalization.moving_mean.assign([3.0, -1.0])
+    steps = biased_steps(read_graph(keras.Model(inputs, layers.Flatten()(x))))
+    assert [step.name for step in steps] == ["bn"] * known
 
 
 def test_activations_are_split_from_what_adds_the_bias():
@@ -51,7 +94,7 @@ def test_activations_are_split_from_what_adds_the_bias():
         "scores",
     ]
     for step in steps:
-        np.testing.assert_array_equal(bias_of(step), step.layer.bias)
+        np.testing.assert_array_equal(np.squeeze(bias_of(step)), step.layer.bias)
 
 
 def every_kind_of_layer(use_bias):
