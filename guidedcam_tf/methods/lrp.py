@@ -114,12 +114,12 @@ def z_box(low: tf.Tensor, high: tf.Tensor) -> Rule:
         (x,) = call.inputs
         lowest = tf.minimum(x, tf.minimum(low, high))
         highest = tf.maximum(x, tf.maximum(low, high))
-        linear, kernel = linear_of(call.layer), kernel_of(call)
+        linear, kernel = linear_of(call), kernel_of(call)
 
         def terms(x: tf.Tensor, lowest: tf.Tensor, highest: tf.Tensor) -> tf.Tensor:
-            below = linear(call, lowest, tf.maximum(kernel, 0.0))
-            above = linear(call, highest, tf.minimum(kernel, 0.0))
-            return linear(call, x, kernel) - below - above
+            below = linear(lowest, tf.maximum(kernel, 0.0))
+            above = linear(highest, tf.minimum(kernel, 0.0))
+            return linear(x, kernel) - below - above
 
         three = shares(terms, [x, lowest, highest])
         return lambda relevance: [tf.add_n(three(relevance))]

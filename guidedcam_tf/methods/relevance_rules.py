@@ -24,6 +24,9 @@ from keras.src.ops.nn import Relu
 from keras.src.ops.numpy import Add
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.biases import along
+from guidedcam_tf.networks.biases import bias_of
+from guidedcam_tf.networks.channels_first import channels_last_call
 from guidedcam_tf.networks.class_pair import ClassPair
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
@@ -63,7 +66,11 @@ class Call:
             lambda leaf: next(rest) if isinstance(leaf, Slot) else leaf,
             (self.step.args, dict(self.step.kwargs)),
         )
-        return self.layer.call(*args, **kwargs)
+        return self.turned(self.layer.call)(*args, **kwargs)
+
+    def turned(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of what the layer sees, as one of channels last."""
+        return channels_last_call(function) if self.step.turned else function
 
 
 PassBack = Callable[[tf.Tensor], list[tf.Tensor]]
@@ -95,12 +102,12 @@ def shares(function: Callable[..., tf.Tensor], terms: list[tf.Tensor]) -> PassBa
 def positive_terms(call: Call, bias: tf.Tensor | float) -> PassBack:
     """The z+ rule: shares in f(x+, w+) + f(x-, w-) + bias, f being linear in x and in w."""
     (inputs,) = call.inputs
-    linear, kernel = linear_of(call.layer), call.sign * kernel_of(call)
+    linear, kernel = linear_of(call), call.sign * kernel_of(call)
     positive, negative = tf.maximum(kernel, 0.0), tf.minimum(kernel, 0.0)
     if call.nonnegative:
-        return shares(lambda x: linear(call, x, positive) + bias, [inputs])
+        return shares(lambda x: linear(x, positive) + bias, [inputs])
     halves = shares(
-        lambda above, below: linear(call, above, positive) + linear(call, below, negative) + bias,
+        lambda above, below: linear(above, positive) + linear(below, negative) + bias,
         [tf.maximum(inputs, 0.0), tf.minimum(inputs, 0.0)],
     )
     return lambda relevance: [tf.add_n(halves(relevance))]
@@ -139,9 +146,10 @@ WEIGHTED: dict[type, Callable[[Call, tf.Tensor, tf.Tensor], tf.Tensor]] = {
 """The layers with weights, and what each computes of its input and its weights, linear in both."""
 
 
-def linear_of(layer: Any) -> Callable[[Call, tf.Tensor, tf.Tensor], tf.Tensor]:
+def linear_of(call: Call) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Return the entry of `WEIGHTED` for a layer, or a subclass that has a rule of its own."""
-    return next(linear for kind, linear in WEIGHTED.items() if isinstance(layer, kind))
+    linear = next(linear for kind, linear in WEIGHTED.items() if isinstance(call.layer, kind))
+    return lambda inputs, kernel: call.turned(lambda x: linear(call, x, kernel))(inputs)
 
 
 def is_weighted(step: Step) -> bool:
@@ -163,25 +171,18 @@ def convolution(call: Call) -> PassBack:
 
 
 def _bias_of_both_halves(call: Call) -> tf.Tensor | float:
-    layer = call.layer
-    if layer.bias is None or call.conv_bias == "none":
+    if call.layer.bias is None or call.conv_bias == "none":
         return 0.0
-    return 2.0 * tf.cast(layer.bias, tf.float32)
+    return 2.0 * bias_of(call.step)
 
 
 def batch_normalization(call: Call) -> PassBack:
     """R (x w) / (x w), w being the layer's scale: R, but 0 where x or w is 0."""
     (inputs,) = call.inputs
     layer = call.layer
-    scale = tf.ones([]) if layer.gamma is None else _along(layer.axis, layer.gamma, inputs)
+    scale = tf.ones([]) if layer.gamma is None else along(call.step, layer.axis, layer.gamma)
     works = (inputs != 0.0) & (scale != 0.0)
     return lambda relevance: [tf.where(works, relevance, 0.0)]
-
-
-def _along(axis: int, vector: Any, like: tf.Tensor) -> tf.Tensor:
-    shape = [1] * like.shape.rank
-    shape[axis] = -1
-    return tf.reshape(tf.cast(vector, tf.float32), shape)
 
 
 def unchanged(call: Call) -> PassBack:

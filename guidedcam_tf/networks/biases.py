@@ -49,16 +49,18 @@ def bias_of(step: Step) -> tf.Tensor:
     """
     layer = step.layer
     if isinstance(layer, keras.layers.BatchNormalization):
-        bias, axis = _implicit_bias(layer), layer.axis
-    else:
-        bias = tf.cast(layer.bias, tf.float32)
-        first = getattr(layer, "data_format", "") == "channels_first"
-        # Keras adds it on the last axis wherever that has as many places.
-        axis = 1 if first and step.shape[-1] != bias.shape[0] else -1
+        return along(step, layer.axis, _implicit_bias(layer))
+    first = getattr(layer, "data_format", "") == "channels_first"
+    # Keras adds it on the last axis wherever that has as many places.
+    return along(step, 1 if first and step.shape[-1] != layer.bias.shape[0] else -1, layer.bias)
+
+
+def along(step: Step, axis: int, vector: Any) -> tf.Tensor:
+    """Lay a vector, float32, along an axis of what the layer of a step sees."""
     shape = [1] * len(step.shape)
     shape[axis] = -1
-    bias = tf.reshape(bias, shape)
-    return turn(bias) if step.turned else bias
+    laid = tf.reshape(tf.cast(vector, tf.float32), shape)
+    return turn(laid) if step.turned else laid
 
 
 def _implicit_bias(layer: keras.layers.BatchNormalization) -> tf.Tensor:

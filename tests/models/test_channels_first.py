@@ -120,6 +120,42 @@ def test_the_bias_of_one_channels_first_layer(filters, pictures):
     np.testing.assert_allclose(parts.residuals, 0, atol=1e-4 * np.abs(parts.logits).max())
 
 
+BETWEEN = {
+    "nothing": ([], []),
+    "rows": ([layers.BatchNormalization(axis=2)], [layers.BatchNormalization(axis=1)]),
+    "columns": ([layers.BatchNormalization(axis=-1)], [layers.BatchNormalization(axis=2)]),
+    "dense": (
+        [layers.Dense(7)],
+        [layers.Permute((1, 3, 2)), layers.Dense(7), layers.Permute((1, 3, 2))],
+    ),
+    "turned convolution": (
+        [layers.Permute((2, 3, 1)), layers.Conv2D(4, 3), layers.Permute((3, 1, 2))],
+        [layers.Conv2D(4, 3)],
+    ),
+}
+
+
+@needs_channels_first
+@pytest.mark.parametrize("method", ["relevance_cam", "lrp", "excitation_backprop", "deeplift"])
+@pytest.mark.parametrize("between", BETWEEN)
+def test_relevance_goes_through_layers_that_keep_their_order(between, method, pictures):
+    keras.utils.set_random_seed(1)
+    mine, same = BETWEEN[between]
+    end = [layers.ReLU(), layers.Flatten(), layers.Dense(3)]
+    model = channels_first([layers.Conv2D(5, 3, name="conv", **FIRST), layers.ReLU(), *mine, *end])
+    inputs = keras.Input((8, 8, 3))
+    end = [layers.ReLU(), layers.Permute((3, 1, 2)), layers.Flatten(), layers.Dense(3)]
+    steps = [layers.Conv2D(5, 3, name="conv"), layers.ReLU(), *same, *end]
+    last = keras.Model(inputs, chain(steps, inputs))
+    last.set_weights(model.get_weights())
+    one, other = (
+        gcam.Explainer(each, layer="conv").maps(pictures, [0, 1, 2], method, raw=True)
+        for each in (model, last)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max())
+    assert np.ptp(other) > 0
+
+
 @lacks_channels_first
 def test_where_tensorflow_cannot_compute_it_that_is_said():
     inputs = keras.Input((3, 8, 8))
