@@ -12,7 +12,6 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
-from guidedcam_tf.networks.keras_graph import Structure
 from guidedcam_tf.shortcut import explainer_of
 
 
@@ -118,7 +117,7 @@ def _of_model(explainer: Explainer, model: keras.Model) -> Explainer:
     """An explainer of the model that a toolkit hands over, at the layer of the one it got."""
     if model is explainer.network.model:
         return explainer
-    return explainer_of(model, Structure(model), explainer.layer)
+    return explainer_of(model, explainer.layer)
 
 
 def _chosen(

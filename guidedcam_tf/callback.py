@@ -118,8 +118,13 @@ class SaliencyCallback(keras.callbacks.Callback):
             self._writer.close()
 
     def _open(self) -> Explainer:
-        """Open the model where it is new, and check the method and the targets against it."""
-        if self._explainer is None or self._explainer.network.model is not self.model:
+        """Open the model where it is new or changed; check method and targets against it."""
+        explainer = self._explainer
+        if (
+            explainer is None
+            or explainer.network.model is not self.model
+            or explainer.network.structure.change()
+        ):
             explainer = Explainer(self.model, **self._options)
             if explainer.pipeline.runtime.frozen:
                 raise InputError(
@@ -128,8 +133,8 @@ class SaliencyCallback(keras.callbacks.Callback):
                 )
             check_layer(get_method(self.method), explainer.pipeline.view)
             self._explainer = explainer
-            resolve(self.targets, self._explainer.network, len(self.images))
-        return self._explainer
+            resolve(self.targets, explainer.network, len(self.images))
+        return explainer
 
     def _overlays(self) -> list[np.ndarray]:
         explainer = self._open()

@@ -58,7 +58,7 @@ class Pipeline:
 
     Raises:
         InputError: If `fit` is neither, or the network has no such layer; from what runs the
-            network, if the runtime keeps a copy of the weights and they have changed since.
+            network, if the model has changed since, or its weights where the runtime keeps a copy.
 
     Example:
         >>> from guidedcam_tf.methods import get_method
@@ -91,7 +91,7 @@ class Pipeline:
         self.at = lru_cache(KEPT)(self._at)
         self.scored_by = lru_cache(KEPT)(self._scored_by)
         self._kernels: dict[Method, Kernel] = {}
-        self._check_weights = self.runtime.watch(network.model)
+        self._check_copy = self.runtime.watch(network.model)
         self._warned = False
 
     @property
@@ -129,9 +129,13 @@ class Pipeline:
             return [0] * len(size), list(size)
         return largest_part(size, self.network.input_size)
 
+    def _check(self) -> None:
+        self.network.structure.check()
+        self._check_copy()
+
     def logits(self, fitted: tf.Tensor) -> tf.Tensor:
         """The plain compiled forward pass: fitted pictures to scores, float32 `[N, classes]`."""
-        self._check_weights()
+        self._check()
         return self._logits(fitted)
 
     @cached_property
@@ -161,7 +165,7 @@ class Pipeline:
         Returns:
             Float32 `[N, classes]`.
         """
-        self._check_weights()
+        self._check()
         starts = range(0, inputs.shape[0], batch_size)
         return tf.concat(
             [self._probabilities(inputs[start : start + batch_size]) for start in starts], axis=0
@@ -190,7 +194,7 @@ class Pipeline:
         Returns:
             Float32 `[M, classes]`.
         """
-        self._check_weights()
+        self._check()
         inputs, fill = tf.convert_to_tensor(inputs), tf.cast(fill, tf.float32)
         found, given = [], values or {}
         for start in range(0, masks.shape[0], batch_size):
@@ -229,7 +233,7 @@ class Pipeline:
         """
         if values and method.many_passes and len(fitted) > 1:
             return one_by_one(partial(self.explain, method), fitted, class_ids, values)
-        self._check_weights()
+        self._check()
         self.warn_of_coincidence(method)
         try:
             with WithValues(values or {}), said_clearly(self.network, fitted):
@@ -242,6 +246,7 @@ class Pipeline:
     def kernel(self, method: Method) -> Kernel:
         """Return the method compiled for this network and layer; made once."""
         if method not in self._kernels:
+            self.network.structure.check()
             check_layer(method, self.view)
             self.network.verify()
             self._kernels[method] = method.compile(self.view)

@@ -9,7 +9,6 @@ import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
-from guidedcam_tf.networks.keras_graph import Structure
 from guidedcam_tf.networks.view import one_layer
 from guidedcam_tf.targets import Targets
 
@@ -22,8 +21,8 @@ def guided_cam(
 ) -> np.ndarray:
     """Return the proposed saliency maps of a Keras classifier in one line.
 
-    The model's compiled kernel is kept for the next call with the same model and layer, until a
-    layer or an activation of the model is exchanged.
+    The model's compiled kernel is kept for the next call with the same model and layer, until
+    something else than the values of the model's weights is changed.
 
     Args:
         model: A model with one picture input and one output, as in `Explainer`; it is not changed.
@@ -41,10 +40,16 @@ def guided_cam(
     if not isinstance(model, keras.Model):
         raise InputError(f"model must be a keras.Model; received {type(model).__name__}")
     one_layer(layer)
-    return explainer_of(model, Structure(model), layer).maps(images, class_ids)
+    return explainer_of(model, layer).maps(images, class_ids)
+
+
+def explainer_of(model: keras.Model, layer: str | None) -> Explainer:
+    """Return an explainer, the same as before unless the model has changed since."""
+    if _opened(model, layer).network.structure.change():
+        _opened.cache_clear()
+    return _opened(model, layer)
 
 
 @lru_cache(maxsize=2)
-def explainer_of(model: keras.Model, structure: Structure, layer: str | None) -> Explainer:
-    """Return an explainer; a model whose `structure` changed since gets another."""
+def _opened(model: keras.Model, layer: str | None) -> Explainer:
     return Explainer(model, layer=layer, preprocess="none")

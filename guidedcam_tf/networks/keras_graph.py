@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
@@ -121,20 +124,78 @@ def all_layers(functional: Any) -> Iterator[Any]:
         yield from all_layers(inner) if inner is not None else [node.operation]
 
 
-class Structure:
-    """What a model consists of, to tell whether a layer or an activation was exchanged.
+COMPARED = (bool, int, float, str, tuple, np.ndarray, tf.Tensor)
+"""What is told from another by value; all else is told by which object it is."""
 
-    It keeps what it compares, so that nothing new can get an old object's identity.
+BASE = frozenset(vars(keras.layers.Layer()))
+"""The attributes that every layer has: Keras's own book-keeping, which changes as it is used."""
+
+
+class Structure:
+    """What a model computes by, beside the values of its variables, to tell whether it changed.
+
+    That is its layers, their variables and dtype policies, and those public attributes that are
+    numbers, words, tuples, arrays or functions. It keeps what it compares, so that nothing new can
+    get an old object's identity.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        layers = list(model._flatten_layers())
-        activations = [getattr(layer, "activation", None) for layer in layers]
-        self._parts = [functional_of(model), *layers, *activations]
-        self._ids = tuple(map(id, self._parts))
+        self._model = model
+        self._layers = list(model._flatten_layers())
+        self._parts = [(f"layer {layer.name!r}", layer) for layer in self._layers]
+        self._lists, self._readers = [], []
+        for layer in self._layers:
+            of, names, held = f"of layer {layer.name!r}", _names_of(layer), vars(layer)
+            variables = [layer._trainable_variables, layer._non_trainable_variables]
+            self._parts += [(f"a variable {of}", each) for each in chain(*variables)]
+            self._parts += [(f"{name.strip('_')} {of}", held[name]) for name in names]
+            self._lists += [layer._layers, *variables]
+            self._readers.append((itemgetter(*names), held))
+        self._seen = self._look()
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Structure) and self._ids == other._ids
+    def change(self) -> str:
+        """Say in a few words what is the first to be another by now; empty for nothing."""
+        try:
+            if self._look() == self._seen:
+                return ""
+        except Exception:  # What is missing by now, and what some things raise when compared.
+            pass
+        now = Structure(self._model)
+        if len(now._layers) != len(self._layers):
+            return "its layers"
+        for (_, value), (part, new) in zip(self._parts, now._parts, strict=False):
+            if value is not new and not _is_alike(value, new):
+                return part
+        vars(self).update(vars(now))
+        return ""
 
-    def __hash__(self) -> int:
-        return hash(self._ids)
+    def check(self) -> None:
+        """Raise `InputError` if something was exchanged since."""
+        if change := self.change():
+            raise InputError(
+                f"model {self._model.name!r} has changed since this explainer was made ({change}), "
+                "which knows it as it was; make a new Explainer"
+            )
+
+    def _look(self) -> list[Any]:
+        """All that is compared. It is read at each call, so it must cost little."""
+        return [*map(tuple, self._lists), *[read(held) for read, held in self._readers]]
+
+
+def _names_of(layer: Any) -> list[str]:
+    """The attributes that say what a layer computes; of a model, its graph."""
+    if isinstance(layer, keras.Model):
+        return [name for name in ("_dtype_policy", "_functional") if name in vars(layer)]
+    # A layer of the user's own may keep a tensor of each call, such as an attention.
+    kinds = COMPARED if type(layer).__module__.split(".")[0] == "keras" else COMPARED[:-1]
+    public = [
+        name
+        for name, value in list(vars(layer).items())
+        if name[0] != "_" and name not in BASE and (isinstance(value, kinds) or callable(value))
+    ]
+    return ["_dtype_policy", *public]
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    same_kind = type(one) is type(other) and isinstance(one, COMPARED)
+    return same_kind and bool(np.array_equal(one, other))

@@ -22,6 +22,7 @@ from guidedcam_tf.networks.default_layer import explainable_layers
 from guidedcam_tf.networks.default_layer import reason_for
 from guidedcam_tf.networks.failures import no_classes
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.keras_graph import Structure
 from guidedcam_tf.networks.outputs import Meaning
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.outputs import meaning_of
@@ -73,8 +74,8 @@ class Network:
         meaning: What the output means.
         question: What is explained in the place of classes, if that is done; see `scored_by`.
         inputs: The inputs that have a value for each picture, by name.
-        verify: Compares what was read with the model, unless that is done, and returns what the
-            model gave; see `compare`.
+        verify: Compares what was read with the model, once, and returns what it gave; `compare`.
+        structure: Tells whether the model has changed since.
 
     Raises:
         InputError: If the model is not of this form, or computes something else than its layers.
@@ -122,6 +123,7 @@ class Network:
         self._given_names = class_names
         shape = self.graph.output_shape
         self._class_names = names_of_output(shape, class_names, has_pair=self.has_pair)
+        self.structure = Structure(model)
 
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as the model takes them, the same each time."""
@@ -201,10 +203,8 @@ class Network:
         Signals `[N, T, C]` and volumes `[N, D, H, W, C]` likewise. Bilinear with half-pixel
         centres. A network of any size takes them as they are.
         """
-        size = [
-            given or actual
-            for given, actual in zip(self.input_size, images.shape[1:-1], strict=True)
-        ]
+        sides = zip(self.input_size, images.shape[1:-1], strict=True)
+        size = [given or actual for given, actual in sides]
         if list(images.shape[1:-1]) == size:
             return tf.cast(images, tf.float32)
         return resize(images, size)
