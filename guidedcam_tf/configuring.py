@@ -19,6 +19,9 @@ from pydantic import ConfigDict
 from pydantic import PlainSerializer
 from pydantic import ValidationError
 from pydantic import WrapValidator
+from pydantic import model_validator
+from pydantic_core import InitErrorDetails
+from pydantic_core import PydanticCustomError
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
@@ -31,9 +34,33 @@ MOST = 10_000
 
 
 class Strict(BaseModel):
-    """A part of a configuration; a key that it does not have is an error."""
+    """A part of a configuration; a key that it does not have is an error, and no switch a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switches(cls, raw: Any) -> Any:
+        """Refuse yes and no where they are not asked for; pydantic takes them as 1 and 0."""
+        said = "yes and no (true and false) are no values of it"
+        wrong = [
+            InitErrorDetails(type=PydanticCustomError("switch", said), loc=(name,), input=raw[name])
+            for name, field in cls.model_fields.items()
+            if isinstance(raw, Mapping) and _has_switch(raw.get(name))
+            if not _takes_switches(field.annotation)
+        ]
+        if wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return raw
+
+
+def _has_switch(value: Any) -> bool:
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    return any(isinstance(each, bool) for each in values)
+
+
+def _takes_switches(annotation: Any) -> bool:
+    return annotation is bool or any(map(_takes_switches, get_args(annotation)))
 
 
 def _any_path(value: Any, check: Callable[[Any], Path]) -> Path:

@@ -163,7 +163,7 @@ class EvaluationConfig(NetworkConfig):
     paper: PaperConfig | None = Field(
         default=None, description="The paper's table that stands beside the results."
     )
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     chunk: int = Field(
         default=16, ge=1, description="Pictures that are computed and kept at a time."
     )

@@ -20,10 +20,10 @@ from typing import Any
 from typing import Literal
 from typing import TypeVar
 
-from pydantic import ConfigDict
 from pydantic import ValidationError
 from pydantic import create_model
 
+from guidedcam_tf.configuring import Strict
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
 
@@ -169,7 +169,7 @@ def _checked(found: Metric, options: Mapping[str, Any]) -> dict[str, Any]:
                 f"metric {found.name!r} has no option {name!r}; "
                 f"it has {', '.join(allowed) or 'none'}"
             )
-    model: Any = create_model("Options", __config__=ConfigDict(extra="forbid"), **allowed)  # type: ignore[call-overload]
+    model: Any = create_model("Options", __base__=Strict, **allowed)  # type: ignore[call-overload]
     try:
         result: dict[str, Any] = model(**options).model_dump(include=set(options))
         return result

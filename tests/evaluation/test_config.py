@@ -112,6 +112,19 @@ BAD = {
         "key protocol.mask.kindd is unknown; nearest: kind",
     ),
     "type": ({"seed": "many"}, "key seed: .*received 'many'"),
+    "negative seed": ({"seed": -1}, "key seed: .*greater than or equal to 0; received -1"),
+    "switch": ({"seed": True}, "key seed: .*yes and no .*are no values of it; received True"),
+    "switch of data": (
+        {"data": {"kind": "folder", "root": "pictures", "sample": True}},
+        "key data.sample: yes and no",
+    ),
+    "switch below": ({"protocol": {"tolerance": False}}, "key protocol.tolerance: .*yes and no"),
+    "switch of a mask": ({"protocol": {"mask": {"value": True}}}, "mask.value: .*yes and no"),
+    "switch in a list": ({"protocol": {"areas": [0.1, True]}}, "protocol.areas: .*yes and no"),
+    "switch of a metric": (
+        {"metrics": [{"name": "road", "options": {"seed": True}}]},
+        "key metrics: .*option seed: .*yes and no",
+    ),
     "choice": ({"protocol": {"fill": "grey"}}, "key protocol.fill: .*'mean', 'black' or 'blur'"),
     "mask": (
         {"protocol": {"mask": {"kind": "otsu", "value": 0.5}}},
