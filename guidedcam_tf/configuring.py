@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import TypeVar
 from typing import get_args
 
 import yaml
+from pydantic import AfterValidator
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import PlainSerializer
@@ -34,7 +36,7 @@ MOST = 10_000
 
 
 class Strict(BaseModel):
-    """A part of a configuration; a key that it does not have is an error, and no switch a number."""
+    """A part of a configuration; a key that it does not have is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,6 +69,17 @@ def _any_path(value: Any, check: Callable[[Any], Path]) -> Path:
     found = as_path(value) if isinstance(value, str) else value
     return found if is_remote(found) else check(value)
 
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    labels = Counter(str(getattr(value, "label", value)) for value in values)
+    twice = [label for label, count in labels.items() if count > 1]
+    if twice:
+        raise InputError(f"{', '.join(twice)} is named twice; expected each once")
+    return values
+
+
+EACH_ONCE = AfterValidator(_each_once)
+"""Of a tuple whose entries name rows, because a table has one place for each."""
 
 AnyPath = Annotated[Path, WrapValidator(_any_path), PlainSerializer(str, when_used="json")]
 """A path, or a URL of a store; see `guidedcam_tf.storage`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -60,7 +61,8 @@ def open_coco(
     """Find the pictures that a COCO file of instances names, in its order.
 
     A picture has a label for each category in it, with the boxes of all its annotations, crowds
-    included and flagged, and the union of their masks. A sample's identifier is its `file_name`.
+    included and flagged, and the union of their masks; categories of one name are one. A sample's
+    identifier is its `file_name`.
 
     Args:
         root: The folder of the data set.
@@ -71,7 +73,8 @@ def open_coco(
         class_map: By default the one that is shipped; or what makes one of the categories' names.
 
     Raises:
-        InputError: If a file or folder is missing, the JSON is not COCO's, or pycocotools is.
+        InputError: If a file or folder is missing, the JSON is not COCO's or has an `id` twice, or
+            pycocotools is missing.
     """
     root = as_path(root)
     file = root / (annotations or Path("annotations") / f"instances_{split}.json")
@@ -85,7 +88,7 @@ def open_coco(
         str(entry.get("id")): str(entry.get("name", "")).strip() for entry in document["categories"]
     }
     if callable(class_map):
-        class_map = class_map(tuple(categories.values()))
+        class_map = class_map(tuple(dict.fromkeys(categories.values())))
     class_map = class_map or read_class_map("coco2014")
     read = partial(_annotate, categories=categories, masks=masks, class_map=class_map)
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -139,6 +142,13 @@ def _read_json(file: Path, root: Path) -> dict[str, list[dict[str, Any]]]:
         entries = document.get(key) if isinstance(document, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise InputError(f"{file} is not a COCO file of instances: it has no list {key!r}")
+    for key in ("images", "categories"):
+        numbers = Counter(str(entry.get("id")) for entry in document[key])
+        if twice := [number for number, count in numbers.items() if count > 1]:
+            raise InputError(
+                f"{file}: {key} has the id {', '.join(twice):.100} twice, so that annotations of "
+                "it are of either; give each its own"
+            )
     result: dict[str, list[dict[str, Any]]] = document
     return result
 
@@ -178,15 +188,14 @@ def _annotate(
             f"{where} is {frame.stored[1]} x {frame.stored[0]} pixels, "
             f"annotated as {record.size[1]} x {record.size[0]}",
         )
-    by_category: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    by_name: dict[str, list[Mapping[str, Any]]] = {name: [] for name in categories.values()}
     for entry in record.entries:
         category = str(entry.get("category_id"))
         if category not in categories:
             raise SampleError("bad annotation", f"{where} has no known category: {category}")
-        by_category[category].append(entry)
+        by_name[categories[category]].append(entry)
     labels = []
-    for category, name in categories.items():
-        found = by_category[category]
+    for name, found in by_name.items():
         if found:
             labels.append(
                 Label(

@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
+from guidedcam_tf.configuring import EACH_ONCE
 from guidedcam_tf.data.class_map import ClassMap
 from guidedcam_tf.data.class_map import class_map_for
 from guidedcam_tf.data.class_map import read_class_map
@@ -206,7 +208,7 @@ class VocConfig(DataSetConfig):
     masks: bool | None = Field(
         default=None, description="Read masks. By default of the lists in Segmentation only."
     )
-    classes: tuple[str, ...] = Field(
+    classes: Annotated[tuple[str, ...], EACH_ONCE] = Field(
         default=CLASSES,
         min_length=1,
         max_length=VOID - 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 from typing import Any
@@ -12,6 +11,7 @@ from pydantic import Field
 from pydantic import field_validator
 from pydantic import model_validator
 
+from guidedcam_tf.configuring import EACH_ONCE
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.data.kinds import DataConfig
 from guidedcam_tf.errors import InputError
@@ -96,7 +96,7 @@ class Protocol(Strict):
     tolerance: float = Field(
         default=TOLERANCE, ge=0, description="In pixels of the original picture."
     )
-    areas: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+    areas: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], EACH_ONCE] = Field(
         default=AREAS, description="Shares of the picture for the area-matched zone metrics."
     )
 
@@ -151,8 +151,8 @@ class EvaluationConfig(NetworkConfig):
 
     name: str = Field(description="The run's folder below `runs/`.")
     data: DataConfig
-    methods: tuple[str | MethodConfig, ...] = Field(min_length=1)
-    metrics: tuple[str | MetricConfig, ...] = Field(min_length=1)
+    methods: Annotated[tuple[str | MethodConfig, ...], EACH_ONCE] = Field(min_length=1)
+    metrics: Annotated[tuple[str | MetricConfig, ...], EACH_ONCE] = Field(min_length=1)
     fusion: Literal["mean", "layercam"] | None = Field(
         default=None,
         description="Of several layers, what is measured: the mean of their maps, or LayerCAM's "
@@ -187,16 +187,6 @@ class EvaluationConfig(NetworkConfig):
         preset = raw.get("preset", "paper")
         chosen = PROTOCOLS.get(preset, {}) if isinstance(preset, str) else {}
         return {**raw, "protocol": {**chosen, **raw.get("protocol", {})}}
-
-    @field_validator("methods", "metrics")
-    @classmethod
-    def _each_once(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Refuse what is named twice, because a table has one place for each."""
-        labels = Counter(each if isinstance(each, str) else each.label for each in entries)
-        twice = [label for label, count in labels.items() if count > 1]
-        if twice:
-            raise InputError(f"{', '.join(twice)} is named twice; expected each once")
-        return entries
 
     @field_validator("metrics")
     @classmethod

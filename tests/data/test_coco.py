@@ -68,6 +68,34 @@ def test_a_picture(tree):
     np.testing.assert_array_equal(second.labels[0].mask, RECTANGLE)
 
 
+def test_categories_of_one_name_are_one_class(tree):
+    box = [0, 0, 2, 1]
+    twin = {
+        "image_id": 1,
+        "category_id": 2,
+        "bbox": box,
+        "segmentation": [[0, 0, 2, 0, 2, 1, 0, 1]],
+    }
+    coco_json(tree, ["a.jpg"], [DOG, twin], [{"id": 18, "name": "dog"}, {"id": 2, "name": "dog"}])
+    ((loaded,), skipped) = read_all(open_coco(tree))
+    (dog,) = loaded.labels
+    both = RECTANGLE.copy()
+    both[0, :2] = True
+    assert not skipped
+    assert (dog.name, dog.boxes) == ("dog", ((3, 1, 7, 3), (0, 0, 2, 1)))
+    assert np.array_equal(dog.mask, both)
+
+
+@pytest.mark.parametrize("key", ["images", "categories"])
+def test_an_id_that_is_there_twice_is_refused(tree, key):
+    file = coco_json(tree, ["a.jpg", "b.jpg"], [DOG], [{"id": 1}, {"id": 2}])
+    document = json.loads(file.read_text())
+    document[key][1]["id"] = 1
+    file.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=f"{key} has the id 1 twice"):
+        open_coco(tree)
+
+
 def test_a_picture_without_objects(tree):
     coco_json(tree, ["a.jpg"], [])
     (loaded,), _ = read_all(open_coco(tree))

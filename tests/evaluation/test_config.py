@@ -131,6 +131,14 @@ BAD = {
         "key protocol.mask: .*'otsu' takes no value",
     ),
     "area": ({"protocol": {"areas": [0.1, 10]}}, "key protocol.areas.1: .*less than or equal to 1"),
+    "an area twice": (
+        {"protocol": {"areas": [0.1, 0.2, 0.1]}},
+        "key protocol.areas: .*0.1 is named twice",
+    ),
+    "a class twice": (
+        {"data": {"kind": "voc", "root": "voc", "classes": ["disc", "disc"]}},
+        "key data.classes: .*disc is named twice",
+    ),
     "missing": ({"data": {"kind": "folder"}}, "key data.root is missing"),
     "empty": ({"methods": []}, "key methods: .*at least 1"),
 }
