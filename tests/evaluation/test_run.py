@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,6 +158,20 @@ def test_a_finished_run_is_not_computed_again(whole, config_file):
     evaluate(read(config_file), whole.parent)
     assert {file: file.stat().st_mtime_ns for file in (whole / "shards").iterdir()} == before
     assert (whole / "rows.csv").read_bytes() == rows
+
+
+def test_a_damaged_shard_is_computed_again(whole, config_file, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "toy")
+    shards = sorted((folder / "shards").glob("*.json"))
+    text = shards[3].read_text("utf-8")
+    damaged = ("", text[:-9], text + text, text.replace('"seconds"', '"second"'), "[]")
+    for file, content in zip(shards, damaged, strict=False):
+        file.write_text(content, "utf-8")
+    assert len(status(folder).missing) == len(damaged)
+    evaluate(read(config_file), tmp_path)
+    assert not status(folder).missing
+    for table in ("rows.csv", "skipped.csv", *TABLES):
+        assert (folder / table).read_bytes() == (whole / table).read_bytes()
 
 
 def test_a_second_driver_is_refused_by_name_and_a_dead_one_does_not_block(config_file, tmp_path):

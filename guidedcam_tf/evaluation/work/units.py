@@ -91,8 +91,9 @@ class Shards:
             self._folder.mkdir(exist_ok=True)
 
     def done(self) -> set[str]:
-        """The names of the units whose shards are there."""
-        return {file.stem for file in self._folder.glob("*.json")}
+        """The names of the units whose shards are there and whole."""
+        names = (file.stem for file in self._folder.glob("*.json"))
+        return {name for name in names if self._shard(name) is not None}
 
     def failed(self) -> dict[str, str]:
         """The first line of each error that a unit of this run last ended with, by name."""
@@ -112,16 +113,21 @@ class Shards:
         (self._folder / f"{unit.name}.error").unlink(missing_ok=True)
 
     def read(self, units: Sequence[Unit]) -> Iterator[Shard]:
-        """Read the shards that are there, in the units' order."""
-        done = self.done()
-        for unit in units:
-            if unit.name in done:
-                raw = json.loads((self._folder / f"{unit.name}.json").read_text("utf-8"))
-                yield Shard(
-                    [Row(**row) for row in raw["rows"]],
-                    [LeftOut(**entry) for entry in raw["left_out"]],
-                    raw["seconds"],
-                )
+        """Read the shards that are there and whole, in the units' order."""
+        shards = (self._shard(unit.name) for unit in units)
+        return (shard for shard in shards if shard is not None)
+
+    def _shard(self, name: str) -> Shard | None:
+        """A unit's shard; `None` where there is none, or a disk or a copy has damaged it."""
+        try:
+            raw = json.loads((self._folder / f"{name}.json").read_text("utf-8"))
+            return Shard(
+                [Row(**row) for row in raw["rows"]],
+                [LeftOut(**entry) for entry in raw["left_out"]],
+                dict(raw["seconds"]),
+            )
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            return None
 
 
 def gather(folder: Path, units: Sequence[Unit]) -> dict[str, float]:
