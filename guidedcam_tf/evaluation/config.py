@@ -186,7 +186,7 @@ class EvaluationConfig(NetworkConfig):
             return raw
         preset = raw.get("preset", "paper")
         chosen = PROTOCOLS.get(preset, {}) if isinstance(preset, str) else {}
-        return {**raw, "protocol": {**chosen, **raw.get("protocol", {})}}
+        return {**raw, "protocol": _below(chosen, raw.get("protocol", {}))}
 
     @field_validator("metrics")
     @classmethod
@@ -209,6 +209,16 @@ class EvaluationConfig(NetworkConfig):
     def chosen_metrics(self) -> tuple[Metric, ...]:
         """The metrics, with their options."""
         return tuple(_metric(entry) for entry in self.metrics)
+
+
+def _below(chosen: Any, own: Any) -> Any:
+    """Put chosen keys below one's own, group by group, unless these make it another kind."""
+    if not (isinstance(chosen, dict) and isinstance(own, dict)):
+        return own
+    if own.get("kind", chosen.get("kind")) != chosen.get("kind"):
+        return own
+    both = {key: _below(chosen[key], own[key]) for key in chosen.keys() & own.keys()}
+    return {**chosen, **own, **both}
 
 
 def _metric(entry: str | MetricConfig) -> Metric:

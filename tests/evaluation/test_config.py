@@ -42,6 +42,22 @@ def test_a_preset_sets_keys_and_the_file_wins(tmp_path):
     assert (protocol.mask.kind, protocol.mask.value, protocol.fill) == ("top", 0.5, "black")
 
 
+@pytest.mark.parametrize(
+    ("preset", "mask", "expected"),
+    [
+        ("paper", {"value": 0.3}, ("threshold", 0.3)),
+        ("scorecam", {"value": 0.3}, ("top", 0.3)),
+        ("scorecam", {"kind": "top"}, ("top", 0.5)),
+        ("scorecam", {"kind": "otsu"}, ("otsu", None)),
+        ("scorecam", {"kind": "max_fraction"}, ("max_fraction", 0.15)),
+        ("torchray", {"kind": "top", "value": 0.2}, ("top", 0.2)),
+    ],
+)
+def test_a_part_of_a_mask_changes_the_preset_s(tmp_path, preset, mask, expected):
+    found = read(tmp_path, {"preset": preset, "protocol": {"mask": mask}}).protocol.mask
+    assert (found.kind, found.value) == expected
+
+
 def test_the_union_preset_looks_at_the_clean_prediction(tmp_path):
     assert read(tmp_path, {"preset": "union"}).protocol.object_class == "top1"
 
@@ -129,6 +145,10 @@ BAD = {
     "mask": (
         {"protocol": {"mask": {"kind": "otsu", "value": 0.5}}},
         "key protocol.mask: .*'otsu' takes no value",
+    ),
+    "mask of a preset": (
+        {"preset": "torchray", "protocol": {"mask": {"value": 0.3}}},
+        "key protocol.mask: .*'otsu' takes no value; received 0.3",
     ),
     "area": ({"protocol": {"areas": [0.1, 10]}}, "key protocol.areas.1: .*less than or equal to 1"),
     "an area twice": (
