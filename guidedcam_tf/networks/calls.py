@@ -6,11 +6,13 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src import backend
 from keras.src.backend.common import global_state
 from keras.src.layers.layer import CallContext
 
@@ -19,14 +21,21 @@ from guidedcam_tf.ops.pooling import adaptive_average_pool
 CONTEXT = "current_call_ctx"
 
 
+class _Inference(CallContext):
+    """What Keras's layers find while `inference` runs."""
+
+
 @contextmanager
 def inference() -> Iterator[None]:
     """Run what is inside as if a model called it with `training=False`.
 
     Keras hands that on from a model to its layers, and to the layers inside these. A layer that is
     called alone has its own default, which for image layers is `True`.
+
+    A grouped convolution is then one for each group. Keras's own is compiled by XLA, which takes
+    longer, and which no other runtime reads.
     """
-    context = CallContext(entry_layer=None)
+    context = _Inference(entry_layer=None)
     context.set_value("training", False)
     outer = global_state.get_global_attribute(CONTEXT)
     global_state.set_global_attribute(CONTEXT, context)
@@ -34,6 +43,41 @@ def inference() -> Iterator[None]:
         yield
     finally:
         global_state.set_global_attribute(CONTEXT, outer)
+
+
+def _group_by_group(convolve: Callable[..., Any]) -> Callable[..., Any]:
+    """Keras's function of a convolution, which is as it was unless `inference` runs."""
+
+    @wraps(convolve)
+    def conv(
+        inputs: Any,
+        kernel: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+    ) -> Any:
+        rest = (strides, padding, data_format, dilation_rate)
+        runs = isinstance(global_state.get_global_attribute(CONTEXT), _Inference)
+        last = backend.standardize_data_format(data_format) == "channels_last"
+        channels, of_group = inputs.shape[-1], kernel.shape[-2]
+        if not (runs and last) or channels in (None, of_group):
+            return convolve(inputs, kernel, *rest)
+        groups = channels // of_group
+        pairs = zip(_parts(inputs, groups), _parts(kernel, groups), strict=True)
+        outputs = tf.stack([convolve(*pair, *rest) for pair in pairs], axis=-2)
+        return tf.reshape(outputs, tf.concat([tf.shape(outputs)[:-2], [kernel.shape[-1]]], 0))
+
+    return conv
+
+
+def _parts(tensor: tf.Tensor, count: int) -> list[tf.Tensor]:
+    """A tensor cut along its last axis, in a way whose gradient names axes in no tensor."""
+    shape = [*tf.unstack(tf.shape(tensor))[:-1], count, tensor.shape[-1] // count]
+    return tf.unstack(tf.reshape(tensor, shape), axis=-2)
+
+
+backend.nn.conv = _group_by_group(backend.nn.conv)
 
 
 def inference_call(layer: Any) -> Callable[..., Any]:

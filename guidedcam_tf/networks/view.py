@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
+from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.default_layer import expected_shape
 from guidedcam_tf.networks.failures import gradient_stopper
 from guidedcam_tf.networks.geometry import Box
@@ -59,10 +60,12 @@ class LayerView:
     def compiled(self, signature: Sequence[Any]) -> Callable[[Callable[..., Any]], Any]:
         """Decorate a function that runs the network: it is compiled once, for a signature.
 
+        All in it runs as in `inference`.
+
         Args:
             signature: As `input_signature` of `tf.function`.
         """
-        return lambda function: self.compiler(function, signature)
+        return lambda function: self.compiler(inference()(function), signature)
 
     @property
     def step(self) -> Step:

@@ -27,7 +27,7 @@ def fix_axes(traced: Any, graph_def: Any) -> None:
         graph_def: The same as a `GraphDef`, which is changed.
     """
     known: dict[str, Axes | None] = {}
-    for graph in _graphs(traced):
+    for graph in graphs_in(traced):
         for operation in graph.get_operations():
             if operation.type == OPERATION:
                 axes = _axes(operation)
@@ -55,11 +55,12 @@ def _fix(nodes: Any, known: dict[str, Axes | None], ports: tuple[str, str], outp
         node.input[:] = [renamed.get(name, name) for name in node.input]
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
+def graphs_in(graph: Any) -> Iterator[Any]:
+    """A traced graph, and those of the functions in it."""
     yield graph
     for function in graph._functions.values():
         if getattr(function, "graph", None) is not None:
-            yield from _graphs(function.graph)
+            yield from graphs_in(function.graph)
 
 
 def _axes(operation: Any) -> Axes | None:

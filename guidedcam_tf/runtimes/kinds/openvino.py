@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from guidedcam_tf.errors import MissingOperationError
 from guidedcam_tf.runtimes.broadcasts import fix_axes
 from guidedcam_tf.runtimes.compiled import Compiled
 from guidedcam_tf.runtimes.compiled import named_flat
+from guidedcam_tf.runtimes.freezing import frozen
 from guidedcam_tf.runtimes.openvino_model import OpenVINOModel
 from guidedcam_tf.runtimes.openvino_model import check_installed
 from guidedcam_tf.runtimes.openvino_model import compile_model
@@ -127,11 +127,11 @@ def convert(function: Any) -> Any:
 def _write_frozen(function: Any, file: Path) -> tuple[list[str], list[str]]:
     """Write a function's graph with the weights in it; return its inputs' and outputs' names."""
     concrete = named_flat(function)
-    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    graph = frozen.graph.as_graph_def()
+    constant = frozen(concrete, "OpenVINO", lower_control_flow=False)
+    graph = constant.graph.as_graph_def()
     fix_axes(concrete.graph, graph)
     file.write_bytes(graph.SerializeToString())
-    return [tensor.name for tensor in frozen.inputs], [tensor.name for tensor in frozen.outputs]
+    return [tensor.name for tensor in constant.inputs], [tensor.name for tensor in constant.outputs]
 
 
 def _name_ports(model: Any, names: Sequence[str], outputs: Sequence[str]) -> None:
