@@ -1,12 +1,11 @@
 """Layers of tokens, `[N, T, C]`, read as feature maps `[N, h, w, C]`.
 
-Which place of the picture a token stands for is found out by changing the picture in its corners.
+Which place of the picture a token stands for is found out by changing the picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import cached_property
@@ -18,19 +17,20 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
-from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.token_places import Cells
+from guidedcam_tf.networks.token_places import extras
+from guidedcam_tf.networks.token_places import has_corners
+from guidedcam_tf.networks.token_places import in_order
+from guidedcam_tf.networks.token_places import seen
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
 
 RANK = 3
 """The rank of an output of tokens, `[N, T, C]`."""
-
-EXTRA = 16
-"""How many class and register tokens are looked for where the picture does not tell them."""
 
 SWAPS = (keras.layers.Permute, keras.src.ops.numpy.Transpose, keras.src.ops.numpy.Swapaxes)
 """What exchanges tokens and channels."""
@@ -196,16 +196,50 @@ class Tokens:
             return "whose number the network does not fix; give it an input of one size"
         if self._said is not None:
             return self._said_grid(count)
-        seen = self._seen(step, count)
-        for before, after in _extras(seen):
+        if step not in self._laid:
+            return (
+                "whose places in the picture cannot be told; say them with grid=(h, w), as many "
+                f"rows and columns of patches as the picture has ({count} tokens with h * w of "
+                "them places)"
+            )
+        moved = [each for each in self._moved if self.shapes[each][1] == count]
+        if step not in moved:
+            return self._laid[step]
+        return (
+            "which are not in the order of the picture's rows (the first of them are those of "
+            f"{moved[0].name!r}); choose a layer before, or one where they are in order again, or "
+            "say grid=(h, w) if they are"
+        )
+
+    @cached_property
+    def _laid(self) -> dict[Step, TokenGrid]:
+        """How the tokens of each layer lie if none was moved since there were as many."""
+        return {step: grid for step in self._steps if (grid := self._grid_of(step)) is not None}
+
+    def _grid_of(self, step: Step) -> TokenGrid | None:
+        if (count := self.shapes[step][1]) is None:
+            return None
+        changes = self._changes(step, count)
+        for before, after in extras(changes):
             for height, width in self._extents(step, count - before - after):
                 grid = TokenGrid(height, width, before, after)
-                if _lies_right(grid, seen):
+                if has_corners(grid, changes):
                     return grid
-        return (
-            "whose places in the picture cannot be told; say them with grid=(h, w), as many rows "
-            f"and columns of patches as the picture has ({count} tokens with h * w of them places)"
-        )
+        return None
+
+    @cached_property
+    def _moved(self) -> list[Step]:
+        """The layers whose tokens do not lie row by row."""
+        moved = set()
+        for height, width in {(grid.height, grid.width) for grid in self._laid.values()}:
+            grids = {
+                step: grid
+                for step, grid in self._laid.items()
+                if (grid.height, grid.width) == (height, width)
+            }
+            cells = Cells(self._network, height, width, self._laid).of(list(grids))
+            moved |= {step for step, grid in grids.items() if not in_order(grid, cells[step])}
+        return [step for step in self._laid if step in moved]
 
     def _said_grid(self, count: int) -> TokenGrid | str:
         height, width = self._said or (0, 0)
@@ -235,64 +269,14 @@ class Tokens:
         height, width = shape[1:3]
         return None if height is None or width is None else (height, width)
 
-    def _seen(self, step: Step, count: int) -> np.ndarray:
-        """What each picture of `_corner_pictures` changes in each token, `[4, T]`.
-
-        It is taken where that number of tokens comes first, before they mix.
-        """
+    def _changes(self, step: Step, count: int) -> np.ndarray:
+        """What `seen` returns where that number of tokens comes first, before they mix."""
         if count not in self._first:
             needed = set(self._graph.needed(step.outputs[0]))
             first = next(s for s in self._steps if s in needed and self.shapes[s][1] == count)
-            values = {self._graph.input: self._network.preprocess(self._corner_pictures())}
-            with inference():
-                (tokens,) = self._graph.tried(values, first.outputs[:1])
-            tokens = np.asarray(tf.cast(tokens, tf.float32))
-            self._first[count] = np.abs(tokens[1:] - tokens[:1]).sum(axis=-1)
+            self._first[count] = seen(self._network, first)
         return self._first[count]
-
-    def _corner_pictures(self) -> np.ndarray:
-        """Noise, other noise, and the first with the other's top left, top right, bottom left."""
-        shape = self._network.some_shape(1)[1:]
-        scale = 255.0 if self._network.takes_pixels else 1.0
-        one, other = np.random.default_rng(1).uniform(0, scale, [2, *shape]).astype(np.float32)
-        rows, columns = (max(1, side // 4) for side in shape[:2])
-        pictures = np.stack([one, other, one, one, one])
-        for picture, (down, right) in zip(pictures[2:], CORNERS, strict=True):
-            part = (
-                slice(-rows, None) if down else slice(rows),
-                slice(-columns, None) if right else slice(columns),
-            )
-            picture[part] = other[part]
-        return pictures
 
 
 PICTURES = 2
 """How many pictures `Network.noise` has."""
-
-CORNERS = ((False, False), (False, True), (True, False))
-"""Top left, top right and bottom left, as (down, right)."""
-
-
-def _extras(seen: np.ndarray) -> Sequence[tuple[int, int]]:
-    """How many tokens before and after the places are none, the likeliest first.
-
-    A class or register token is the same for all pictures, until the tokens are mixed: then a
-    change in one corner changes all.
-    """
-    count = seen.shape[1]
-    if not seen.all():
-        varying = np.flatnonzero(seen[0])
-        return [(int(varying[0]), count - 1 - int(varying[-1]))] if len(varying) else []
-    return [(before, 0) for before in range(min(EXTRA, count - 1) + 1)]
-
-
-def _lies_right(grid: TokenGrid, seen: np.ndarray) -> bool:
-    """Whether what changes most is in the corner where the picture changed."""
-    places = seen[1:, grid.before : seen.shape[1] - grid.after]
-    for changes, (down, right) in zip(places, CORNERS, strict=True):
-        row, column = divmod(int(changes.argmax()), grid.width)
-        ends = ((row, down, grid.height), (column, right, grid.width))
-        wrong = any((2 * at < n - 1) if end else (2 * at > n - 1) for at, end, n in ends)
-        if wrong and changes.any():  # What crops a picture may not see its corners.
-            return False
-    return True
