@@ -6,6 +6,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -46,6 +48,17 @@ def input_error_behind(error: BaseException) -> InputError | None:
     while behind is not None and not isinstance(behind, InputError):
         behind = behind.__cause__ or behind.__context__
     return behind
+
+
+@contextmanager
+def without_wrapping() -> Iterator[None]:
+    """Raise the `InputError` that TensorFlow wrapped while it traced a function, if it is one."""
+    try:
+        yield
+    except Exception as error:
+        if (behind := input_error_behind(error)) is None:
+            raise
+        raise behind from None
 
 
 def reason_of(error: BaseException) -> str:

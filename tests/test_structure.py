@@ -30,7 +30,7 @@ ROOMS = (
     ("networks",),
     ("ops",),
     ("drawing", "overlay", "configuring", "finite", "plotting"),
-    ("colour_maps", "errors", "files", "progress", "storage"),
+    ("colour_maps", "errors", "files", "progress", "silence", "storage"),
 )
 """From the top of the house to the bottom; the last ones know nothing of the others."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 
 from guidedcam_tf.errors import check_backend
+from guidedcam_tf.silence import native_silence
 
 
 def import_tensorflow() -> None:
@@ -20,19 +20,14 @@ def import_tensorflow() -> None:
     """
     check_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
     gc.disable()
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - os.devnull is no Path
-        os.dup2(nowhere.fileno(), 2)
-        try:
+    try:
+        with native_silence():
             import tensorflow as tf
 
             tf.constant(0)
-            # Its retracing detector takes the kernels of several methods for one function's.
-            tf.get_logger().setLevel("ERROR")
-        finally:
-            gc.freeze()
-            gc.enable()
-            os.dup2(kept, 2)
-            os.close(kept)
+        # Its retracing detector takes the kernels of several methods for one function's.
+        tf.get_logger().setLevel("ERROR")
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -7,27 +7,34 @@ by LiteRT's own interpreter and compared with the explainer before the file is p
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from typing import Literal
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import MissingOperationError
 from guidedcam_tf.errors import shown
+from guidedcam_tf.errors import without_wrapping
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.networks.preprocessing import seeded_pictures
+from guidedcam_tf.runtimes.freezing import frozen
+from guidedcam_tf.serving.saved_model import check_explainer
 from guidedcam_tf.serving.saved_model import exportable
+from guidedcam_tf.silence import native_silence
 
 SAME = {"float32": 1e-3, "float16": 0.1}
 """How far the interpreter's map may be from the explainer's, of 1."""
+
+OPERATIONS = r"^(?:TF Select|Custom) ops: (.*)$"
+"""Where the converter says which operations are not LiteRT's own."""
 
 OUTPUTS = ("probabilities", "saliency", "target")
 
@@ -64,12 +71,7 @@ def export_litert(
     chosen, path = exportable(method, **options), Path(file)
     if precision not in SAME:
         raise InputError(f"precision must be one of {', '.join(SAME)}; received {shown(precision)}")
-    check_sees_pictures(explainer.network, "an export")
-    if None in explainer.network.input_size:
-        raise InputError(
-            f"{explainer.network.name} takes pictures of any size, and a file for LiteRT needs "
-            "one; build the model with an input of a fixed height and width"
-        )
+    check_explainer(explainer)
     content = _converted(explainer, chosen, precision)
     _check(content, explainer, chosen, precision)
     output_folder(path.parent)
@@ -98,22 +100,31 @@ def _converted(explainer: Explainer, method: Method, precision: str) -> bytes:
             "target": maps["class_ids"][:, 0],
         }
 
-    concrete = explain.get_concrete_function()
-    frozen = convert_variables_to_constants_v2(concrete)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    with without_wrapping():
+        concrete = explain.get_concrete_function()
+    try:
+        constant = frozen(concrete, "LiteRT", lower_control_flow=True)
+        return _as_litert(constant, precision)
+    except MissingOperationError as missing:
+        raise InputError(
+            f"method {method.name!r} at layer {explainer.layer!r} of {network.name!r} cannot be "
+            f"written for LiteRT: {missing}; give another method, layer or postprocessing"
+        ) from missing
+
+
+def _as_litert(constant: Any, precision: str) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([constant])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     try:
-        return converter.convert()
+        with native_silence():  # It prints the program in which an operation is missing.
+            return converter.convert()
     except Exception as error:  # The converter raises kinds of its own.
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = next((line for line in lines if "op" in line and "TF" in line), lines[0])
-        raise InputError(
-            f"method {method.name!r} at layer {explainer.layer!r} of {network.name!r} cannot be "
-            f"written for LiteRT: {reason}; give another method or layer"
-        ) from error
+        operations = re.findall(OPERATIONS, str(error), re.MULTILINE)
+        reason = ", ".join(operations) or str(error).strip().splitlines()[0]
+        raise MissingOperationError("LiteRT", reason) from error
 
 
 def _check(content: bytes, explainer: Explainer, method: Method, precision: str) -> None:

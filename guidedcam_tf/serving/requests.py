@@ -46,15 +46,19 @@ def check_targets(class_ids: tf.Tensor, rows: tf.Tensor, classes: int) -> tf.Ten
 
 
 def check_images(images: tf.Tensor, max_pixels: int, takes_pixels: bool) -> tf.Tensor:
-    """Return pictures `[N, H, W, C]` if there are any, of a usable size and finite.
+    """Return pictures `[N, H, W, C]` if there are any, of a usable size, of C channels and finite.
 
     Args:
         images: The pictures.
         max_pixels: Pictures with more pixels are refused.
         takes_pixels: Whether they must be in 0..255; float pictures in 0..1 are then refused.
     """
-    height, width = tf.unstack(tf.shape(images)[1:3])
+    height, width, channels = tf.unstack(tf.shape(images)[1:])
     checks = size_checks("each of the images", height, width, max_pixels)
+    right = channels == images.shape[3]
+    checks.append(
+        check(right, f"images must have {images.shape[3]} channels; received {{}}", channels)
+    )
     if images.dtype.is_floating:
         finite = tf.reduce_all(tf.math.is_finite(images))
         checks.append(check(finite, "images must be finite; received NaN or infinity"))

@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.errors import InputError
-from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.errors import shown
+from guidedcam_tf.errors import without_wrapping
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
@@ -70,12 +70,13 @@ def export(
     """
     chosen = exportable(method, **options)
     target = free_version(folder)
-    _check_explainer(explainer)
+    check_explainer(explainer)
     for name, value, least in (("max_pixels", max_pixels, 1), ("merge", merge, 0)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise InputError(f"{name} must be a whole number from {least}; received {shown(value)}")
     endpoints = Endpoints(explainer, chosen, colour_map, max_pixels, merge)
-    signatures = _traced(endpoints)
+    with without_wrapping():
+        signatures = endpoints.signatures()
     output_folder(target.parent)
     with writing(target) as temporary:
         _save(signatures, explainer.network.classes.names, temporary)
@@ -162,7 +163,8 @@ def describe(explainer: Explainer) -> dict[str, Any]:
     }
 
 
-def _check_explainer(explainer: Explainer) -> None:
+def check_explainer(explainer: Explainer) -> None:
+    """Raise `InputError` if no export of any kind can hold an explainer."""
     network = explainer.network
     check_sees_pictures(network, "an export")
     if len(network.graph.output_shape) != 2:
@@ -170,6 +172,12 @@ def _check_explainer(explainer: Explainer) -> None:
             f"the output of {network.name!r} is {network.graph.output_shape}, and an export "
             "explains classes; expected [N, classes]: `guidedcam explain --target`, or "
             "Explainer.explain, explains regions and boxes"
+        )
+    if network.graph.specs:
+        raise InputError(
+            f"{network.name} has further inputs, {', '.join(map(repr, network.graph.specs))}, and "
+            "an export takes pictures alone; give these one value for all pictures with "
+            "fixed_inputs= (in a configuration and on the command line, an NPZ of them)"
         )
     if None in network.input_size:
         raise InputError(
@@ -181,15 +189,6 @@ def _check_explainer(explainer: Explainer) -> None:
             f"an export squashes pictures to {network.input_size}; received an explainer with "
             f"fit={explainer.pipeline.fit!r}"
         )
-
-
-def _traced(endpoints: Endpoints) -> Signatures:
-    try:
-        return endpoints.signatures()
-    except Exception as error:  # TensorFlow wraps what is raised while it compiles.
-        if (behind := input_error_behind(error)) is None:
-            raise
-        raise behind from None
 
 
 def _save(signatures: Signatures, names: Sequence[str], folder: Path) -> None:

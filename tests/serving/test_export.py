@@ -16,6 +16,7 @@ import guidedcam_tf as gcam
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.serving import saved_model
+from guidedcam_tf.serving.litert import export_litert
 
 FILES = {
     "saved_model.pb",
@@ -190,15 +191,6 @@ BAD = {
         lambda path: gcam.export(gcam.Explainer(without_gradient(), layer="conv"), path),
         "no gradient of the scores reaches layer 'conv': layer 'gate'",
     ),
-    "segments": (
-        lambda path: gcam.export(gcam.Explainer(segments(), layer="conv"), path),
-        "the output of 'segments' is .*, and an export explains classes",
-    ),
-    "any size": (lambda path: gcam.export(gcam.Explainer(any_size()), path), "any takes pictures"),
-    "crop": (
-        lambda path: gcam.export(gcam.Explainer(build_toy(), fit="crop"), path),
-        "an export squashes pictures to .*fit='crop'",
-    ),
     "method": (lambda path: gcam.export(gcam.Explainer(build_toy()), path, "gr"), "not known"),
     "option": (
         lambda path: gcam.export(gcam.Explainer(build_toy()), path, "gradcam", x=1),
@@ -218,6 +210,39 @@ BAD = {
         "colour map 'hot' is unknown; expected inferno",
     ),
 }
+
+
+def with_ages():
+    inputs, age = keras.Input((8, 8, 3)), keras.Input((1,), name="age")
+    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(x), age])
+    return keras.Model([inputs, age], keras.layers.Dense(2)(x), name="ages")
+
+
+NO_EXPORT = {
+    "segments": (
+        lambda: gcam.Explainer(segments(), layer="conv"),
+        "the output of 'segments' is .*, and an export explains classes",
+    ),
+    "any size": (lambda: gcam.Explainer(any_size()), "any takes pictures"),
+    "crop": (
+        lambda: gcam.Explainer(build_toy(), fit="crop"),
+        "an export squashes pictures to .*fit='crop'",
+    ),
+    "values": (
+        lambda: gcam.Explainer(with_ages(), scores="logits"),
+        "ages has further inputs, 'age', and an export takes pictures alone",
+    ),
+}
+
+
+@pytest.mark.parametrize("write", [gcam.export, export_litert])
+@pytest.mark.parametrize("name", NO_EXPORT)
+def test_what_no_export_can_hold_is_refused_by_each(tmp_path, name, write):
+    make, message = NO_EXPORT[name]
+    with pytest.raises(gcam.InputError, match=message):
+        write(make(), tmp_path / "toy")
+    assert not (tmp_path / "toy").exists()
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -28,13 +28,17 @@ def test_maps_are_the_explainers(tmp_path, method, precision, allowed):
         np.testing.assert_allclose(found["saliency"], maps, atol=allowed)
 
 
-def test_what_is_refused(tmp_path):
+def test_what_is_refused(tmp_path, capfd):
     explainer = gcam.Explainer(build_toy(), preprocess="none")
     with pytest.raises(gcam.InputError, match="precision must be one of float32, float16"):
         export_litert(explainer, tmp_path / "toy.tflite", precision="int8")
     with pytest.raises(gcam.InputError, match="'scorecam' cannot be exported"):
         export_litert(explainer, tmp_path / "toy.tflite", "scorecam")
     rectified = gcam.Explainer(build_toy("flatten"), preprocess="none")
-    with pytest.raises(gcam.InputError, match=r"'guided' at layer 'conv2'.*cannot be written"):
+    with pytest.raises(gcam.InputError, match=r"'guided' at layer 'conv2'.* lacks ReluGrad; give"):
         export_litert(rectified, tmp_path / "toy.tflite")
+    smooth = gcam.Explainer(build_toy(), preprocess="none", postprocessing="smooth")
+    with pytest.raises(gcam.InputError, match=r"lacks ResizeBicubic; give .* or postprocessing"):
+        export_litert(smooth, tmp_path / "toy.tflite")
+    assert capfd.readouterr().err == ""
     assert not list(tmp_path.iterdir())

@@ -81,6 +81,11 @@ BAD = {
     "empty batch": (explain_bytes(), "the batch is empty"),
     "large image": (explain(WIDE, [0]), "600 x 600 pixels, over the limit of 80,000 pixels"),
     "image of one row": (explain(WIDE[:, :1], [0]), "600 x 1 pixels; expected at least 2 x 2"),
+    "grey image": (explain(WIDE[:, :9, :9, :1], [0]), "must have 3 channels; received 1"),
+    "image with alpha": (
+        explain(np.repeat(WIDE[:, :9, :9, :1], 4, 3), [0]),
+        "images must have 3 channels; received 4",
+    ),
     "NaN": (explain(WIDE[:, :9, :9] * np.nan, [0]), "images must be finite"),
     "floats in 0..1": (
         explain(np.concatenate([WIDE[:, :9, :9] + 1, WIDE[:, :9, :9] + 90]), [0, 0]),
