@@ -70,7 +70,8 @@ def _any_path(value: Any, check: Callable[[Any], Path]) -> Path:
     return found if is_remote(found) else check(value)
 
 
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def each_once(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values that name rows or runs, and raise `InputError` if one is there twice."""
     labels = Counter(str(getattr(value, "label", value)) for value in values)
     twice = [label for label, count in labels.items() if count > 1]
     if twice:
@@ -78,8 +79,18 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-EACH_ONCE = AfterValidator(_each_once)
+EACH_ONCE = AfterValidator(each_once)
 """Of a tuple whose entries name rows, because a table has one place for each."""
+
+
+def _folder_name(name: str) -> str:
+    if not name.strip(". ") or not name.isprintable() or set(name) & set("/\\"):
+        raise InputError("expected a folder's name, without / and control characters")
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_folder_name)]
+"""The name of a folder in another, not a path to elsewhere."""
 
 AnyPath = Annotated[Path, WrapValidator(_any_path), PlainSerializer(str, when_used="json")]
 """A path, or a URL of a store; see `guidedcam_tf.storage`."""
@@ -146,7 +157,7 @@ def _parse(text: str, origin: str) -> Any:
                 f"{origin} must have at most {MOST} values and {DEEPEST} levels, and no alias of "
                 "itself"
             )
-        return yaml.safe_load(text)
+        return read_yaml(text)
     except yaml.YAMLError as error:
         raise InputError(f"{origin} is not YAML: {' '.join(str(error).split())}") from error
     except (AttributeError, TypeError, ValueError) as error:
@@ -154,6 +165,35 @@ def _parse(text: str, origin: str) -> Any:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{origin} holds a value that YAML cannot read: {error}") from error
+
+
+def read_yaml(text: str) -> Any:
+    """Read YAML whose keys are texts as they stand, `no` and `007` too, each once in its mapping.
+
+    Raises:
+        YAMLError: If it is none; what building a date or a number raises is let through.
+    """
+    return yaml.load(text, _Loader)
+
+
+class _Loader(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        node.value = [(_as_text(key), value) for key, value in node.value]
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        twice = [key for key, count in keys.items() if count > 1]
+        if twice:
+            line = node.start_mark.line + 1
+            raise yaml.YAMLError(
+                f"key {', '.join(twice):.200} is there twice in the keys from line {line}"
+            )
+        return node
+
+
+def _as_text(key: yaml.Node) -> yaml.Node:
+    if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+        return key
+    return yaml.ScalarNode("tag:yaml.org,2002:str", key.value, key.start_mark, key.end_mark)
 
 
 def _extent(text: str) -> tuple[float, float]:
@@ -193,7 +233,7 @@ def _read(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"config {path} cannot be read: {reason}") from error
     raw = _parse(text, f"config {path}")
-    if not isinstance(raw, dict) or not all(isinstance(key, str) for key in raw):
+    if not isinstance(raw, dict):
         raise InputError(f"config {path} must hold keys and values; received {shown(raw)}")
     if isinstance(raw.get("paper"), dict) and "file" in raw["paper"]:
         raw["paper"]["file"] = path.parent / str(raw["paper"]["file"])

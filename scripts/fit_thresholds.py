@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("--masks", nargs="*", help="some of the grid's masks")
     parser.add_argument("--fills", nargs="*", help="some of mean, black and blur")
     arguments = parser.parse_args()
+    if not (arguments.protocols or arguments.masks is arguments.fills is None):
+        parser.error("--masks and --fills go with --protocols")
     try:
         config = read_config(arguments.config, EvaluationConfig, arguments.set)
         import_tensorflow()

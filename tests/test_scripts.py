@@ -71,6 +71,9 @@ def test_fit_thresholds_shows_a_mistake_in_a_line():
     assert done.returncode == 2
     assert "key data.root is missing (--set data.root=... gives it)" in done.stderr
     assert "Traceback" not in done.stderr
+    done = run("fit_thresholds.py", "config.yaml", "--masks", "soft")
+    assert done.returncode == 2
+    assert "--masks and --fills go with --protocols" in done.stderr
 
 
 def test_everything_that_is_not_given_is_left_out(tmp_path):

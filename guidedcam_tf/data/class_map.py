@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from guidedcam_tf.configuring import read_yaml
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.classes import ClassNames
@@ -31,6 +32,7 @@ MOST_NAMED = 3
 """How many names an error shows."""
 
 UNMATCHED = "no class of the network has this name"
+ABSENT = "the class map does not have this name"
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,15 @@ class ClassMap:
         return "\n".join([*head, *listed, text])
 
     def check(self, classes: ClassNames) -> None:
-        """Raise `InputError` if it was made by comparing names and no name was found."""
-        if not self.by_name or len(self.unmapped) < len(self.class_ids):
+        """Raise `InputError` if there are names and none of them was found."""
+        if not self.class_ids or len(self.unmapped) < len(self.class_ids):
             return
         theirs, own = list(self.class_ids)[:MOST_NAMED], list(classes.names[:MOST_NAMED])
+        if not self.by_name:
+            raise InputError(
+                f"data.class_map gives none of the {len(self.class_ids)} class names of "
+                f"{self.data_set} ({', '.join(theirs)}, ...) a class of the network"
+            )
         raise InputError(
             f"none of the {len(self.class_ids)} class names of {self.data_set} "
             f"({', '.join(theirs)}, ...) is the name of one of the network's "
@@ -107,7 +114,8 @@ def class_map_for(
             has all the names.
 
     Returns:
-        The file's map; the shipped one; or each name with the class of that name, if any.
+        The names' part of the file's map; the shipped one; or each name with the class of that
+        name, if any.
 
     Raises:
         InputError: As `read_class_map`.
@@ -115,7 +123,10 @@ def class_map_for(
     if classes is None:
         return ClassMap(data_set, {}, {}, {}, "")
     if file is not None:
-        return read_class_map(data_set, file, classes)
+        read = read_class_map(data_set, file, classes)
+        class_ids = {name: read.find(name) for name in names}
+        unmapped = {n: read.unmapped.get(n, ABSENT) for n, ids in class_ids.items() if not ids}
+        return replace(read, class_ids=class_ids, unmapped=unmapped)
     names = tuple(names)
     if shipped and are_imagenet(classes):
         of_imagenet = read_class_map(shipped)
@@ -162,7 +173,7 @@ def read_class_map(
     source = resources.files(__package__).joinpath(SHIPPED) if file is None else as_path(file)
     try:
         text = source.read_text("utf-8-sig")
-        document = yaml.safe_load(text)
+        document = read_yaml(text)
     # PyYAML lets through whatever making an impossible date, number or key raises.
     except Exception as error:
         raise InputError(f"class map {source} cannot be read: {error}") from error
@@ -178,7 +189,6 @@ def read_class_map(
         where = f"class map {source}, {data_set}, {name!r}"
         texts, reason, note = _check_entry(entry, where)
         indices = sorted(index for text in texts for index in _indices(text, known, where))
-        name = str(name)
         class_ids[name] = tuple(indices)
         for index in indices:
             if index in owners:

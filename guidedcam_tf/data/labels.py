@@ -57,8 +57,8 @@ def open_labels(
     """Find the pictures of a list, each line of which is about one object, or one class.
 
     A picture that it names several times has all these objects; the boxes and masks of one class
-    are put together. A picture with a bad line is skipped. A sample's identifier is its name in
-    the list.
+    are put together; all of one class have a box or none has, likewise a mask. A picture with a
+    bad line is skipped. A sample's identifier is its name in the list.
 
     Args:
         root: The folder of the data set.
@@ -104,6 +104,10 @@ def _annotate(frame: Frame, *, rows: Sequence[Row], root: Path, class_map: Class
     for name, listed in by_class.items():
         boxes = [box for row in listed if (box := _box(row, frame)) is not None]
         masks = [_mask(root, row["mask"], frame) for row in listed if row.get("mask")]
+        for what, found in (("box", boxes), ("mask", masks)):
+            if found and len(found) < len(listed):
+                message = f"{len(found)} of {len(listed)} lines of class {name:.100} have a {what}"
+                raise SampleError("bad annotation", f"{message}; expected all of them, or none")
         labels.append(
             Label(
                 name=name,

@@ -12,6 +12,7 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from guidedcam_tf.configuring import EACH_ONCE
+from guidedcam_tf.configuring import FolderName
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.data.kinds import DataConfig
 from guidedcam_tf.errors import InputError
@@ -149,7 +150,7 @@ class ExecutorConfig(Strict):
 class EvaluationConfig(NetworkConfig):
     """One evaluation: a data set, a network at a layer, methods, metrics and a protocol."""
 
-    name: str = Field(description="The run's folder below `runs/`.")
+    name: FolderName = Field(description="The run's folder below `runs/`.")
     data: DataConfig
     methods: Annotated[tuple[str | MethodConfig, ...], EACH_ONCE] = Field(min_length=1)
     metrics: Annotated[tuple[str | MetricConfig, ...], EACH_ONCE] = Field(min_length=1)
@@ -197,13 +198,22 @@ class EvaluationConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _compares_to_a_method(self) -> EvaluationConfig:
-        labels = [each if isinstance(each, str) else each.label for each in self.methods]
-        if self.compare_to is not None and self.compare_to not in labels:
+        ranked = [
+            each if isinstance(each, str) else each.label
+            for each in self.methods
+            if isinstance(each, str) or each.pictures is None
+        ]
+        if self.compare_to is not None and self.compare_to not in ranked:
             raise InputError(
-                f"compare_to must be one of the methods, {', '.join(labels)}; "
+                f"compare_to must be one of the methods of all pictures, {', '.join(ranked)}; "
                 f"received {shown(self.compare_to)}"
             )
         return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What tables call the methods."""
+        return tuple(each if isinstance(each, str) else each.label for each in self.methods)
 
     @property
     def chosen_metrics(self) -> tuple[Metric, ...]:

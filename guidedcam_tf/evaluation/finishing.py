@@ -44,8 +44,8 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
     Raises:
         InputError: If no row is a measurement.
     """
-    config = job.config
-    seconds = gather(folder, job.units)
+    config, before = job.config, job.data_set.skipped
+    seconds = gather(folder, job.units, before)
     rows, left_out = read_rows(folder), read_left_out(folder)
     reasons = left_out.drop_duplicates(["image", "reason"])["reason"].value_counts().sort_index()
     if rows.empty:
@@ -64,7 +64,8 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
         resamples=config.bootstrap,
         seed=config.seed,
     )
-    pictures = len(job.data_set) - left_out.loc[left_out["methods"] == "", "image"].nunique()
+    unread = left_out[len(before) :].loc[left_out["methods"] == "", "image"]
+    pictures = len(job.data_set) - unread.nunique()
     where = ", ".join(filter(None, [str(config.model), job.layer]))
     title = f"{config.name}: {where}, {pictures} pictures"
     notes = [
@@ -162,10 +163,12 @@ def _part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
 
 
 def _gap_notes(left_out: pd.DataFrame, failed: Sequence[tuple[Unit, str]]) -> list[str]:
-    """Say which methods have gaps that others have not, so that ranks compare other pictures."""
+    """Say how many pictures are left out, and which methods have gaps that others have not."""
     notes = [
-        f"{methods}: {len(group)} pictures failed; skipped.csv names them."
-        for methods, group in left_out[left_out["methods"] != ""].groupby("methods", sort=False)
+        f"{methods}: {count} pictures failed; skipped.csv names them."
+        if methods
+        else f"{count} pictures are left out; skipped.csv names them."
+        for methods, count in left_out["methods"].value_counts(sort=False).items()
     ]
     return notes + [
         f"{', '.join(unit.methods)}: unit {unit.name} failed, so its pictures are missing ({line})."

@@ -8,6 +8,7 @@ from functools import cached_property
 from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.data.kinds import KINDS
 from guidedcam_tf.data.samples import DataSet
+from guidedcam_tf.data.skipped import count_reasons
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import select
 from guidedcam_tf.errors import InputError
@@ -115,6 +116,8 @@ def open_job(
         InputError: If the data set, the network or a method cannot be had, or if a metric needs
             what the data set has not.
     """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit must be at least 1; received {limit}")
     config = config.resolved()
     if config.has_several_layers != (config.fusion is not None):
         raise InputError(
@@ -149,7 +152,9 @@ def open_job(
     if limit is not None:
         data_set = select(data_set, data_set.ids[:limit])
     if not data_set.samples:
-        raise InputError(f"data set {config.data.root} has no picture to evaluate")
+        counted = [f"{why}: {n}" for why, n in count_reasons(data_set.skipped).items()]
+        first = f" ({', '.join(counted)}); {data_set.skipped[0].message}" if counted else ""
+        raise InputError(f"data set {config.data.root} has no picture to evaluate{first}")
     methods = dict(labelled_method(entry) for entry in config.methods)
     return Job(config, limit, data_set, methods, explainer, layers)
 

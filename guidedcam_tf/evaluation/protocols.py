@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from guidedcam_tf.configuring import each_once
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
@@ -20,6 +21,7 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
 from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.evaluation.run import evaluate
+from guidedcam_tf.evaluation.tables.paper import paper_values
 from guidedcam_tf.evaluation.tables.summary import DIGITS
 from guidedcam_tf.evaluation.tables.writing import write_csv
 from guidedcam_tf.evaluation.thresholds import THRESHOLDS
@@ -38,6 +40,7 @@ MASKS: Mapping[str, MaskConfig] = {
 }
 """How a map becomes a mask: at a threshold of the normalised map, or by another rule."""
 
+PROPOSED = "guided"
 FILLS = ("mean", "black", "blur")
 COLUMNS = ("fill", "mask", "metric", "method", "ours", "paper")
 
@@ -63,16 +66,29 @@ def search(
         The folder `<name>_protocols`, with `protocols.csv`, `protocols.md` and `pictures.txt`.
 
     Raises:
-        InputError: If a mask or a fill is not known or none is given, and as `evaluate` does.
+        InputError: If a mask or a fill is not known or there twice or none is given, if there are
+            no numbers of the paper or `PROPOSED` is not measured, and as `evaluate` does.
     """
     for kind, given, known in (("masks", masks, tuple(MASKS)), ("fills", fills, FILLS)):
         wrong = [name for name in given if name not in known]
         if wrong or not given:
             said = f"{', '.join(wrong)} not known" if wrong else "are none"
             raise InputError(f"{kind} {said}; expected some of {', '.join(known)}")
+        each_once(given)
+    zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]
+    paper = paper_values(config.paper.file, config.paper.table) if config.paper else {}
+    if not any(paper.get(zone, {}).keys() & {*config.labels} for zone in zones):
+        raise InputError(
+            "a search is for the paper's numbers, and the configuration has none of its methods' "
+            "metrics of masked predictions; give paper: {file: ..., table: ...} with them"
+        )
+    if PROPOSED not in config.labels:
+        raise InputError(
+            f"a search counts where {PROPOSED} is the best; add it to methods, now "
+            f"{', '.join(config.labels)}"
+        )
     folder, found = output_folder(out / f"{config.name}_protocols"), []
     explainer = open_network(config)
-    zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]
     for fill, mask in product(fills, masks):
         protocol = config.protocol.model_copy(
             update={"mask": MASKS[mask], "fill": fill, "areas": ()}
@@ -113,7 +129,7 @@ def nearest(grid: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["method", "fill", "mask", "distance", "usual"])
 
 
-def wins(grid: pd.DataFrame, method: str = "guided") -> pd.DataFrame:
+def wins(grid: pd.DataFrame, method: str = PROPOSED) -> pd.DataFrame:
     """Count, protocol by protocol, the metrics in which a method is strictly the best.
 
     Returns:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from guidedcam_tf.colour_maps import ColourMap
+from guidedcam_tf.configuring import FolderName
 from guidedcam_tf.configuring import Strict
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.configuring import read_keys
@@ -34,7 +35,7 @@ class PictureConfig(Strict):
 class FigureConfig(NetworkConfig):
     """What all figures have."""
 
-    name: str = Field(description="The figure's folder below `runs/`, and its files' name.")
+    name: FolderName = Field(description="The figure's folder below `runs/`, and its files' name.")
     kind: str
     root: Path = Field(default=Path(), description="The folder of the pictures.")
     pictures: tuple[PictureConfig, ...] = ()

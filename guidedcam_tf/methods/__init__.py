@@ -106,7 +106,7 @@ def list_methods() -> list[str]:
     return list(METHODS)
 
 
-def get_method(method: str | Method, **options: Any) -> Method:
+def get_method(method: str | Method, /, **options: Any) -> Method:
     """Return a method by its name, with its options.
 
     Args:

@@ -118,7 +118,7 @@ def discover(folders: Iterable[str], package: str) -> None:
     METRICS.update(ordered)
 
 
-def get_metric(name: str, **options: Any) -> Metric:
+def get_metric(name: str, /, **options: Any) -> Metric:
     """Return a metric by its name.
 
     Args:

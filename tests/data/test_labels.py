@@ -54,6 +54,18 @@ def test_boxes_of_one_class_are_put_together(read):
     assert loaded[1].labels[0].boxes is None
 
 
+@pytest.mark.parametrize(
+    ("line", "what"), [("dog,,,,,masks/grey.png", "box"), ("dog,0,0,4,3,", "mask")]
+)
+def test_an_object_that_would_be_left_out_of_the_truth_is_refused(read, line, what):
+    head = "picture,class,x_min,y_min,x_max,y_max,mask\n"
+    lines = f"a.jpg,dog,0,0,4,3,masks/grey.png\na.jpg,{line}\nb.jpg,{line}\n"
+    (loaded,), (skipped,) = read(head + lines)
+    assert loaded.id == "b.jpg"
+    assert (skipped.id, skipped.reason) == ("a.jpg", "bad annotation")
+    assert f"1 of 2 lines of class dog have a {what}; expected all" in skipped.message
+
+
 @pytest.mark.parametrize("name", ["grey", "ones", "bits", "palette"])
 def test_masks_without_boxes(read, name):
     (loaded,), skipped = read(f"picture,class,mask\na.jpg,dog,masks/{name}.png\n")

@@ -105,6 +105,17 @@ def test_the_template_is_finished_and_read(tmp_path):
     assert finished.find("cat") == (1,)
 
 
+def test_names_in_a_file_are_texts_as_they_stand(tmp_path):
+    file = tmp_path / "class_map.yaml"
+    file.write_text("labels: {no: {classes: [0 dog]}, 007: {classes: [1 cat]}}")
+    found = class_map_for("labels", ["no", "007", "lamp"], PETS, file)
+    assert found.class_ids == {"no": (0,), "007": (1,), "lamp": ()}
+    assert found.unmapped == {"lamp": "the class map does not have this name"}
+    file.write_text("labels:\n  dog: {classes: [0 dog]}\n  dog: {classes: [1 cat]}\n")
+    with pytest.raises(InputError, match="key dog is there twice in the keys from line 2"):
+        class_map_for("labels", ["dog"], PETS, file)
+
+
 def test_a_map_of_other_classes_is_refused(tmp_path):
     file = tmp_path / "class_map.yaml"
     file.write_text("voc2012: {cat: {classes: ['281 tabby']}}")

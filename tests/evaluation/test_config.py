@@ -206,7 +206,9 @@ NOT_YAML = {
     "deep nesting": ("name: " + "[" * 5000, "at most 10000 values and 20 levels"),
     "an impossible date": ("name: 2012-02-31\n", "holds a value that YAML cannot read"),
     "a list as a key": ("[a, b]: 1\n", "config .*not YAML|keys and values"),
-    "a number as a key": ("1: 2\n", "must hold keys and values"),
+    "a number as a key": ("1: 2\n", "key 1 is unknown"),
+    "a key twice": ("seed: 1\nname: a\nseed: 2\n", "not YAML: key seed is there twice"),
+    "a key twice below": ("data:\n  kind: a\n  kind: b\n", "kind is there twice .* from line 2"),
     "NUL": ("name: a\0b\n", "is not YAML"),
     "extends a list": ("extends: [a]\n", "key extends must name a file"),
     "an unknown tag": ("name: !!python/object:os.system {}\n", "is not YAML"),
@@ -272,11 +274,23 @@ def test_metrics_take_options(tmp_path):
     assert [metric.label for metric in chosen] == ["dice", "insertion (start=mean)"]
     with pytest.raises(InputError, match=r"key metrics: .*'insertion' has no option 'strat'"):
         read(tmp_path, {"metrics": [{"name": "insertion", "options": {"strat": "mean"}}]})
+    with pytest.raises(InputError, match=r"key metrics: .*'insertion' has no option 'name'"):
+        read(tmp_path, {"metrics": [{"name": "insertion", "options": {"name": "x"}}]})
     with pytest.raises(InputError, match=r"key metrics: .*'dize' is not known; nearest: dice"):
         read(tmp_path, {"metrics": ["dize"]})
 
 
 def test_a_comparison_is_with_one_of_the_methods(tmp_path):
     assert read(tmp_path, {"compare_to": "guided"}).compare_to == "guided"
-    with pytest.raises(InputError, match="compare_to must be one of the methods, guided, fullgrad"):
-        read(tmp_path, {"compare_to": "gradcam"})
+    said = "compare_to must be one of the methods of all pictures, guided, fullgrad"
+    part = {"methods": [*GOOD["methods"], {"name": "gradcam", "pictures": 5}]}
+    for changes in ({}, part):
+        with pytest.raises(InputError, match=said):
+            read(tmp_path, {**changes, "compare_to": "gradcam"})
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../esc", "/abs", "a/b", "a\\b", "a\nb", " "])
+def test_a_run_s_name_is_a_folder_s(tmp_path, name):
+    with pytest.raises(InputError, match=r"key name: .*expected a folder's name"):
+        read(tmp_path, {"name": name})
+    assert read(tmp_path, {"name": "0.5, v1.2 (mean)"}).name == "0.5, v1.2 (mean)"

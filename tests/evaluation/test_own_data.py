@@ -11,6 +11,7 @@ from PIL import Image
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
 
@@ -90,6 +91,22 @@ def test_names_that_are_no_class_are_written_for_the_user(root, toy_file):
     assert json.loads((folder / "manifest.json").read_text())["data"]["class_map_sha256"]
 
 
+def test_a_class_map_without_the_data_set_s_names_is_refused_or_said(root, toy_file):
+    data = {"kind": "class_folders", "root": root / "pictures", "class_map": root / "map.yaml"}
+    keys = {"metrics": ["saliency_drop"], "protocol": {"zone_class": "object"}}
+    entries = {"cat": {"classes": ["0 tabby"]}}
+    (root / "map.yaml").write_text(yaml.safe_dump({"class_folders": entries}))
+    with pytest.raises(InputError, match="class_map gives none of the 3 class names of class_fold"):
+        run(root, "a", data, toy_file, **keys)
+    entries[WNIDS[0]] = {"classes": ["1 Egyptian cat"]}
+    entries[WNIDS[1]] = {"unmapped": "not wanted"}
+    (root / "map.yaml").write_text(yaml.safe_dump({"class_folders": entries}))
+    said = f"1 of 3 class names of the data set are not in data.class_map: {WNIDS[2]}"
+    with pytest.warns(UserWarning, match=said):
+        folder = run(root, "a", data, toy_file, **keys)
+    assert set(values(folder)["target"].dropna()) == {1}
+
+
 def test_some_names_that_are_no_class_are_said(root, toy_file):
     (root / "pictures" / WNIDS[0]).rename(root / "pictures" / "tabby")
     data = {"kind": "class_folders", "root": root / "pictures"}
@@ -126,6 +143,35 @@ def test_boxes_and_masks_of_a_list(root, toy_file):
             assert row["note"] == note
             assert np.isnan(row["value"]) == bool(note)
             assert row["target"] == place
+
+
+def test_pictures_that_are_not_there_are_named(root, toy_file):
+    pictures = root / "pictures"
+    (pictures / "labels.csv").write_text(
+        f"picture,class\n{WNIDS[0]}/0.png,tabby\ngone.png,tabby\nlost.png,tabby\n"
+    )
+    (root / "list.txt").write_text(f"{WNIDS[0]}/0.png\ngone.png\nnever.png\n")
+    data = {"kind": "labels", "root": pictures, "list": root / "list.txt"}
+    folder = run(root, "a", data, toy_file, metrics=["saliency_drop"])
+    left_out = read_left_out(folder)
+    assert dict(zip(left_out["image"], left_out["reason"], strict=True)) == {
+        "gone.png": "missing picture",
+        "lost.png": "missing picture",
+        "never.png": "not in the data set",
+    }
+    assert "gone.png is not in" in left_out["message"][0]
+    table = (folder / "table.md").read_text()
+    assert ", 1 pictures" in table
+    assert "3 pictures are left out; skipped.csv names them." in table
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["skipped"] == {"missing picture": 2, "not in the data set": 1}
+
+
+def test_a_data_set_without_any_picture_says_why(root, toy_file):
+    (root / "pictures" / "labels.csv").write_text("picture,class\ngone.png,tabby\n")
+    data = {"kind": "labels", "root": root / "pictures"}
+    with pytest.raises(InputError, match=r"no picture.*\(missing picture: 1\); .*gone.png is not"):
+        run(root, "a", data, toy_file, metrics=["saliency_drop"])
 
 
 @pytest.mark.parametrize("preprocess", ["unit", "signed", None])

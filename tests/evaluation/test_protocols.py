@@ -11,6 +11,7 @@ from guidedcam_tf.data import read_list
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation import protocols
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.methods.baselines import baseline_inputs
 
 
@@ -78,4 +79,29 @@ def test_unknown_masks_and_fills_are_refused(paper_table, tmp_path):
             protocols.search(read, tmp_path / "runs", **given)
     with pytest.raises(InputError, match=r"^masks are none; expected some of 0.05, "):
         protocols.search(read, tmp_path / "runs", masks=[])
+    with pytest.raises(InputError, match=r"^soft is named twice"):
+        protocols.search(read, tmp_path / "runs", masks=["soft", "soft"])
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("paper=null", "give paper: "),
+        ("metrics=[pointing_game]", "metrics of masked predictions; give paper: "),
+        ("methods=[gradcam]", "add it to methods, now gradcam"),
+    ],
+)
+def test_a_search_that_would_end_without_a_table_is_refused(
+    paper_table, tmp_path, setting, message
+):
+    with pytest.raises(InputError, match=message):
+        protocols.search(read_config(paper_table, EvaluationConfig, [setting]), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_of_less_than_a_picture_is_refused(paper_table, tmp_path, limit):
+    config = read_config(paper_table, EvaluationConfig)
+    with pytest.raises(InputError, match=f"limit must be at least 1; received {limit}"):
+        evaluate(config, tmp_path / "runs", limit=limit)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
+from guidedcam_tf.configuring import read_yaml
 from guidedcam_tf.errors import InputError
 
 PaperValues = dict[str, dict[str, float]]
@@ -23,7 +22,7 @@ def paper_values(file: Path, table: str) -> PaperValues:
         InputError: If the file cannot be read or has no such table.
     """
     try:
-        document = yaml.safe_load(file.read_text("utf-8"))
+        document = read_yaml(file.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"paper tables {file} cannot be read: {error.strerror}") from error
     if table not in document["tables"]:

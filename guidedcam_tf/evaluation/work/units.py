@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 
+from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.evaluation.rows import LEFT_OUT_HEADER
 from guidedcam_tf.evaluation.rows import ROW_HEADER
 from guidedcam_tf.evaluation.rows import LeftOut
@@ -130,8 +131,11 @@ class Shards:
             return None
 
 
-def gather(folder: Path, units: Sequence[Unit]) -> dict[str, float]:
-    """Write `rows.csv` and `skipped.csv` from the shards, and return the seconds by method."""
+def gather(folder: Path, units: Sequence[Unit], skipped: Sequence[Skipped]) -> dict[str, float]:
+    """Write `rows.csv` and `skipped.csv` from the shards, and return the seconds by method.
+
+    Pictures that were skipped before reading are the first of `skipped.csv`.
+    """
     seconds: dict[str, float] = {}
     with (
         writing(folder / "rows.csv") as rows_file,
@@ -143,6 +147,9 @@ def gather(folder: Path, units: Sequence[Unit]) -> dict[str, float]:
         row_writer.writerow(ROW_HEADER)
         left_out_writer = csv.writer(left_out, lineterminator="\n")
         left_out_writer.writerow(LEFT_OUT_HEADER)
+        left_out_writer.writerows(
+            astuple(LeftOut(each.id, each.reason, each.message)) for each in skipped
+        )
         for shard in Shards(folder).read(units):
             row_writer.writerows(astuple(row) for row in shard.rows)
             left_out_writer.writerows(astuple(entry) for entry in shard.left_out)
