@@ -181,12 +181,9 @@ class _Loader(yaml.SafeLoader):
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         node.value = [(_as_text(key), value) for key, value in node.value]
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        twice = [key for key, count in keys.items() if count > 1]
-        if twice:
-            line = node.start_mark.line + 1
-            raise yaml.YAMLError(
-                f"key {', '.join(twice):.200} is there twice in the keys from line {line}"
-            )
+        if twice := [key for key, count in keys.items() if count > 1]:
+            where = f"in the keys from line {node.start_mark.line + 1}"
+            raise yaml.YAMLError(f"key {', '.join(twice):.200} is there twice {where}")
         return node
 
 
