@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 SHOWN_WIDTH = 224
 """Of a picture in a notebook, in pixels of the page."""
 
-STEM_BYTES = 120
-"""Of a file's name; most file systems take 255, and method, target and digest follow."""
-
 PACKAGES = ("guidedcam-tf", "keras", "tensorflow", "numpy")
 
 
@@ -191,8 +188,8 @@ class Explanation:
 
     @property
     def file_stem(self) -> str:
-        """What the files begin with: `stem`, cut so that a file system takes what follows too."""
-        return self.stem.encode()[:STEM_BYTES].decode(errors="ignore")
+        """What the files begin with: of `stem` 120 bytes, so that 255 take what follows too."""
+        return self.stem.encode()[:120].decode(errors="ignore")
 
     def save(
         self,
@@ -216,24 +213,23 @@ class Explanation:
         Raises:
             InputError: If the folder cannot be written to.
         """
-        path, digest = output_folder(folder), self.digest(colour_map, opacity)
+        path, begin = output_folder(folder), f"{self.file_stem}_{self.method}"
+        digest = self.digest(colour_map, opacity)
         called = [f"{n}-{_plain(name)}" for n, name in zip(self.targets, self.names, strict=True)]
         overlays = [
-            path / f"{self.file_stem}_{self.method}_{name}{_again(called, i)}_{digest}.png"
+            path / f"{begin}_{name}{_again(called, i)}_{digest}.png"
             for i, name in enumerate(called)
         ]
         for i, file in enumerate(overlays):
             with writing(file) as temporary:
                 Image.fromarray(self.overlay(i, colour_map, opacity)).save(temporary)
-        arrays, record = (
-            path / f"{self.file_stem}_{self.method}_{digest}{end}" for end in (".npz", ".json")
-        )
+        arrays, record = (path / f"{begin}_{digest}{end}" for end in (".npz", ".json"))
         with writing(arrays) as temporary:
             arrays_by_name = {"maps": self.maps, "raw": self.raw, **self.intermediates}
             np.savez_compressed(temporary, allow_pickle=False, **arrays_by_name)
+        text = json.dumps(self._record(overlays), indent=2, allow_nan=False) + "\n"
         with writing(record) as temporary:
-            text = json.dumps(self._record(overlays), indent=2, allow_nan=False)
-            temporary.write_text(text + "\n", "utf-8")
+            temporary.write_text(text, "utf-8")
         return [*overlays, arrays, record]
 
     def digest(self, colour_map: str = "inferno", opacity: float = OPACITY) -> str:
@@ -301,5 +297,4 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _number(value: np.floating) -> float | None:
-    """A number as JSON has them: none for NaN and infinity."""
-    return float(value) if np.isfinite(value) else None
+    return float(value) if np.isfinite(value) else None  # JSON has no NaN or infinity.
