@@ -135,8 +135,8 @@ class Structure:
     """What a model computes by, beside the values of its variables, to tell whether it changed.
 
     That is its layers, their variables and dtype policies, and those public attributes that are
-    numbers, words, tuples, arrays or functions. It keeps what it compares, so that nothing new can
-    get an old object's identity.
+    functions or, of Keras's own layers, numbers, words, tuples or arrays. It keeps what it
+    compares, so that nothing new can get an old object's identity.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -186,8 +186,8 @@ def _names_of(layer: Any) -> list[str]:
     """The attributes that say what a layer computes; of a model, its graph."""
     if isinstance(layer, keras.Model):
         return [name for name in ("_dtype_policy", "_functional") if name in vars(layer)]
-    # A layer of the user's own may keep a tensor of each call, such as an attention.
-    kinds = COMPARED if type(layer).__module__.split(".")[0] == "keras" else COMPARED[:-1]
+    # A layer of the user's own may keep what changes with each call, a counter or an attention.
+    kinds = COMPARED if type(layer).__module__.split(".")[0] == "keras" else ()
     public = [
         name
         for name, value in list(vars(layer).items())

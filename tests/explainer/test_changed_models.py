@@ -12,15 +12,15 @@ SIDE = 12
 
 @keras.saving.register_keras_serializable("test_changed_models")
 class Scaled(layers.Layer):
-    """Has a Python number, and keeps what it saw last, as many a tutorial's attention does."""
+    """Counts its calls, and keeps what it saw last, as many a tutorial's attention does."""
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.factor, self.last = 1.5, None
+        self.calls, self.last = 0, None
 
     def call(self, x):
-        self.last = x
-        return x * self.factor
+        self.calls, self.last = self.calls + 1, x
+        return x * 1.5
 
 
 def build(seed=0):
@@ -77,7 +77,6 @@ CHANGES = {
     "negative_slope of layer 'leaky'": setting("leaky", "negative_slope", -1.0),
     "epsilon of layer 'norm'": setting("norm", "epsilon", 50.0),
     "dilation_rate of layer 'conv'": setting("conv", "dilation_rate", (2, 2)),
-    "factor of layer 'scaled'": setting("scaled", "factor", -2.0),
     "layer 'dense": new_end,
     "a variable of layer 'end'": with_lora,
     "mean of layer 'normal'": adapted,
