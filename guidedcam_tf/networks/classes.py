@@ -128,15 +128,15 @@ def class_names_for(count: int, given: Sequence[str] | Mapping[Any, Any] | None)
             classes are taken to be ImageNet's, and others are called `"class 0"`, `"class 1"`, ...
 
     Raises:
-        InputError: If there are more or fewer names than classes, or if a mapping's indices are not
-            those of the classes.
+        InputError: If there are more or fewer names than classes, if a mapping's indices are not
+            those of the classes, or if a name is of several lines.
     """
     if given is None:
         if count == 1000:
             return imagenet_classes()
         return ClassNames(tuple(f"class {index}" for index in range(count)))
     if isinstance(given, Mapping):
-        return ClassNames(_by_index(given, count))
+        return ClassNames(_of_one_line(_by_index(given, count)))
     if isinstance(given, str):
         raise InputError(
             f"class_names must be one name for each of the network's {count} classes; "
@@ -144,7 +144,15 @@ def class_names_for(count: int, given: Sequence[str] | Mapping[Any, Any] | None)
         )
     if len(given) != count:
         raise InputError(f"class_names has {len(given)} names, the network {count} classes")
-    return ClassNames(tuple(map(str, given)))
+    return ClassNames(_of_one_line(tuple(map(str, given))))
+
+
+def _of_one_line(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names that can be kept with one on each line."""
+    for name in names:
+        if "".join(name.splitlines()) != name:
+            raise InputError(f"class_names must be of one line each; received {name!r}")
+    return names
 
 
 def _by_index(given: Mapping[Any, Any], count: int) -> tuple[str, ...]:

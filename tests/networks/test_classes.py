@@ -4,7 +4,9 @@ import csv
 
 import pytest
 
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
+from guidedcam_tf.networks.classes import class_names_for
 from guidedcam_tf.networks.classes import imagenet_classes
 
 
@@ -68,3 +70,10 @@ def test_unknown_and_ambiguous_names_offer_the_nearest(target, message):
 def test_a_name_that_is_a_number_comes_before_an_index():
     assert ClassNames(("3", "2", "1")).find("1") == 2
     assert ClassNames(("3", "2", "1")).find("0") == 0
+
+
+@pytest.mark.parametrize("given", [["cat", "dog\nor wolf"], {0: "cat\n", 1: "dog"}])
+def test_names_are_of_one_line(given):
+    """An export keeps one on each line."""
+    with pytest.raises(InputError, match=r"class_names must be of one line each; received '.*\\n"):
+        class_names_for(2, given)
