@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -33,6 +34,9 @@ from guidedcam_tf.serving.warm_up import write_warm_up
 CLASS_NAMES = "class_names.txt"
 EXTRA, WARM_UP = "assets.extra", "tf_serving_warmup_requests"
 MANIFEST = f"{EXTRA}/guidedcam.json"
+CHECKED = ("model", "layer", "postprocessing", "method", "options", "colour_map")
+"""What of the manifest an export is checked by."""
+LAST_VERSION = 2**63 - 1
 
 
 def export(
@@ -78,9 +82,14 @@ def export(
     with without_wrapping():
         signatures = endpoints.signatures()
     output_folder(target.parent)
-    with writing(target) as temporary:
-        _save(signatures, explainer.network.classes.names, temporary)
-        _write_extra(endpoints, signatures, temporary / EXTRA, target.resolve().parent.name)
+    try:
+        with writing(target) as temporary:
+            _save(signatures, explainer.network.classes.names, temporary)
+            _write_extra(endpoints, signatures, temporary / EXTRA, target.resolve().parent.name)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise _is_taken(target) from error
     return target
 
 
@@ -107,19 +116,26 @@ def free_version(folder: str | os.PathLike[str]) -> Path:
         folder: `BASE/NAME/VERSION`; or `BASE/NAME`, for the version after the highest there.
 
     Raises:
-        InputError: If the version exists, or is 0.
+        InputError: If the version exists, or is no number that a server takes.
     """
     path = Path(folder)
-    if _number(path) is None:
-        return _next_version(path)
-    if _number(path) == 0:
-        raise InputError(f"{path}: a version is a whole number from 1")
-    if path.exists():
+    number = _number(path)
+    if number is None:
+        return free_version(_next_version(path))
+    if not 1 <= number <= LAST_VERSION or str(number) != path.name:
         raise InputError(
-            f"{path} exists already, and a version that may be served is not overwritten; "
-            f"the next that is free is {_next_version(path.parent)}"
+            f"{path}: a version is a whole number from 1 to {LAST_VERSION}, without zeros before it"
         )
+    if path.exists() or number in _versions(path.parent):
+        raise _is_taken(_versions(path.parent).get(number, path))
     return path
+
+
+def _is_taken(version: Path) -> InputError:
+    return InputError(
+        f"{version} exists already, and a version that may be served is not overwritten; "
+        f"the next that is free is {_next_version(version.parent)}"
+    )
 
 
 def served_version(folder: str | os.PathLike[str]) -> Path:
@@ -130,24 +146,34 @@ def served_version(folder: str | os.PathLike[str]) -> Path:
     """
     path = Path(folder)
     if not (path / "saved_model.pb").exists() and (found := _versions(path)):
-        path = path / str(max(found))
+        path = found[max(found)]
     if not (path / MANIFEST).exists():
         raise InputError(f"{folder} holds no export of `guidedcam export`: no {path / MANIFEST}")
     return path
 
 
 def read_manifest(version: Path) -> dict[str, Any]:
-    """What an export was made of, from its folder."""
-    return json.loads((version / MANIFEST).read_text("utf-8"))
+    """What an export was made of, from its folder. Raises `InputError` if the file is damaged."""
+    file = version / MANIFEST
+    try:
+        manifest = json.loads(file.read_text("utf-8"))
+        missing = [name for name in CHECKED if name not in manifest]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file} is damaged, so make the export again: {error}") from error
+    if missing:
+        raise InputError(f"{file} is damaged, so make the export again: it has no {missing[0]!r}")
+    return manifest
 
 
 def _next_version(base: Path) -> Path:
     return base / str(1 + max(_versions(base), default=0))
 
 
-def _versions(base: Path) -> list[int]:
+def _versions(base: Path) -> dict[int, Path]:
+    """The versions that a server sees, by their numbers."""
     children = base.iterdir() if base.is_dir() else ()
-    return [number for child in children if (number := _number(child)) is not None]
+    numbers = {child: _number(child) for child in children}
+    return {n: child for child, n in numbers.items() if n is not None and n <= LAST_VERSION}
 
 
 def _number(path: Path) -> int | None:

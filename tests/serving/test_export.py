@@ -122,6 +122,31 @@ def test_versions_are_numbers_not_words(tmp_path):
     assert saved_model.free_version(tmp_path) == tmp_path / "11"
 
 
+def test_versions_are_those_that_a_server_takes(tmp_path):
+    for name in ("007", "9" * 23):
+        (tmp_path / name / saved_model.EXTRA).mkdir(parents=True)
+        (tmp_path / name / saved_model.MANIFEST).touch()
+    assert saved_model.served_version(tmp_path) == tmp_path / "007"
+    assert saved_model.free_version(tmp_path) == tmp_path / "8"
+    for name, message in (("7", "007 exists already.*free is .*/8"), ("9" * 20, "from 1 to 92")):
+        with pytest.raises(gcam.InputError, match=message):
+            saved_model.free_version(tmp_path / name)
+
+
+def test_of_two_exports_at_once_the_later_is_told_a_free_version(explainer, tmp_path, monkeypatch):
+    base = tmp_path / "toy"
+
+    def other(*arguments):
+        original(*arguments)
+        (base / "1" / "variables").mkdir(parents=True)
+
+    original = saved_model.write_warm_up
+    monkeypatch.setattr(saved_model, "write_warm_up", other)
+    with pytest.raises(gcam.InputError, match=r"1 exists already.*free is .*toy/2"):
+        gcam.export(explainer, base)
+    assert [child.name for child in base.iterdir()] == ["1"]
+
+
 def test_an_export_that_fails_leaves_nothing(explainer, tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("no space left on device")
