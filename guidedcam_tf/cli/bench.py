@@ -10,10 +10,12 @@ import typer
 from guidedcam_tf.cli import options
 from guidedcam_tf.cli.quiet import import_tensorflow
 from guidedcam_tf.cli.table import print_table
+from guidedcam_tf.errors import InputError
 
 
 @options.of_network("model", "layer")
 def bench(
+    context: typer.Context,
     network: dict[str, Any],
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of the batch.")] = 16,
     rounds: Annotated[int, typer.Option(min=3, help="Rounds; the median is shown.")] = 15,
@@ -42,6 +44,16 @@ def bench(
 
     The weights do not matter for the time, so the network gets random ones.
     """
+    kinds = {
+        "--runtimes": runtimes,
+        "--peers": peers,
+        "--cold-start": cold_start,
+        "--memory": memory,
+    }
+    if len(several := [kind for kind, asked in kinds.items() if asked]) > 1:
+        raise InputError(f"{', '.join(several)} measure different things; give one at a time")
+    if cold_start or memory:
+        options.refuse(context, f"with {several[0]}", "pictures", *(["rounds"] if memory else []))
     import_tensorflow()
     model, layer = network.get("model", "resnet50"), network.get("layer")
     if cold_start:

@@ -16,9 +16,12 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.serving.defaults import MAX_PIXELS
 from guidedcam_tf.serving.defaults import MERGE
 
+OF_SAVED_MODELS = ("colour_map", "max_pixels", "merge")
+
 
 @options.of_network()
 def export(
+    context: typer.Context,
     folder: Annotated[
         Path,
         typer.Argument(
@@ -63,6 +66,15 @@ def export(
         raise InputError("--to litert goes with a file ending in .tflite, and --float16 with it")
     if to == "litert" and check:
         raise InputError("--check is for SavedModels; --to litert compares before it writes")
+    made = ("method", "option", "layer", "postprocessing")
+    if check:
+        options.refuse(
+            context, "with --check, which reads it from the export", *made, *OF_SAVED_MODELS
+        )
+    else:
+        options.refuse(context, "without --check", "picture")
+    if to == "litert":
+        options.refuse(context, "with --to litert", *OF_SAVED_MODELS)
     import_tensorflow()
     if check:
         _check(folder, network, picture or [])
@@ -71,7 +83,9 @@ def export(
     from guidedcam_tf.opening import open_explainer
     from guidedcam_tf.serving import saved_model
 
-    (chosen,) = methods_from_text(method, option or [])
+    chosen, *more = methods_from_text(method, option or [])
+    if more:
+        raise InputError(f"--method {method}: an export has one method; make one for each")
     if to == "litert":
         from guidedcam_tf.serving.litert import export_litert
 

@@ -136,6 +136,23 @@ def of_network(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
     return decorate
 
 
+def refuse(context: typer.Context, beside: str, *names: str) -> None:
+    """Raise `InputError` if one of these options is given, which do nothing beside another.
+
+    Args:
+        context: The call.
+        beside: How the other stands in the call, such as `"with --to litert"`.
+        *names: The names of the command's parameters.
+    """
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise InputError(f"{', '.join(given)} would do nothing {beside}; leave that out")
+
+
 def _check_files(said: dict[str, Any]) -> None:
     """Refuse files that are not there before TensorFlow is waited for."""
     for name in ("model", "weights", "class_names", "fixed_inputs"):

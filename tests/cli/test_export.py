@@ -57,6 +57,20 @@ BAD_CALLS = {
     "nothing to check": (["none", "--check"], "none holds no export"),
     "layer": (["x/1", "--layer", "conv9"], "layer 'conv9' is not in"),
     "parent": (["toy.keras/1"], "toy.keras cannot be written"),
+    "zeros": (["x/007"], "a version is a whole number from 1 to 9223372036854775807"),
+    "two methods": (
+        ["x/1", "--method", "guided,gradcam"],
+        "--method guided,gradcam: an export has one method",
+    ),
+    "picture": (["x/1", "--picture", "a.png"], "--picture would do nothing without --check"),
+    "of the check": (
+        ["x", "--check", "--layer", "conv2", "--method", "gradcam"],
+        "--method, --layer would do nothing with --check",
+    ),
+    "of servers": (
+        ["x.tflite", "--to", "litert", "--merge", "3", "--colour-map", "jet"],
+        "--colour-map, --merge would do nothing with --to litert; leave that out",
+    ),
 }
 
 
@@ -70,6 +84,33 @@ def test_bad_calls_are_one_line_and_exit_with_2(run, model, tmp_path, name):
     assert len(err.splitlines()) == 1
     shutil.rmtree(tmp_path / "taken")
     assert [child.name for child in tmp_path.iterdir()] == ["toy.keras"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--memory", "--peers"], "--peers, --memory measure different things; give one"),
+        (["--memory", "--rounds", "3"], "--rounds would do nothing with --memory"),
+        (["--cold-start", "--pictures", "3"], "--pictures would do nothing with --cold-start"),
+    ],
+)
+def test_bench_measures_one_thing_at_a_time(run, options, message):
+    code, out, err = run("bench", *options)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "guidedcam.json is damaged"), ("{}", "it has no 'model'"), ("3", "is damaged")],
+)
+def test_a_damaged_manifest_is_one_line(run, model, tmp_path, content, message):
+    extra = tmp_path / "toy" / "1" / "assets.extra"
+    extra.mkdir(parents=True)
+    (extra / "guidedcam.json").write_text(content)
+    code, out, err = run("export", "toy", "--check", "--model", model)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert message in err
 
 
 def test_bench_shows_the_runtimes_beside_the_forward_pass(run, model):
