@@ -28,6 +28,7 @@ BROUGHT_BY_OTHERS = {
     "google": "tensorflow",
     "grpc": "tensorflow-serving-api",
     "h5py": "keras",
+    "pydantic_core": "pydantic",
     "typing_extensions": "pydantic",
 }
 TOOLS = {"dev", "docs"}
