@@ -59,6 +59,8 @@ def test_min_max_does_not_mind_a_positive_scale(values, scale):
     extent = np.ptp(values, axis=(1, 2))
     if (extent < 1e-3 * np.abs(values).max(axis=(1, 2))).any():
         return  # near the border between flat and not flat, rounding decides
+    if (extent * scale < np.finfo(np.float32).tiny).any():
+        return  # numbers as small as that are zero to TensorFlow
     np.testing.assert_allclose(
         ops.min_max(values * np.float32(scale)), ops.min_max(values), atol=1e-3
     )
