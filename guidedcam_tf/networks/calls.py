@@ -32,8 +32,8 @@ def inference() -> Iterator[None]:
     Keras hands that on from a model to its layers, and to the layers inside these. A layer that is
     called alone has its own default, which for image layers is `True`.
 
-    A grouped convolution is then one for each group. Keras's own is compiled by XLA, which takes
-    longer, and which no other runtime reads.
+    A grouped convolution is then one for each group. Keras's own is compiled by XLA, which no other
+    runtime reads.
     """
     context = _Inference(entry_layer=None)
     context.set_value("training", False)

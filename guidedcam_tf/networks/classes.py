@@ -151,7 +151,7 @@ def _of_one_line(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names that can be kept with one on each line."""
     for name in names:
         if "".join(name.splitlines()) != name:
-            raise InputError(f"class_names must be of one line each; received {name!r}")
+            raise InputError(f"class_names must be of one line each; received {shown(name)}")
     return names
 
 

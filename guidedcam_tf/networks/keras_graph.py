@@ -1,4 +1,4 @@
-"""Keras's own graph of nodes: the one place that knows how Keras keeps it."""
+"""Keras's own graph of nodes, and what a model consists of."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import tensorflow as tf
 from keras.src.models.functional import Functional
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.tracing import nodes_of
 from guidedcam_tf.networks.tracing import trace
 from guidedcam_tf.networks.tracing import trace_layer
+from guidedcam_tf.networks.tracing import values_in
 
 SOFTMAX = (keras.layers.Softmax, keras.src.ops.nn.Softmax)
 TOKENS = 3
@@ -58,21 +60,13 @@ def inner_layer(node: Any) -> tuple[Any, list[Any]] | None:
     if type(layer).__module__.split(".")[0] == "keras" or len(node.outputs[0].shape) != TOKENS:
         return None
     found = trace_layer(node)
-    if found is None or any(
-        _holds_a_value(inner) or _attends(inner) for inner in nodes_of(found[0])
-    ):
+    if found is None or any(values_in(inner) or _attends(inner) for inner in nodes_of(found[0])):
         return None
     return found
 
 
 def _attends(node: Any) -> bool:
     return isinstance(node.operation, SOFTMAX) and len(node.outputs[0].shape) > TOKENS
-
-
-def _holds_a_value(node: Any) -> bool:
-    """Whether something was computed while the layer was read, maybe from weights of that time."""
-    leaves = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
-    return any(tf.is_tensor(leaf) for leaf in leaves)
 
 
 def inner_inputs(inner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
@@ -94,12 +88,6 @@ def inner_inputs(inner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> l
         return None
     flat = keras.tree.flatten(value)
     return flat if len(flat) == len(inner.inputs) else None
-
-
-def nodes_of(functional: Any) -> list[Any]:
-    """The calls that a functional model makes, in an order in which they can be run."""
-    depths = sorted(functional._nodes_by_depth, reverse=True)
-    return [node for depth in depths for node in functional._nodes_by_depth[depth]]
 
 
 def call_names(functional: Any) -> dict[int, str]:

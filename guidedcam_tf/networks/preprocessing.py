@@ -85,7 +85,9 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
     noise = seeded_pictures(some, one_in_unit_range=False)
     once, again = (compiled(noise).numpy() for _ in range(2))
     if not np.isfinite(once.astype(np.float32)).all():
-        raise InputError("preprocess must return finite numbers; of pictures in 0..255 it made NaN")
+        raise InputError(
+            "preprocess must return finite numbers; of pictures in 0..255 it made others"
+        )
     if not np.array_equal(once, again):
         raise InputError(
             "preprocess must return the same for the same pictures; it returned other numbers the "

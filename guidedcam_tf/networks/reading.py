@@ -38,7 +38,6 @@ from guidedcam_tf.networks.keras_graph import functional_of
 from guidedcam_tf.networks.keras_graph import inner_inputs
 from guidedcam_tf.networks.keras_graph import inner_layer
 from guidedcam_tf.networks.keras_graph import inner_model
-from guidedcam_tf.networks.keras_graph import nodes_of
 from guidedcam_tf.networks.outputs import find_all_logits
 from guidedcam_tf.networks.outputs import find_logits
 from guidedcam_tf.networks.picture_values import value_for
@@ -50,6 +49,7 @@ from guidedcam_tf.networks.ports import for_each
 from guidedcam_tf.networks.ports import named_inputs
 from guidedcam_tf.networks.ports import named_outputs
 from guidedcam_tf.networks.tracing import Traced
+from guidedcam_tf.networks.tracing import nodes_of
 from guidedcam_tf.networks.tracing import trace
 from guidedcam_tf.networks.traits import holds_activation
 

@@ -22,6 +22,18 @@ SCORES = "return_attention_scores"
 """What layers of attention call the argument that makes them return it."""
 
 
+def nodes_of(functional: Any) -> list[Any]:
+    """The calls that a functional model makes, in an order in which they can be run."""
+    depths = sorted(functional._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in functional._nodes_by_depth[depth]]
+
+
+def values_in(node: Any) -> list[tf.Tensor]:
+    """The numbers that a call gets: what was computed while the layer or model was read."""
+    leaves = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
+    return [leaf for leaf in leaves if tf.is_tensor(leaf)]
+
+
 class Traced(Function):
     """What a subclassed model does, as a graph.
 
@@ -49,13 +61,7 @@ class Traced(Function):
     @property
     def values(self) -> list[tf.Tensor]:
         """The numbers in the graph, in its order."""
-        nodes = [
-            node for depth in sorted(self._nodes_by_depth) for node in self._nodes_by_depth[depth]
-        ]
-        leaves = keras.tree.flatten(
-            [(node.arguments.args, node.arguments.kwargs) for node in nodes]
-        )
-        return [leaf for leaf in leaves if tf.is_tensor(leaf)]
+        return [value for node in nodes_of(self) for value in values_in(node)]
 
     def values_of_now(self) -> list[tf.Tensor]:
         """The `values` that are made of weights, computed anew."""
