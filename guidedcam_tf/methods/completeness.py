@@ -20,6 +20,9 @@ from guidedcam_tf.networks.graph import Step
 COMPLETE = 0.01
 """The part of a logit that may be left unexplained without a warning."""
 
+ROUNDING = 1e-2
+"""The part of all terms, by size, that half precision may lose."""
+
 TermsOf = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
@@ -36,23 +39,23 @@ def full_gradients(
     Returns:
         The logits, float32 `[N, classes]`, and a function from targets, int32 `[N]`, to the terms
         of their logits: x * dY/dx, float32 `[N, H, W, C]`, and b_l * dY/dz_l for each step, float32
-        `[N, h, w, c]`, or `[N, c]` after a dense layer.
+        `[N, h, w, c]`, or `[N, c]` after a dense layer. x is the picture as `Graph.prepared`.
     """
     graph = network.graph
+    slots = [graph.prepared, *(step.outputs[0] for step in steps), graph.logits]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(inputs)
-        outputs = [step.outputs[0] for step in steps]
-        *outputs, logits = graph.run({graph.input: inputs}, [*outputs, graph.logits])
+        x, *outputs, logits = graph.run({graph.input: inputs}, slots)
         logits = tf.cast(logits, tf.float32)
 
     def terms_of(targets: tf.Tensor) -> list[tf.Tensor]:
         gradients = tape.gradient(
             logits,
-            [inputs, *outputs],
+            [x, *outputs],
             output_gradients=tf.one_hot(targets, tf.shape(logits)[1]),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        factors = [inputs, *map(bias_of, steps)]
+        factors = [tf.cast(x, tf.float32), *map(bias_of, steps)]
         return [f * tf.cast(g, tf.float32) for f, g in zip(factors, gradients, strict=True)]
 
     return logits, terms_of
@@ -87,7 +90,8 @@ def fullgrad_completeness(
     layers, batch normalisations, and layers that are linear through the origin piece by piece:
     ReLU, pooling, padding, sums, concatenations. It does not hold for a network with, say, a
     sigmoid or swish inside, layer normalisation, a product of two branches, or a `Rescaling` with
-    an offset: the `residuals` tell by how much.
+    an offset after trained layers: the `residuals` tell by how much. The picture is taken as the
+    first trained layer sees it, so what a model does before is preprocessing, not a bias.
 
     Args:
         network: The network, such as `explainer.network`.
@@ -113,27 +117,33 @@ def fullgrad_completeness(
     return Completeness(*np.array(rows).T)
 
 
-def warn_of_hidden_biases(network: Network, method: str) -> None:
-    """Warn where layers may add what is no bias of theirs, and full gradients miss it.
+def warn_if_incomplete(network: Network, method: str) -> None:
+    """Warn where the terms do not add up to the logits of pictures of noise, and say by how much.
 
-    They are tried on pictures of noise, so that the warning says by how much they fail.
+    So it is where a bias is in a place that cannot be seen, or where a layer is not linear between
+    its ReLUs.
     """
-    hidden = hidden_steps(network.graph)
-    if not hidden:
-        return
     steps = biased_steps(network.graph)
     logits, terms_of = full_gradients(network, network.noise(), steps)
-    best = tf.argmax(logits, axis=1, output_type=tf.int32)
-    expected = tf.reduce_max(logits, axis=1)
-    terms = terms_of(best)
-    found = tf.add_n([tf.reduce_sum(term, axis=range(1, len(term.shape))) for term in terms])
-    missing = float(tf.reduce_max(tf.abs(found - expected) / (tf.abs(expected) + 1e-6)))
-    if missing <= COMPLETE:
+    best = tf.argmax(tf.abs(logits), axis=1, output_type=tf.int32)
+    expected = tf.gather(logits, best, axis=1, batch_dims=1)
+    sums = [tf.reduce_sum(term, axis=range(1, len(term.shape))) for term in terms_of(best)]
+    missing = tf.abs(tf.add_n(sums) - expected)
+    missing = tf.where(missing > ROUNDING * tf.reduce_sum(tf.abs(sums), axis=0), missing, 0.0)
+    part = float(tf.reduce_max(tf.math.divide_no_nan(missing, tf.abs(expected))))
+    if part <= COMPLETE:
         return
-    names = ", ".join(f"{step.name!r} ({type(step.layer).__name__})" for step in hidden[:3])
+    hidden = [
+        f"{each.name!r} ({type(each.layer).__name__})" for each in hidden_steps(network.graph)
+    ]
     warnings.warn(
-        f"{method} is incomplete for model {network.name!r}: its terms miss {missing:.0%} of the "
-        f"logit of a picture of noise. Biases inside {names}{', ...' if hidden[3:] else ''} cannot "
-        "be seen, and are left out of the map",
+        f"{method} is incomplete for model {network.name!r}: its terms miss {part:.0%} of the "
+        "logit of a picture of noise. "
+        + (
+            f"Biases inside {', '.join(hidden[:3])}{', ...' * (len(hidden) > 3)} cannot be seen"
+            if hidden
+            else "They add up only where all is linear between ReLUs, but for the biases of layers"
+        )
+        + ", and what is missing is left out of the map",
         stacklevel=6,
     )

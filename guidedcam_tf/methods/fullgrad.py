@@ -14,7 +14,7 @@ from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import kernel_signature
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.completeness import full_gradients
-from guidedcam_tf.methods.completeness import warn_of_hidden_biases
+from guidedcam_tf.methods.completeness import warn_if_incomplete
 from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
@@ -30,16 +30,17 @@ EPSILON = 1e-6
 class FullGrad(Method):
     """S = sum_c psi(x * dY/dx) + sum_l sum_c U(psi(b_l * dY/dz_l)): a map at the input's size.
 
-    Y is the target's logit, x the preprocessed picture, z_l the output of convolution or batch
-    normalisation l before any activation, b_l its bias, and c counts channels. psi takes absolute
-    values and stretches them to 0..1 over all channels and positions of its term; U resizes to the
-    input's size, bilinearly. Dense layers have no place in the picture and are left out.
+    Y is the target's logit, x the picture as the first trained layer sees it, z_l the output of
+    convolution or batch normalisation l before any activation, b_l its bias, and c counts channels.
+    psi takes absolute values and stretches them to 0..1 over all channels and positions of its
+    term; U resizes to the input's size, bilinearly. Dense layers have no place in the picture and
+    are left out.
 
     The whole network is explained: the layer that an explainer is opened at does not matter.
 
     With the dense layers' terms, and without psi and U, the terms add up to Y where the network
-    is linear between its ReLUs; see `fullgrad_completeness`. A network with other activation
-    functions gets its map all the same.
+    is linear between its ReLUs; see `fullgrad_completeness`. Another network gets its map all the
+    same, with a warning that says how much of a logit its terms miss.
     """
 
     name = "fullgrad"
@@ -55,7 +56,7 @@ class FullGrad(Method):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel of one forward pass, and one backward pass a target, for each block."""
         network, steps = view.network, spatial_steps(view.network)
-        warn_of_hidden_biases(network, self.name)
+        warn_if_incomplete(network, self.name)
 
         @view.compiled(kernel_signature(view))
         def of_block(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.completeness import full_gradients
-from guidedcam_tf.methods.completeness import warn_of_hidden_biases
+from guidedcam_tf.methods.completeness import warn_if_incomplete
 from guidedcam_tf.methods.copies import NoisyMethod
 from guidedcam_tf.methods.copies import noisy_copy
 from guidedcam_tf.methods.copies import sum_over_copies
@@ -46,7 +46,7 @@ class SmoothFullGrad(NoisyMethod):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over pictures, targets and blocks of noisy copies."""
         network, steps = view.network, spatial_steps(view.network)
-        warn_of_hidden_biases(network, self.name)
+        warn_if_incomplete(network, self.name)
         names = [str(place) for place in range(1 + len(steps))]
 
         def terms_of_copies(

@@ -82,7 +82,7 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
             f"{tuple(given.shape)}"
         )
     some = [*(side or SOME_SIZE for side in shape[1:-1]), shape[-1] or 3]
-    noise = seeded_pictures(some, one_in_unit_range=False)
+    noise = tf.constant(seeded_pictures(some, one_in_unit_range=False))
     once, again = (compiled(noise).numpy() for _ in range(2))
     if not np.isfinite(once.astype(np.float32)).all():
         raise InputError(

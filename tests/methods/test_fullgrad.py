@@ -227,6 +227,7 @@ def test_one_forward_pass_and_one_trace(compiled, toy_images):
     record = Record()
     inputs = keras.Input((8, 8, 3))
     explainer = gcam.Explainer(keras.Model(inputs, build_toy()(record(inputs))))
+    explainer.pipeline.kernel(FullGrad(block_size=2))
     record.traces = 0
     for count, targets in ((1, [0]), (3, [0, 1, 2]), (2, [1, 0])):
         record.pictures.clear()

@@ -16,11 +16,15 @@ from guidedcam_tf.methods import SmoothFullGrad
 layers = keras.layers
 
 
-def recorded(toy):
-    """An explainer of the network, and the layer at its input that keeps what it sees."""
+def recorded(toy, **options):
+    """An explainer of the network, and the layer at its input that keeps what it sees.
+
+    Compiled before, which tries the network on two pictures of noise.
+    """
     record = Record()
     inputs = keras.Input(toy.input_shape[1:])
     explainer = gcam.Explainer(keras.Model(inputs, toy(record(inputs))))
+    explainer.pipeline.kernel(SmoothFullGrad(**options))
     record.pictures.clear()
     record.traces = 0
     return explainer, record
@@ -35,7 +39,7 @@ def slow_smooth(slow, copies, class_id):
 
 
 def test_matches_slow_reference_on_the_same_copies(toy, toy_images):
-    explainer, record = recorded(toy)
+    explainer, record = recorded(toy, samples=3, block_size=2)
     raw = explainer.maps(
         toy_images[:2], [[0, 2], [1, 0]], "smooth_fullgrad", raw=True, samples=3, block_size=2
     )
@@ -98,6 +102,7 @@ def test_noise_is_normal_with_a_part_of_the_preprocessed_range():
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.uint8)
     explainer = gcam.Explainer(model, preprocess="tf")
+    explainer.pipeline.kernel(SmoothFullGrad(samples=20))
     record.pictures.clear()
     explainer.maps(image, [0], "smooth_fullgrad", samples=20)
     clean, copies = np.split(np.array(record.pictures), [1])
@@ -143,7 +148,7 @@ def test_blocks_change_nothing_but_rounding(toy_images):
 
 
 def test_passes_and_traces(compiled, toy_images):
-    explainer, record = recorded(build_toy())
+    explainer, record = recorded(build_toy(), samples=7, block_size=3)
     for count, targets in ((1, [0]), (2, [0, 1, 2])):
         record.pictures.clear()
         explainer.maps(
@@ -155,19 +160,19 @@ def test_passes_and_traces(compiled, toy_images):
 
 
 def test_rank_is_that_of_the_clean_picture(toy_images):
-    explainer, record = recorded(build_toy())
+    options = {"samples": 8, "noise": 1.0}
+    explainer, record = recorded(build_toy(), **options)
     best = explainer.predict(toy_images).argmax(axis=1)
     record.pictures.clear()
-    options = {"samples": 8, "noise": 1.0, "raw": True}
-    by_rank = explainer.maps(toy_images, None, "smooth_fullgrad", **options)
+    by_rank = explainer.maps(toy_images, None, "smooth_fullgrad", raw=True, **options)
     copies = np.array(record.pictures[3:])
     assert (explainer.predict(copies).argmax(axis=1) != best.repeat(8)).any()
-    by_class = explainer.maps(toy_images, best, "smooth_fullgrad", **options)
+    by_class = explainer.maps(toy_images, best, "smooth_fullgrad", raw=True, **options)
     np.testing.assert_array_equal(by_rank, by_class)
 
 
 def test_flat_pictures_have_finite_maps_without_noise():
-    explainer, record = recorded(build_toy("flatten"))
+    explainer, record = recorded(build_toy("flatten"), samples=2)
     for value in (0.0, 128.0):
         images = np.full((1, 8, 8, 3), value, np.float32)
         record.pictures.clear()
