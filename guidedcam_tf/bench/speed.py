@@ -184,7 +184,7 @@ def _compare(
 def _compare_peers(explainer: Explainer, one: np.ndarray, rounds: int) -> list[Timing]:
     application = find_application(explainer.network.name)
     bare = application.build(weights=None, classifier_activation=None)
-    picture = explainer.network.preprocess(one).numpy()
+    picture = explainer.network.model_inputs(one).numpy()
     rows = []
     for name, job in peer_jobs(bare, explainer.layer, picture).items():
         mine = lambda: explainer.maps(one, [0], "gradcam")  # noqa: E731

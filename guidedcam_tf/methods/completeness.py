@@ -39,23 +39,23 @@ def full_gradients(
     Returns:
         The logits, float32 `[N, classes]`, and a function from targets, int32 `[N]`, to the terms
         of their logits: x * dY/dx, float32 `[N, H, W, C]`, and b_l * dY/dz_l for each step, float32
-        `[N, h, w, c]`, or `[N, c]` after a dense layer. x is the picture as `Graph.prepared`.
+        `[N, h, w, c]`, or `[N, c]` after a dense layer.
     """
     graph = network.graph
-    slots = [graph.prepared, *(step.outputs[0] for step in steps), graph.logits]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(inputs)
-        x, *outputs, logits = graph.run({graph.input: inputs}, slots)
+        outputs = [step.outputs[0] for step in steps]
+        *outputs, logits = graph.run({graph.input: inputs}, [*outputs, graph.logits])
         logits = tf.cast(logits, tf.float32)
 
     def terms_of(targets: tf.Tensor) -> list[tf.Tensor]:
         gradients = tape.gradient(
             logits,
-            [x, *outputs],
+            [inputs, *outputs],
             output_gradients=tf.one_hot(targets, tf.shape(logits)[1]),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        factors = [tf.cast(x, tf.float32), *map(bias_of, steps)]
+        factors = [inputs, *map(bias_of, steps)]
         return [f * tf.cast(g, tf.float32) for f, g in zip(factors, gradients, strict=True)]
 
     return logits, terms_of
@@ -90,8 +90,7 @@ def fullgrad_completeness(
     layers, batch normalisations, and layers that are linear through the origin piece by piece:
     ReLU, pooling, padding, sums, concatenations. It does not hold for a network with, say, a
     sigmoid or swish inside, layer normalisation, a product of two branches, or a `Rescaling` with
-    an offset after trained layers: the `residuals` tell by how much. The picture is taken as the
-    first trained layer sees it, so what a model does before is preprocessing, not a bias.
+    an offset after trained layers: the `residuals` tell by how much.
 
     Args:
         network: The network, such as `explainer.network`.

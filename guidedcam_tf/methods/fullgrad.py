@@ -30,11 +30,10 @@ EPSILON = 1e-6
 class FullGrad(Method):
     """S = sum_c psi(x * dY/dx) + sum_l sum_c U(psi(b_l * dY/dz_l)): a map at the input's size.
 
-    Y is the target's logit, x the picture as the first trained layer sees it, z_l the output of
-    convolution or batch normalisation l before any activation, b_l its bias, and c counts channels.
-    psi takes absolute values and stretches them to 0..1 over all channels and positions of its
-    term; U resizes to the input's size, bilinearly. Dense layers have no place in the picture and
-    are left out.
+    Y is the target's logit, x the preprocessed picture, z_l the output of convolution or batch
+    normalisation l before any activation, b_l its bias, and c counts channels. psi takes absolute
+    values and stretches them to 0..1 over all channels and positions of its term; U resizes to the
+    input's size, bilinearly. Dense layers have no place in the picture and are left out.
 
     The whole network is explained: the layer that an explainer is opened at does not matter.
 

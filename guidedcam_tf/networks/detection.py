@@ -144,7 +144,7 @@ def corners_of(
         decode = _retinanet(network.model)
     if decode is not None:
         tensors = {name: tf.constant(value) for name, value in outputs.items()}
-        corners = np.asarray(decode(tensors, network.preprocess(fitted)), np.float32)
+        corners = np.asarray(decode(tensors, network.model_inputs(fitted)), np.float32)
     elif heads.boxes is not None:
         corners = outputs[heads.boxes].reshape(len(fitted), -1, 4)
     else:

@@ -221,23 +221,6 @@ class Graph:
             furthest = max([furthest, *(last_use.get(slot, 0) for slot in step.outputs)])
         return found
 
-    @cached_property
-    def prepared(self) -> Slot:
-        """The picture as the first layer with trained weights sees it.
-
-        What a model does to its input before that, such as `Rescaling`, `Normalization` or
-        arithmetic, is preprocessing as it would be outside of the model.
-        """
-        slot, cuts = self.input, set(self.cuts)
-        for step in self.picture_steps:
-            trained = getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits
-            moved = step.shape[:-1] != self.input_shape[:-1] or Trait.REARRANGES in step.traits
-            if trained or (moved and step in cuts):
-                break
-            if step in cuts:
-                slot = step.outputs[0]
-        return slot
-
     def source(self, slot: Slot) -> Step | None:
         """Return the step that fills a slot; `None` for the model's input."""
         return self._by_slot.get(slot)

@@ -27,6 +27,7 @@ from guidedcam_tf.networks.outputs import Meaning
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.outputs import meaning_of
 from guidedcam_tf.networks.outputs import paired
+from guidedcam_tf.networks.own_preprocessing import without_own_preprocessing
 from guidedcam_tf.networks.preprocessing import SOME_SIZE
 from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.preprocessing import preprocessing
@@ -46,7 +47,9 @@ INPUTS = "pictures [N, H, W, C], signals [N, T, C] or volumes [N, D, H, W, C]"
 class Network:
     """A Keras classifier with what is needed to explain it.
 
-    What was read of the model is compared with the model itself on two pictures of noise.
+    What was read of the model is compared with the model itself on two pictures of noise. What the
+    model does to pictures before its first trained layer, such as `Rescaling`, is preprocessing as
+    it would be outside of the model.
 
     Args:
         model: A functional or sequential model, or a subclassed one that Keras can trace, with a
@@ -113,10 +116,11 @@ class Network:
         self._default_layer = default_layer
         self._grid = checked_grid(grid)
         self.graph = graph
-        self.verify = comparison(model, graph, self.noise, output)
+        self.verify = comparison(model, graph, self._noise, output)
         outputs = None if deferred else self.verify()
         loss = getattr(model, "loss", None)
-        self.graph, self.meaning = meaning_of(graph, outputs, scores, loss)
+        graph, self.meaning = meaning_of(graph, outputs, scores, loss)
+        self.graph, self._own_preprocessing = without_own_preprocessing(graph, self._noise)
         self.has_pair = self.graph.output_shape == (None, 1) and self.meaning.kind != "values"
         if self.has_pair:
             self.graph = paired(self.graph)
@@ -125,10 +129,20 @@ class Network:
         self._class_names = names_of_output(shape, class_names, has_pair=self.has_pair)
         self.structure = Structure(model)
 
+    @property
+    def prepares_pictures(self) -> bool:
+        """Whether the model itself scales or shifts pictures before its first trained layer."""
+        return self._own_preprocessing is not None
+
     def noise(self) -> tf.Tensor:
-        """Two pictures of noise as the model takes them, the same each time."""
+        """Two pictures of noise as `preprocess` returns them, the same each time."""
+        inputs = self._noise()
+        return self._own_preprocessing(inputs) if self._own_preprocessing else inputs
+
+    def _noise(self) -> tf.Tensor:
         shape = self.some_shape(2)[1:]
-        return self.preprocess(seeded_pictures(shape, one_in_unit_range=not self.takes_pixels))
+        pictures = seeded_pictures(shape, one_in_unit_range=not self.takes_pixels)
+        return self.model_inputs(pictures)
 
     def some_shape(self, count: int) -> list[int]:
         """The shape of a batch that the model takes."""
@@ -209,10 +223,18 @@ class Network:
             return tf.cast(images, tf.float32)
         return resize(images, size)
 
-    def preprocess(self, images: tf.Tensor) -> tf.Tensor:
+    def model_inputs(self, images: tf.Tensor) -> tf.Tensor:
         """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what the model takes."""
         # As a tensor, because Keras's own preprocessing writes into NumPy arrays.
         return self._preprocess(tf.convert_to_tensor(images))
+
+    def preprocess(self, images: tf.Tensor) -> tf.Tensor:
+        """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what the first trained layers see.
+
+        That is what the model takes, after the model's own preprocessing; `graph` begins there.
+        """
+        inputs = self.model_inputs(images)
+        return self._own_preprocessing(inputs) if self._own_preprocessing else inputs
 
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """The scores before softmax, float32 `[N, classes]`, of pictures that `fit` returned."""

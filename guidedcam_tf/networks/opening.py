@@ -17,7 +17,6 @@ from guidedcam_tf.networks.applications import find_application
 from guidedcam_tf.networks.applications import holds_mark
 from guidedcam_tf.networks.applications import needs_preprocessing
 from guidedcam_tf.networks.file_kinds import why_unreadable
-from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.hdf5 import check_it_ends
 from guidedcam_tf.networks.hub import PREFIX
 from guidedcam_tf.networks.hub import load_preset
@@ -140,7 +139,7 @@ def _open_model(
     if preprocess is None and converter is not None:
         preprocess = converter
     network = Network(model, preprocess=preprocess, weights=source, **parts)
-    if preprocess is None and _is_application(network) and _prepares_nothing(network.graph):
+    if preprocess is None and _is_application(network) and _prepares_nothing(network):
         warnings.warn(
             f"model {model.name!r} gets pictures as they are: its Keras Application expects "
             "preprocessed ones. Give preprocess='caffe', 'tf' or 'torch', or 'none' if they "
@@ -158,7 +157,7 @@ def takes_unscaled_pixels(network: Network) -> bool:
     A Keras Application is told of when it is opened.
     """
     of_pictures = network.sees_pictures and network.channels in (1, 3) and not network.takes_pixels
-    return of_pictures and not _is_application(network) and _prepares_nothing(network.graph)
+    return of_pictures and not _is_application(network) and _prepares_nothing(network)
 
 
 def _is_application(network: Network) -> bool:
@@ -168,9 +167,11 @@ def _is_application(network: Network) -> bool:
     return known or holds_mark(names)
 
 
-def _prepares_nothing(graph: Graph) -> bool:
+def _prepares_nothing(network: Network) -> bool:
     """Whether the first layer with weights gets the picture's values as they come."""
-    for step in graph.picture_steps:
+    if network.prepares_pictures:
+        return False
+    for step in network.graph.picture_steps:
         if getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits:
             return not isinstance(step.layer, keras.layers.BatchNormalization)
         kind = type(step.layer).__name__

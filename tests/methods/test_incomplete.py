@@ -1,4 +1,4 @@
-"""FullGrad sees a picture as the first trained layer does, and says what its terms miss."""
+"""FullGrad says what its terms miss."""
 
 import warnings
 
@@ -9,16 +9,9 @@ from common import build_toy
 from methods.test_fullgrad import build_rich
 
 import guidedcam_tf as gcam
-from guidedcam_tf.methods import fullgrad_completeness
-from guidedcam_tf.networks import Network
 
 layers, ops = keras.layers, keras.ops
 METHODS = ("fullgrad", "smooth_fullgrad")
-
-
-class Signed(layers.Layer):
-    def call(self, x):
-        return x / 127.5 - 1
 
 
 class Shift(layers.Layer):
@@ -31,65 +24,9 @@ class Shift(layers.Layer):
         return x + self.shift
 
 
-def caffe(x):
-    return keras.applications.imagenet_utils.preprocess_input(x, data_format="channels_last")
-
-
-def standardized(x):
-    return (x - ops.mean(x, axis=(1, 2), keepdims=True)) / 64
-
-
-PREPARED = {
-    "rescaling": (layers.Rescaling(1 / 127.5, -1), lambda x: x / 127.5 - 1),
-    "normalization": (
-        layers.Normalization(mean=[90.0, 100, 110], variance=[900.0, 1000, 1100]),
-        lambda x: (x - np.array([90.0, 100, 110])) / np.sqrt([900.0, 1000, 1100]),
-    ),
-    "both": (
-        keras.Sequential([layers.Rescaling(1 / 255), layers.Rescaling(4, -2)]),
-        lambda x: x / 255 * 4 - 2,
-    ),
-    "own layer": (Signed(), lambda x: x / 127.5 - 1),
-    "lambda": (layers.Lambda(caffe), caffe),
-    "arithmetic": (caffe, caffe),
-    "two paths": (standardized, standardized),
-}
-SAME_NOISE = ("rescaling", "both", "own layer")
-"""Those that treat all channels alike, and so keep the noise of Smooth-FullGrad in proportion."""
-
-
 @pytest.fixture
 def pictures(rng):
     return rng.integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
-
-
-@pytest.mark.parametrize("name", PREPARED)
-def test_preprocessing_in_the_model_is_as_outside_of_it(name, pictures):
-    inside, outside = PREPARED[name]
-    toy = build_toy("flatten", activation=None)
-    inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, toy(inside(inputs)))
-
-    def preprocess(images):
-        return ops.cast(outside(images), "float32")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = gcam.Explainer(model, preprocess="none")
-        expected = gcam.Explainer(toy, preprocess=preprocess)
-        for method in METHODS[: 2 if name in SAME_NOISE else 1]:
-            maps = [each.maps(pictures, [0, 2], method, raw=True) for each in (found, expected)]
-            np.testing.assert_allclose(*maps, rtol=1e-3, atol=1e-4)
-    parts = fullgrad_completeness(found.network, pictures, [0, 2])
-    np.testing.assert_allclose(parts.residuals, 0, atol=1e-4)
-
-
-def test_trained_layers_and_changes_of_size_are_not_preprocessing():
-    for first in (layers.Conv2D(3, 1), Shift(), layers.ZeroPadding2D(1), layers.MaxPooling2D(2)):
-        inputs = keras.Input((8, 8, 3))
-        x = layers.Flatten()(layers.Conv2D(2, 3)(first(inputs)))
-        graph = Network(keras.Model(inputs, layers.Dense(3)(x))).graph
-        assert graph.prepared == graph.input
 
 
 def inside(middle):
