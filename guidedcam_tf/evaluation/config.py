@@ -14,9 +14,11 @@ from pydantic import model_validator
 from guidedcam_tf.configuring import EACH_ONCE
 from guidedcam_tf.configuring import FolderName
 from guidedcam_tf.configuring import Strict
+from guidedcam_tf.configuring import validate
 from guidedcam_tf.data.kinds import DataConfig
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
+from guidedcam_tf.evaluation.run_files import read_configuration
 from guidedcam_tf.evaluation.work.executors import executor_names
 from guidedcam_tf.metrics import AREAS
 from guidedcam_tf.metrics import TOLERANCE
@@ -235,3 +237,14 @@ def _metric(entry: str | MetricConfig) -> Metric:
     if isinstance(entry, str):
         return get_metric(entry)
     return get_metric(entry.name, **entry.options)
+
+
+def read_config_of(folder: Path) -> EvaluationConfig:
+    """Read the configuration of a run, without what is no key of it.
+
+    Raises:
+        InputError: If it is missing or damaged.
+    """
+    raw = read_configuration(folder)
+    known = {key: value for key, value in raw.items() if key in EvaluationConfig.model_fields}
+    return validate(known, EvaluationConfig, f"config {folder / 'config.yaml'}")

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import yaml
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import MethodConfig
+from guidedcam_tf.evaluation.config import read_config_of
 from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.evaluation.work.units import Shards
 
@@ -69,8 +67,7 @@ def forecast(folder: Path, pictures: int, workers: int = 1) -> Forecast:
             measured[method].append(shard.seconds[method] / len(found))
     if not measured:
         raise InputError(f"{folder} has no unit that is done; there is nothing to forecast from")
-    entries: list[Any] = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))["methods"]
-    methods = [MethodConfig(**entry) for entry in entries if isinstance(entry, dict)]
+    methods = [each for each in read_config_of(folder).methods if isinstance(each, MethodConfig)]
     parts = {each.label: min(pictures, each.pictures) for each in methods if each.pictures}
     return Forecast(
         {method: parts.get(method, pictures) for method in measured},

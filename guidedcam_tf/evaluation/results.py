@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import cached_property
 from html import escape
@@ -14,9 +13,10 @@ from typing import Any
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
+from guidedcam_tf.evaluation.run_files import read_manifest
+from guidedcam_tf.evaluation.run_files import read_table
 from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.storage import as_path
-from guidedcam_tf.storage import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,8 +85,7 @@ class Run:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """What the run was made with."""
-        found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text("utf-8"))
-        return found
+        return read_manifest(self.folder)
 
     def grid(self) -> pd.DataFrame:
         """Methods down, metrics across; each cell the mean with its 95 % interval as text."""
@@ -105,9 +104,7 @@ class Run:
         return f"<div><strong>{escape(self.folder.name)}</strong>{html}</div>"
 
     def _read(self, name: str, **types: type) -> pd.DataFrame:
-        import pandas as pd
-
-        table = pd.read_csv(readable(self.folder / name), dtype=types)
+        table = read_table(self.folder / name, dtype=types)
         table["area"] = table["area"].fillna("")
         return table
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guidedcam_tf.storage import readable
+from guidedcam_tf.evaluation.run_files import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,11 +64,9 @@ LEFT_OUT_HEADER = tuple(field.name for field in fields(LeftOut))
 
 def read_rows(folder: Path) -> pd.DataFrame:
     """Read a run's rows, texts as texts."""
-    import pandas as pd
-
     texts = dict.fromkeys(("image", "class_name", "method", "metric", "area", "note"), "str")
-    return pd.read_csv(
-        readable(folder / "rows.csv"),
+    return read_table(
+        folder / "rows.csv",
         dtype={**texts, "target": "Int64"},
         keep_default_na=False,
         na_values={"value": ["nan"], "target": [""]},
@@ -77,6 +75,4 @@ def read_rows(folder: Path) -> pd.DataFrame:
 
 def read_left_out(folder: Path) -> pd.DataFrame:
     """Read which pictures of a run gave no rows."""
-    import pandas as pd
-
-    return pd.read_csv(readable(folder / "skipped.csv"), dtype="str", keep_default_na=False)
+    return read_table(folder / "skipped.csv", column="image", dtype="str", keep_default_na=False)

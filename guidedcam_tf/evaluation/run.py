@@ -18,6 +18,7 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.finishing import finish
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.job import open_job
+from guidedcam_tf.evaluation.run_files import read_configuration
 from guidedcam_tf.evaluation.status import status
 from guidedcam_tf.evaluation.status import write_plan
 from guidedcam_tf.evaluation.work.executors import Work
@@ -107,7 +108,7 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
     """Write the resolved configuration, or make sure that the folder's run has the same."""
     file = folder / "config.yaml"
     if file.exists():
-        earlier = _earlier(file)
+        earlier = _earlier(folder)
         differing = [key for key in identity if earlier.get(key, identity[key]) != identity[key]]
         if differing:
             names = [key.removesuffix("_sha256").replace("_", " ") for key in differing]
@@ -120,9 +121,9 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
         temporary.write_text(yaml.safe_dump(identity, sort_keys=False), "utf-8")
 
 
-def _earlier(file: Path) -> dict[str, Any]:
+def _earlier(folder: Path) -> dict[str, Any]:
     """What a folder's run was, with the defaults of keys that did not exist when it was begun."""
-    raw: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    raw = read_configuration(folder)
     try:
         config = EvaluationConfig.model_validate(
             {key: value for key, value in raw.items() if key in EvaluationConfig.model_fields}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.evaluation.work.lock import holder
 from guidedcam_tf.evaluation.work.units import Shards
 from guidedcam_tf.evaluation.work.units import Unit
@@ -64,9 +65,14 @@ def status(folder: Path) -> Status:
     try:
         with (folder / "units.csv").open(newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))[1:]
+        units = [Unit(int(chunk), int(group), tuple(methods)) for chunk, group, *methods in lines]
     except OSError as error:
         raise InputError(f"{folder} holds no run of guidedcam evaluate: {reason(error)}") from error
-    units = [Unit(int(chunk), int(group), tuple(methods)) for chunk, group, *methods in lines]
+    except (ValueError, csv.Error) as error:
+        raise InputError(
+            f"{folder / 'units.csv'} cannot be read: {reason_of(error)}; guidedcam evaluate with "
+            "the run's configuration writes it again"
+        ) from error
     shards = Shards(folder)
     done, errors = shards.done(), shards.failed()
     return Status(

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from guidedcam_tf.evaluation.run_files import read_table
 from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
 from guidedcam_tf.evaluation.tables.ranking import groups_alike
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.metrics import metric_of
-from guidedcam_tf.storage import readable
 
 WIDTH_INCHES = 9.0
 LINE = 0.26
@@ -29,8 +29,7 @@ NAMES = 0.27
 
 def write_ranks(folder: Path) -> Path | None:
     """Draw `ranks.png` of the `ranks.csv` in a run's folder; `None` if there is nothing in it."""
-    source = readable(folder / "ranks.csv")
-    ranks = pd.read_csv(source, dtype={"area": "str"}, keep_default_na=False)
+    ranks = read_table(folder / "ranks.csv", dtype={"area": "str"}, keep_default_na=False)
     figure = draw_ranks(ranks)
     if figure is None:
         return None

@@ -6,14 +6,12 @@ sorts and filters, is a few lines in it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from jinja2 import Environment
 from jinja2 import PackageLoader
 from jinja2 import StrictUndefined
@@ -21,7 +19,10 @@ from PIL import Image
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.config import read_config_of
 from guidedcam_tf.evaluation.rows import read_rows
+from guidedcam_tf.evaluation.run_files import read_manifest
+from guidedcam_tf.evaluation.run_files import read_table
 from guidedcam_tf.evaluation.tables.ranking import mean_ranks
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.ranks import draw_ranks
@@ -79,7 +80,7 @@ def _section(run: Path, cases: int, metric: str | None) -> Section:
     if (run / "rows.csv").exists() and (run / "table.csv").exists():
         return _evaluation(run, cases, metric)
     if (run / "manifest.json").exists():
-        manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+        manifest = read_manifest(run)
         if "figure" in manifest:
             return _figure(run, manifest)
     inside = sorted(str(file.parent) for file in run.glob("*/manifest.json"))
@@ -92,7 +93,7 @@ def _section(run: Path, cases: int, metric: str | None) -> Section:
 
 def _figure(run: Path, manifest: dict[str, Any]) -> Section:
     name = manifest["figure"]
-    numbers = pd.read_csv(readable(run / f"{name}.csv"), keep_default_na=False)
+    numbers = read_table(run / f"{name}.csv", keep_default_na=False)
     kind = manifest["config"]["kind"]
     classes = ", ".join(dict.fromkeys(map(str, numbers["class_name"])))
     methods = ", ".join(map(style.method_title, dict.fromkeys(numbers["method"])))
@@ -110,11 +111,9 @@ def _figure(run: Path, manifest: dict[str, Any]) -> Section:
 
 
 def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
-    raw = yaml.safe_load((run / "config.yaml").read_text("utf-8"))
-    keys = EvaluationConfig.model_fields
-    config = EvaluationConfig.model_validate({k: v for k, v in raw.items() if k in keys})
-    summary = pd.read_csv(readable(run / "table.csv"), dtype={"area": str})
-    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    config = read_config_of(run)
+    summary = read_table(run / "table.csv", dtype={"area": str})
+    manifest = read_manifest(run)
     facts = [
         ("network", f"{style.network_title(manifest['model'])}, {manifest['layer']}"),
         ("data", f"{manifest['data']['kind']}, {manifest['data']['pictures']} pictures"),
@@ -140,7 +139,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
         bars=bars_of(summary),
         lines=lines_of(summary),
         differences=differences_to_each(rows, summary, config.bootstrap, config.seed),
-        by_class=tables_by_class(pd.read_csv(readable(classes), dtype={"area": str}))
+        by_class=tables_by_class(read_table(classes, dtype={"area": str}))
         if classes.exists()
         else (),
     )

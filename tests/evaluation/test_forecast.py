@@ -20,7 +20,14 @@ def run(tmp_path):
     units = plan_units(6, 2, [["guided", "gradcam"], ["scorecam"]])
     write_plan(tmp_path, units)
     methods = ["guided", "gradcam", {"name": "scorecam", "pictures": 7}]
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"methods": methods}))
+    config = {
+        "name": "run",
+        "data": {"kind": "folder", "root": "pictures"},
+        "model": "resnet50",
+        "methods": methods,
+        "metrics": ["iou", "dice"],
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     shards = Shards(tmp_path)
     for unit in units:
         images = (1, 2) if unit.group == 0 else (1,)
