@@ -61,8 +61,9 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
         What the model gives, float32, channels last.
 
     Raises:
-        InputError: If the model gives something else, changes a variable, or cannot be run. The
-            message names the first layer that differs.
+        InputError: If the model gives something else, gives a picture something else than it would
+            alone, changes a variable, or cannot be run. The message names the first layer that
+            differs.
     """
     functional = functional_of(model)
     first = functional is not None and is_channels_first(all_layers(functional))
@@ -72,6 +73,7 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
         expected = _outputs(model, graph, known, output, first)
     found = _as_numbers(known[graph.output])
     if _alike(found, expected, _tolerance(model, first)):
+        _check_alone(model, graph, inputs, found)
         return expected
     again = _outputs(model, graph, known, output, first)
     if not _alike(expected, again, 1e-3):
@@ -126,6 +128,20 @@ def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -
                     f"layer {step.name!r} ({type(step.layer).__name__}) of model {model.name!r} "
                     f"cannot be run: {reason_of(error)}"
                 ) from error
+
+
+def _check_alone(model: keras.Model, graph: Graph, inputs: tf.Tensor, together: np.ndarray) -> None:
+    """Refuse a model whose answer for a picture depends on the pictures beside it."""
+    alone = {graph.input: inputs[:1]}
+    _run_steps(model, graph, alone)
+    found = _as_numbers(alone[graph.output])
+    if _alike(found, together[:1], _tolerance(model, first=True)):
+        return
+    raise InputError(
+        f"model {model.name!r} gives another output for a picture when another one is beside it, "
+        "so there is no one output to explain; let it compute nothing across the batch, such as a "
+        "mean over axis 0"
+    )
 
 
 def _outputs(

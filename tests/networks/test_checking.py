@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import guidedcam_tf as gcam
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks import open_network
 
@@ -271,3 +272,19 @@ def test_the_loss_says_what_one_unit_is(loss, kind):
     model.compile("sgd", loss)
     network = open_network(model)
     assert (network.meaning.kind, network.has_pair) == (kind, kind == "sigmoid")
+
+
+@pytest.mark.parametrize(
+    "across",
+    [
+        lambda x: x - ops.mean(x, axis=0, keepdims=True),
+        lambda x: x / ops.max(ops.abs(x)),
+        lambda x: ops.flip(x, axis=0),
+    ],
+)
+def test_what_looks_at_other_pictures_is_refused(across):
+    inputs = keras.Input((16, 16, 3))
+    x = across(layers.Conv2D(4, 3, activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)), name="net")
+    with pytest.raises(InputError, match="'net' gives another output for a picture when another"):
+        Network(model)
