@@ -10,6 +10,9 @@ from pathlib import Path
 import draw_reproduction
 import reproduction_numbers
 
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.status import status
+
 KEPT = ("manifest.json", "network.json", "comparison.csv", "pictures.txt", "pictures.txt.sha256")
 TABLES = ("table", "thresholds", "protocols")
 
@@ -18,10 +21,24 @@ def main() -> None:
     """Copy the files of each run, then write the numbers and draw the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs that are done")
-    for run in parser.parse_args().runs:
+    runs = parser.parse_args().runs
+    try:
+        for run in runs:
+            check(run)
+    except InputError as error:
+        parser.error(str(error))
+    for run in runs:
         keep(run, reproduction_numbers.RESULTS)
     reproduction_numbers.main()
     draw_reproduction.main()
+
+
+def check(run: Path) -> None:
+    """Refuse a folder without tables, and a run whose tables are not of all its units."""
+    if not any((run / f"{table}.csv").is_file() for table in TABLES):
+        raise InputError(f"{run} has no table: expected the folder of a run that is done")
+    if (run / "units.csv").is_file() and (found := status(run)).missing + found.failed:
+        raise InputError(f"{run} is not finished: {found.lines()[0]}")
 
 
 def keep(run: Path, results: Path) -> None:

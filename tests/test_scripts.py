@@ -111,6 +111,17 @@ def test_tables_are_kept_without_rows(tmp_path, monkeypatch):
     assert all(name == text for name, text in kept.items())
 
 
+def test_only_what_is_finished_is_kept(here, tmp_path):
+    run = tmp_path / "mine"
+    run.mkdir()
+    code, _, said = here("keep_results.py", run)
+    assert code == 2 and f"{run} has no table: expected the folder of a run" in said
+    (run / "table.csv").write_text("metric\n")
+    (run / "units.csv").write_text("chunk,group,methods\n0,0,guided\n")
+    code, _, said = here("keep_results.py", run)
+    assert code == 2 and "is not finished: 0 of 1 units done, 1 missing, 0 failed" in said
+
+
 def test_further_keys_of_a_data_set_follow_its_folder(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     given = importlib.import_module("reproduce").data_options(["COCO", "annotations=val.json"])

@@ -132,10 +132,13 @@ def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -
 
 def _check_alone(model: keras.Model, graph: Graph, inputs: tf.Tensor, together: np.ndarray) -> None:
     """Refuse a model whose answer for a picture depends on the pictures beside it."""
-    alone = {graph.input: inputs[:1]}
-    _run_steps(model, graph, alone)
-    found = _as_numbers(alone[graph.output])
-    if _alike(found, together[:1], _tolerance(model, first=True)):
+    found = []
+    for picture in tf.split(inputs, len(inputs)):
+        alone = {graph.input: picture}
+        _run_steps(model, graph, alone)
+        found.append(_as_numbers(alone[graph.output]))
+    tolerance = _tolerance(model, first=True)
+    if all(_alike(one, other[None], tolerance) for one, other in zip(found, together, strict=True)):
         return
     raise InputError(
         f"model {model.name!r} gives another output for a picture when another one is beside it, "
