@@ -46,20 +46,16 @@ def without_own_preprocessing(
 
 
 def _candidates(graph: Graph) -> list[Step]:
-    """The cuts before the first trained layer, as long as they have the picture's shape."""
+    """The cuts before the first trained layer that make of the picture alone one of its shape."""
     cuts, found = set(graph.cuts), []
     for step in graph.picture_steps:
         trained = getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits
         if trained or (step in cuts and step.shape != graph.input_shape):
             break
-        if step in cuts:
+        needed = graph.needed(step.outputs[0])
+        if step in cuts and not any(each.role is Role.FIXED for each in needed):
             found.append(step)
-    others = [step for step in found if _reads_others(graph, step)]
-    return [step for step in found if step not in others]
-
-
-def _reads_others(graph: Graph, step: Step) -> bool:
-    return any(each.role is Role.FIXED for each in graph.needed(step.outputs[0]))
+    return found
 
 
 def _run(graph: Graph, last: Step, inputs: tf.Tensor) -> tf.Tensor:
