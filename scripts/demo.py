@@ -1,5 +1,6 @@
 """Explain a cat, a cup of coffee, and the two side by side; started by scripts/demo.sh."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -48,4 +49,5 @@ def write_pictures(config: dict[str, Any], folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(main())

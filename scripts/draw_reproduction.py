@@ -6,6 +6,7 @@ docs/images/reproduction_forest.png: differences to Grad-CAM, with intervals ove
 docs/images/reproduction_areas.png: the drops of the ten methods at masks of equal area.
 """
 
+import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -147,4 +148,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     main()

@@ -14,7 +14,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.status import status
 
 KEPT = ("manifest.json", "network.json", "comparison.csv", "pictures.txt", "pictures.txt.sha256")
-TABLES = ("table", "thresholds", "protocols")
+TABLES = ("table", "thresholds", "protocols", "bfloat16")
 
 
 def main() -> None:

@@ -33,6 +33,8 @@ def table(number: int) -> None:
     The configs are ResNet50's last block, its last convolution, and VGG16, which is left out with
     a line that says so where its weights are not available.
     """
+    if "--help" in sys.argv:
+        sys.exit(run(*GUIDEDCAM, "evaluate", "--help"))
     for config in sorted(CONFIGS.glob(f"table{number}_*.yaml")):
         if config.stem.endswith("vgg16") and run(*GUIDEDCAM, "weights", "fetch", "vgg16"):
             print(f"VGG16's weights are not here, so {config.stem} is left out")

@@ -1,4 +1,4 @@
-"""Write the numbers of docs/REPRODUCTION.md and README.md from the committed tables.
+"""Write the numbers of the report, README.md and docs/speed.md from the committed tables.
 
     python scripts/reproduction_numbers.py
 
@@ -6,6 +6,7 @@ Between `<!-- numbers: NAME -->` and `<!-- end -->` a page holds what `BLOCKS[NA
 docs/results; a test makes sure that it still does.
 """
 
+import argparse
 import json
 import re
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from scipy.stats import spearmanr
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "docs" / "results"
-PAGES = (REPOSITORY / "docs" / "REPRODUCTION.md", REPOSITORY / "README.md")
+PAGES = tuple(REPOSITORY / page for page in ("docs/REPRODUCTION.md", "docs/speed.md", "README.md"))
 MARKED = re.compile(r"(<!-- numbers: (.+?) -->\n).*?(<!-- end -->)", re.S)
 
 PAPER = yaml.safe_load((REPOSITORY / "configs" / "paper_tables.yaml").read_text("utf-8"))
@@ -218,11 +219,40 @@ def readme() -> str:
     return grid([*heads, "ours at equal area: Grad-CAM", "proposed", "script"], lines)
 
 
+def bfloat16_maps(*layers: str) -> str:
+    """How alike bfloat16 ranks the pixels of float32's maps, and how often a pointing changes."""
+    lines = []
+    for layer in layers:
+        table = read(f"paired_voc12_resnet50_{layer}_bfloat16", "bfloat16")
+        pointing = table[(table["metric"] == "pointing_game") & (table["area"] == "")]
+        for row in pointing.itertuples():
+            alike = (row.correlation_median, row.correlation_5_percent, row.correlation_lowest)
+            cells = [f"{value:.4f}" for value in alike]
+            lines.append([f"`{layer}`", f"`{row.method}`", *cells, f"{row.changed:.1%}"])
+    heads = ["layer", "method", "median", "5 %", "lowest", "pointing changed"]
+    return grid(heads, lines)
+
+
+def bfloat16_metrics(layer: str) -> str:
+    """What bfloat16 adds to each metric's mean, with the interval of the pairs."""
+    table = read(f"paired_voc12_resnet50_{layer}_bfloat16", "bfloat16")
+    methods = list(table["method"].unique())
+    lines = []
+    for (metric, area), rows in table.groupby(["metric", "area"], sort=False):
+        row = rows.set_index("method")
+        cells = [
+            f"{row.difference[each]:+.4f}<br>[{row.ci_low[each]:+.4f}, {row.ci_high[each]:+.4f}]"
+            for each in methods
+        ]
+        lines.append([TITLES[metric] + (f" at {float(area):.0%}" if area else ""), *cells])
+    return grid(["", *named(methods)], lines)
+
+
 BLOCKS: dict[str, Callable[..., str]] = {
     function.__name__: function
     for function in (
         *(beside_the_paper, ours, equal_areas, correlations, fits, protocols),
-        *(runs, paired, quality, readme),
+        *(runs, paired, quality, readme, bfloat16_maps, bfloat16_metrics),
     )
 }
 
@@ -238,10 +268,11 @@ def filled(text: str) -> str:
 
 
 def main() -> None:
-    """Fill both pages."""
+    """Fill the pages."""
     for page in PAGES:
         page.write_text(filled(page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     main()

@@ -111,6 +111,14 @@ def test_tables_are_kept_without_rows(tmp_path, monkeypatch):
     assert all(name == text for name, text in kept.items())
 
 
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda script: script.stem)
+def test_help_says_what_it_is_and_does_nothing_else(script, here):
+    if "__main__" not in script.read_text():
+        pytest.skip("is imported by others")
+    code, shown, said = here(script.name, "--help")
+    assert code == 0 and not said and "usage:" in shown.lower()
+
+
 def test_only_what_is_finished_is_kept(here, tmp_path):
     run = tmp_path / "mine"
     run.mkdir()
