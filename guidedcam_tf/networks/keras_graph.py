@@ -118,6 +118,9 @@ COMPARED = (bool, int, float, str, tuple, np.ndarray, tf.Tensor)
 BASE = frozenset(vars(keras.layers.Layer()))
 """The attributes that every layer has: Keras's own book-keeping, which changes as it is used."""
 
+TRAINING = frozenset({"momentum", "rate", "stddev"})
+"""The attributes of Keras's layers that only training reads, as a schedule may change them."""
+
 
 class Structure:
     """What a model computes by, beside the values of its variables, to tell whether it changed.
@@ -179,7 +182,9 @@ def _names_of(layer: Any) -> list[str]:
     public = [
         name
         for name, value in list(vars(layer).items())
-        if name[0] != "_" and name not in BASE and (isinstance(value, kinds) or callable(value))
+        if name[0] != "_"
+        and name not in BASE | TRAINING
+        and (isinstance(value, kinds) or callable(value))
     ]
     return ["_dtype_policy", *public]
 

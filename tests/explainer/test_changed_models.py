@@ -139,6 +139,15 @@ def test_new_weights_are_followed(use, tmp_path):
     np.testing.assert_array_equal(explainer.maps(images, 1), expected)
 
 
+def test_what_only_training_reads_is_no_change():
+    model, images = build(), pictures()
+    explainer = gcam.Explainer(model, preprocess="none")
+    before = explainer.maps(images, 1)
+    model.get_layer("dropout").rate = 0.1
+    model.get_layer("norm").momentum = 0.5
+    np.testing.assert_array_equal(explainer.maps(images, 1), before)
+
+
 def test_what_is_put_back_is_no_change():
     model, images = build(), pictures()
     explainer = gcam.Explainer(model, preprocess="none")
