@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -32,6 +33,14 @@ class GuidedBackprop(PixelMethod):
 
     name = "guided_backprop"
     reference = "Springenberg et al. 2015, ICLR Workshop (arXiv 1412.6806), section 3.4"
+
+    def check(self, view: LayerView) -> None:
+        """Warn of a network without ReLUs."""
+        if not any(map(is_rectifier, view.network.graph.picture_steps)):
+            warnings.warn(
+                f"model {view.network.name!r} has no ReLU, so {self.name} takes the plain gradient",
+                stacklevel=6,
+            )
 
     def maps(self, inputs: tf.Tensor, gradients: tf.Tensor) -> Maps:
         """Return S."""

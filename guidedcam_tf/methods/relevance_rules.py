@@ -31,7 +31,7 @@ from guidedcam_tf.networks.class_pair import ClassPair
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 
-RECTIFIERS = ("relu", "relu6")
+RECTIFIERS = (keras.activations.relu, keras.activations.relu6, tf.nn.relu, tf.nn.relu6)
 SMALLEST_SUM = 1e-20
 """Sums nearer to zero pass no relevance on: dividing by them would leave float32's range."""
 
@@ -254,7 +254,7 @@ def rule_of(step: Step, method: str = "relevance_cam") -> Rule:
         name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
         raise InputError(
             f"{method} has no rule for activation {name!r} of layer {step.name!r} "
-            f"({type(layer).__name__}); it has rules for {', '.join(RECTIFIERS)} and linear"
+            f"({type(layer).__name__}); it has rules for relu, relu6 and linear"
         )
     if _is_rectifier(layer):
         return unchanged
@@ -284,4 +284,4 @@ def is_rectifier(step: Step) -> bool:
 def _is_rectifier(function: Any) -> bool:
     if isinstance(function, (keras.layers.ReLU, Relu)):
         return not getattr(function, "negative_slope", 0.0)
-    return getattr(function, "__name__", "") in RECTIFIERS
+    return any(function is each for each in RECTIFIERS)

@@ -33,6 +33,7 @@ from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.preprocessing import preprocessing
 from guidedcam_tf.networks.preprocessing import seeded_pictures
 from guidedcam_tf.networks.reading import read_graph
+from guidedcam_tf.networks.rectifiers import with_rectifiers
 from guidedcam_tf.networks.target_functions import Question
 from guidedcam_tf.networks.tokens import Tokens
 from guidedcam_tf.networks.tokens import checked_grid
@@ -101,7 +102,8 @@ class Network:
     ) -> None:
         self.model = model
         self.question: Question | None = None
-        graph = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
+        read = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
+        graph = with_rectifiers(read)
         if len(graph.input_shape) not in (3, 4, 5):
             raise InputError(
                 f"model {model.name!r} maps {graph.input_shape} to "
