@@ -91,12 +91,13 @@ def test_a_network_without_features():
     explainer = gcam.Explainer(model)
     message = "'guided' explains a layer, and model 'dense' has no layer with spatial extent"
     with pytest.raises(
-        gcam.InputError, match=rf"{message}.*: scaled, .*need none: .*gradient, .*rise"
+        gcam.InputError, match=rf"{message}.*: none; .*need none: .*gradient, .*rise"
     ):
         explainer.explain(np.zeros((32, 32, 3), np.uint8))
-    with pytest.raises(gcam.InputError, match="layer 'x' is not in 'dense'; nearest: scaled"):
+    with pytest.raises(gcam.InputError, match="layer 'x' is not in 'dense'; nearest: none"):
         gcam.Explainer(model, layer="x")
-    assert gcam.Explainer(model, layer="scaled").layer == "scaled"
+    with pytest.raises(gcam.InputError, match="layer 'scaled' cannot be explained: it prepares"):
+        gcam.Explainer(model, layer="scaled")
 
 
 LAYERLESS = [name for name in gcam.list_methods() if not get_method(name).needs_layer]

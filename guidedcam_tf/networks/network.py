@@ -27,13 +27,12 @@ from guidedcam_tf.networks.outputs import Meaning
 from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.outputs import meaning_of
 from guidedcam_tf.networks.outputs import paired
-from guidedcam_tf.networks.own_preprocessing import without_own_preprocessing
+from guidedcam_tf.networks.own_preprocessing import split_own_preprocessing
 from guidedcam_tf.networks.preprocessing import SOME_SIZE
 from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.preprocessing import preprocessing
 from guidedcam_tf.networks.preprocessing import seeded_pictures
 from guidedcam_tf.networks.reading import read_graph
-from guidedcam_tf.networks.rectifiers import with_rectifiers
 from guidedcam_tf.networks.target_functions import Question
 from guidedcam_tf.networks.tokens import Tokens
 from guidedcam_tf.networks.tokens import checked_grid
@@ -62,9 +61,7 @@ class Network:
         class_names: Names in the order of the outputs; see `names_of_output`.
         default_layer: The layer that is explained unless another is asked for.
         weights: Where the weights came from.
-        input: As in `read_graph`.
-        output: As in `read_graph`.
-        fixed_inputs: As in `read_graph`.
+        input, output, fixed_inputs: As in `read_graph`.
         scores: What the output is: `"logits"`, which a softmax turns into probabilities (of one
             unit, a sigmoid); `"sigmoid"`, logits of classes that are decided one by one;
             `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
@@ -76,6 +73,7 @@ class Network:
     Attributes:
         takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
         meaning: What the output means.
+        own_preprocessing: What the model itself does before `graph` begins.
         question: What is explained in the place of classes, if that is done; see `scored_by`.
         inputs: The inputs that have a value for each picture, by name.
         verify: Compares what was read with the model, once, and returns what it gave; `compare`.
@@ -102,8 +100,7 @@ class Network:
     ) -> None:
         self.model = model
         self.question: Question | None = None
-        read = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
-        graph = with_rectifiers(read)
+        graph = read_graph(model, input=input, output=output, fixed_inputs=fixed_inputs)
         if len(graph.input_shape) not in (3, 4, 5):
             raise InputError(
                 f"model {model.name!r} maps {graph.input_shape} to "
@@ -122,7 +119,7 @@ class Network:
         outputs = None if deferred else self.verify()
         loss = getattr(model, "loss", None)
         graph, self.meaning = meaning_of(graph, outputs, scores, loss)
-        self.graph, self._own_preprocessing = without_own_preprocessing(graph, self._noise)
+        self.own_preprocessing, self.graph = split_own_preprocessing(graph, self._noise)
         self.has_pair = self.graph.output_shape == (None, 1) and self.meaning.kind != "values"
         if self.has_pair:
             self.graph = paired(self.graph)
@@ -131,20 +128,13 @@ class Network:
         self._class_names = names_of_output(shape, class_names, has_pair=self.has_pair)
         self.structure = Structure(model)
 
-    @property
-    def prepares_pictures(self) -> bool:
-        """Whether the model itself scales or shifts pictures before its first trained layer."""
-        return self._own_preprocessing is not None
-
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as `preprocess` returns them, the same each time."""
-        inputs = self._noise()
-        return self._own_preprocessing(inputs) if self._own_preprocessing else inputs
+        return self.own_preprocessing(self._noise())
 
     def _noise(self) -> tf.Tensor:
-        shape = self.some_shape(2)[1:]
-        pictures = seeded_pictures(shape, one_in_unit_range=not self.takes_pixels)
-        return self.model_inputs(pictures)
+        shape, any_range = self.some_shape(2)[1:], not self.takes_pixels
+        return self.model_inputs(seeded_pictures(shape, one_in_unit_range=any_range))
 
     def some_shape(self, count: int) -> list[int]:
         """The shape of a batch that the model takes."""
@@ -235,8 +225,7 @@ class Network:
 
         That is what the model takes, after the model's own preprocessing; `graph` begins there.
         """
-        inputs = self.model_inputs(images)
-        return self._own_preprocessing(inputs) if self._own_preprocessing else inputs
+        return self.own_preprocessing(self.model_inputs(images))
 
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """The scores before softmax, float32 `[N, classes]`, of pictures that `fit` returned."""
@@ -251,19 +240,8 @@ class Network:
         return tf.cast(logits, tf.float32)
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        """Turn scores that `logits` returned into probabilities, float32 `[N, classes]`.
-
-        As `meaning` says. Numbers that are no probabilities stay as they are.
-        """
-        logits = tf.convert_to_tensor(logits)
-        kind = self.meaning.kind
-        if kind == "softmax":
-            return tf.nn.softmax(logits)
-        if kind == "sigmoid":
-            return tf.sigmoid(logits)
-        if kind == "probabilities" and self.has_pair:
-            return logits + tf.constant([1.0, 0.0])
-        return logits
+        """Turn scores that `logits` returned into probabilities, float32 `[N, classes]`."""
+        return self.meaning.probabilities(tf.convert_to_tensor(logits), has_pair=self.has_pair)
 
     def as_output(self, probabilities: tf.Tensor) -> tf.Tensor:
         """Return probabilities in the form of the model's output: of one unit, `[N, 1]`."""

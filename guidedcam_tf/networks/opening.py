@@ -169,7 +169,7 @@ def _is_application(network: Network) -> bool:
 
 def _prepares_nothing(network: Network) -> bool:
     """Whether the first layer with weights gets the picture's values as they come."""
-    if network.prepares_pictures:
+    if network.own_preprocessing.steps:
         return False
     for step in network.graph.picture_steps:
         if getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits:

@@ -143,6 +143,21 @@ class Meaning:
     reason: str
     sure: bool = True
 
+    def probabilities(self, scores: tf.Tensor, *, has_pair: bool) -> tf.Tensor:
+        """Turn scores `[N, classes]` into probabilities; numbers that are none stay as they are.
+
+        Args:
+            scores: What the graph gives as logits.
+            has_pair: Whether they are the two that `paired` makes of one unit.
+        """
+        if self.kind == "softmax":
+            return tf.nn.softmax(scores)
+        if self.kind == "sigmoid":
+            return tf.sigmoid(scores)
+        if self.kind == "probabilities" and has_pair:
+            return scores + tf.constant([1.0, 0.0])
+        return scores
+
 
 def meaning_of(
     graph: Graph, outputs: np.ndarray | None, scores: Scores | None, loss: Any = None

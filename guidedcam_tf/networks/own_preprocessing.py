@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,12 +21,31 @@ from guidedcam_tf.networks.traits import Trait
 TOLERANCE = 1e-2
 """How far a step in half precision may be from an affine function, in parts of the largest."""
 
-Prepare = Callable[[tf.Tensor], tf.Tensor]
+
+@dataclass(frozen=True, eq=False)
+class OwnPreprocessing:
+    """What a model does to pictures before `graph` of its network begins.
+
+    Attributes:
+        graph: The graph as it was read, from what the model takes.
+        steps: Those that it is made of; none where the model prepares nothing.
+    """
+
+    graph: Graph
+    steps: tuple[Step, ...] = ()
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Turn what the model takes, `[N, H, W, C]`, into what comes after these steps, float32."""
+        if not self.steps:
+            return inputs
+        end = self.steps[-1].outputs[0]
+        (prepared,) = self.graph.run({self.graph.input: inputs}, [end])
+        return tf.cast(prepared, tf.float32)
 
 
-def without_own_preprocessing(
+def split_own_preprocessing(
     graph: Graph, noise: Callable[[], tf.Tensor]
-) -> tuple[Graph, Prepare | None]:
+) -> tuple[OwnPreprocessing, Graph]:
     """Split a graph at the end of the model's own preprocessing.
 
     That is what scales and shifts the values of each pixel by itself, such as `Rescaling`,
@@ -33,16 +56,33 @@ def without_own_preprocessing(
         noise: Pictures as the model takes them, to try it on, `[N, H, W, C]`.
 
     Returns:
-        The graph from there on, and what makes its input, float32 `[N, H, W, C]`, of the model's;
-        the graph as it is and `None` where the model prepares nothing.
+        What prepares pictures, and the graph from there on.
     """
     for last in reversed(_candidates(graph)):
-        run = partial(_run, graph, last)
-        if _is_affine_by_pixel(run, noise().numpy()):
-            before = set(graph.needed(last.outputs[0]))
-            steps = tuple(step for step in graph.steps if step not in before)
-            return replace(graph, steps=steps, input=last.outputs[0]), run
-    return graph, None
+        found = OwnPreprocessing(graph, tuple(graph.needed(last.outputs[0])))
+        if _is_affine_by_pixel(found, noise().numpy()):
+            return found, _from(graph, found.steps)
+    return OwnPreprocessing(graph), graph
+
+
+def _from(graph: Graph, prepared: Sequence[Step]) -> Graph:
+    """The graph without its first steps."""
+    start = prepared[-1].outputs[0]
+
+    def moved(arguments: Any) -> Any:
+        # What else comes with pictures reads the picture to know how many there are.
+        return keras.tree.map_structure(
+            lambda leaf: start if leaf == graph.input else leaf, arguments
+        )
+
+    steps = tuple(
+        replace(step, args=moved(step.args), kwargs=moved(dict(step.kwargs)))
+        if graph.input in step.inputs
+        else step
+        for step in graph.steps
+        if step not in prepared
+    )
+    return replace(graph, steps=steps, input=start)
 
 
 def _candidates(graph: Graph) -> list[Step]:
@@ -58,12 +98,7 @@ def _candidates(graph: Graph) -> list[Step]:
     return found
 
 
-def _run(graph: Graph, last: Step, inputs: tf.Tensor) -> tf.Tensor:
-    (prepared,) = graph.run({graph.input: inputs}, [last.outputs[0]])
-    return tf.cast(prepared, tf.float32)
-
-
-def _is_affine_by_pixel(run: Prepare, inputs: np.ndarray) -> bool:
+def _is_affine_by_pixel(run: OwnPreprocessing, inputs: np.ndarray) -> bool:
     """Whether something is an affine function of each pixel by itself, and not the identity."""
     pixels = inputs.reshape(len(inputs), -1, inputs.shape[-1])
     order = np.random.default_rng(0).permutation(pixels.shape[1])

@@ -48,6 +48,7 @@ from guidedcam_tf.networks.ports import fixed_value
 from guidedcam_tf.networks.ports import for_each
 from guidedcam_tf.networks.ports import named_inputs
 from guidedcam_tf.networks.ports import named_outputs
+from guidedcam_tf.networks.rectifiers import with_rectifiers
 from guidedcam_tf.networks.tracing import Traced
 from guidedcam_tf.networks.tracing import nodes_of
 from guidedcam_tf.networks.tracing import trace
@@ -112,7 +113,9 @@ def read_graph(
     place = [tensor is wanted for _, tensor in outputs].index(True)
     steps, end = tuple(reader.steps), found[place]
     shapes = reader.shape(explained), reader.shape(wanted)
-    graph = Graph(steps, picture, end, end, *shapes, specs=specs, picture_name=picture_name)
+    graph = with_rectifiers(
+        Graph(steps, picture, end, end, *shapes, specs=specs, picture_name=picture_name)
+    )
     if not all_of_them:
         return find_logits(graph)
     ends = {

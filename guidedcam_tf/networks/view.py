@@ -181,6 +181,11 @@ def view_at(network: Network, name: str) -> LayerView:
         tokens, channels = network.tokens, network.tokens.shapes[step][2]
         twin.graph, as_map = on_grid(network.graph, step, tokens.grids[step], channels)
         return LayerView(twin, as_map)
+    if any(step.name == name for step in network.own_preprocessing.steps):
+        raise InputError(
+            f"layer {name!r} cannot be explained: it prepares the picture, as preprocessing "
+            f"outside of the model does{_instead(network)}"
+        )
     steps = {step.name: step for step in network.graph.steps}
     if name in steps:
         raise InputError(

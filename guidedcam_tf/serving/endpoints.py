@@ -65,8 +65,15 @@ class Endpoints:
             "predict": _traced(self.predict, floats),
         }
         if channels in (1, 3):
-            traced["explain_bytes"] = _traced(self.explain_bytes, bytes_, targets)
-            traced["overlay_bytes"] = _traced(self.overlay_bytes, bytes_, targets)
+            explain_bytes = _traced(self.explain_bytes, bytes_, targets)
+            traced["explain_bytes"] = explain_bytes
+            traced["overlay_bytes"] = _traced(
+                lambda image_bytes, class_ids: self.without_maps(
+                    explain_bytes(image_bytes=image_bytes, class_ids=class_ids)
+                ),
+                bytes_,
+                targets,
+            )
         return traced
 
     def explain(self, images: tf.Tensor, class_ids: tf.Tensor) -> Outputs:
@@ -83,9 +90,8 @@ class Endpoints:
         pngs = overlay_pngs(fitted, outputs["saliency"], self.colour_map)
         return {**outputs, "overlay_png_bytes": pngs}
 
-    def overlay_bytes(self, image_bytes: tf.Tensor, class_ids: tf.Tensor) -> Outputs:
-        """Explain JPEG or PNG pictures without the maps as numbers: an answer of about 70 kB."""
-        outputs = self.explain_bytes(image_bytes, class_ids)
+    def without_maps(self, outputs: Outputs) -> Outputs:
+        """What `overlay_bytes` gives, without the maps as numbers: an answer of about 70 kB."""
         return {name: value for name, value in outputs.items() if name not in self.method.outputs}
 
     def predict(self, images: tf.Tensor) -> Outputs:

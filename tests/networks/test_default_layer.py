@@ -101,10 +101,11 @@ def test_a_cut_carries_the_whole_score(rng):
     pictures = rng.integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
     for kind in ("attention map of one channel", "squeeze and excitation", "heads of two levels"):
         model = network(CHOSEN[kind][0])
-        graph = Network(model).graph
         view = Network(model).view()
-        activations, _ = view.forward(pictures)
-        (output,) = view.network.graph.run({view.step.outputs[0]: activations}, [graph.output])
+        activations, _ = view.forward(view.network.preprocess(pictures))
+        (output,) = view.network.graph.run(
+            {view.step.outputs[0]: activations}, [view.network.graph.output]
+        )
         np.testing.assert_allclose(output, model.predict(pictures, verbose=0), atol=1e-5)
 
 

@@ -141,7 +141,7 @@ def test_what_is_no_preprocessing_stays_in_the_network(name):
     inputs = keras.Input((SIZE, SIZE, 3))
     x = layers.Flatten()(layers.Conv2D(2, 3)(NOT_PREPARING[name](inputs)))
     network = Network(keras.Model(inputs, layers.Dense(3)(x)))
-    assert not network.prepares_pictures
+    assert not network.own_preprocessing.steps
     np.testing.assert_array_equal(network.preprocess(np.ones((1, SIZE, SIZE, 3))), 1)
 
 
@@ -149,7 +149,7 @@ def test_what_another_input_takes_part_in_stays_in_the_network():
     inputs, scale = keras.Input((SIZE, SIZE, 3), name="image"), keras.Input((1, 1, 1), name="scale")
     x = layers.Flatten()(layers.Conv2D(2, 3)(layers.Multiply()([inputs, scale])))
     model = keras.Model([inputs, scale], layers.Dense(3)(x))
-    assert not Network(model, input="image").prepares_pictures
+    assert not Network(model, input="image").own_preprocessing.steps
 
 
 def test_changed_statistics_are_followed(pictures):
@@ -178,4 +178,5 @@ def test_it_is_no_layer_to_explain_and_no_warning_comes(pictures):
         inside, _ = two_explainers("rescaling")
         inside.maps(pictures, 1)
     assert inside.layer == "toy_flatten/conv2"
+    assert [step.name for step in inside.network.own_preprocessing.steps] == ["rescaling"]
     assert list(inside.network.layers) == ["toy_flatten/conv1", "toy_flatten/pool1", inside.layer]
