@@ -16,8 +16,9 @@ from run_notebooks import FOLDER
 from run_notebooks import run
 
 MOST_BYTES = 200_000
-MANY, FEW = "PICTURES = 16", "PICTURES = 4"
+MANY, FEW = "PICTURES = 16", "PICTURES = 2"
 """What the test takes less of than the notebook of table 1."""
+NAMES = ["own_network", "table1_columns", pytest.param("explain_resnet50", marks=pytest.mark.slow)]
 
 
 def kept(name):
@@ -25,16 +26,21 @@ def kept(name):
 
 
 @pytest.fixture(scope="module")
-def again(tmp_path_factory):
-    """The notebooks that can run here by name, run by one kernel that forgets all in between."""
+def again(tmp_path_factory, request):
+    """The notebooks to run that can run here, by one kernel that forgets all in between."""
     here = tmp_path_factory.mktemp("docs")
     shutil.copytree(REPOSITORY / "docs" / "results", here / "results")
     (here / "notebooks").mkdir()
-    names = ["own_network"]
-    if has_resnet50():
-        names += ["explain_resnet50", *(["table1_columns"] if DATA.is_dir() else [])]
+    can_run = {
+        "own_network": True,
+        "explain_resnet50": has_resnet50(),
+        "table1_columns": has_resnet50() and DATA.is_dir(),
+    }
+    asked = {item.name for item in request.session.items}
+    test = "test_a_notebook_shows_what_is_kept_in_it"
+    names = [name for name in can_run if can_run[name] and f"{test}[{name}]" in asked]
     books = {name: kept(name) for name in names}
-    one = nbformat.v4.new_notebook(metadata=books["own_network"].metadata)
+    one = nbformat.v4.new_notebook(metadata=kept("own_network").metadata)
     for book in books.values():
         one.cells += [*book.cells, nbformat.v4.new_code_cell("%reset -f")]
     text = nbformat.writes(one)
@@ -64,7 +70,7 @@ def printed(book):
     return "".join(each.get("text", "") for cell in cells for each in cell.outputs)
 
 
-@pytest.mark.parametrize("name", ["explain_resnet50", "own_network", "table1_columns"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_shows_what_is_kept_in_it(name, again):
     if name not in again:
         pytest.skip("no ResNet50 weights, or no labelled pictures, here")

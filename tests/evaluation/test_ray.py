@@ -216,6 +216,7 @@ def _loses_an_answer(monkeypatch):
     return lost
 
 
+@pytest.mark.slow
 def test_a_picture_that_kills_the_process_and_a_unit_that_fails_cost_only_themselves(
     folder, cluster, monkeypatch
 ):
@@ -236,6 +237,7 @@ def test_a_picture_that_kills_the_process_and_a_unit_that_fails_cost_only_themse
     assert len(set(read_rows(found)["image"])) == 5
 
 
+@pytest.mark.slow
 def test_drivers_that_are_killed_and_stopped_leave_a_run_that_one_process_ends(
     folder, cluster, whole, monkeypatch, capsys
 ):

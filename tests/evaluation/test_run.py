@@ -383,9 +383,10 @@ def test_voc_objects_on_the_real_network(resnet50, data_folder, tmp_path):
         "methods": ["guided", "gradcam", "xgradcam"],
         "metrics": ["pointing_game", "dice", "iou", "saliency_drop"],
         "bootstrap": 0,
+        "protocol": {"areas": []},
     }
     (tmp_path / "voc.yaml").write_text(yaml.safe_dump(config))
-    folder = evaluate(read(tmp_path / "voc.yaml"), tmp_path, limit=2)
+    folder = evaluate(read(tmp_path / "voc.yaml"), tmp_path, limit=2, explainer=resnet50)
     rows = read_rows(folder)
     defined = rows[rows["value"].notna()]
     assert set(defined["metric"]) == {"pointing_game", "dice", "iou", "saliency_drop"}

@@ -86,7 +86,7 @@ def test_the_seed_decides_and_the_caller_s_stays(pictures):
 def test_guided_backprop_hardly_sees_the_classifier_and_gradcam_does(resnet50, photographs):
     methods = {name: get_method(name) for name in ("gradcam", "guided_backprop")}
     other = Explainer("resnet50")
-    table = sanity_check(resnet50, other, photographs, methods, mode="independent", stages=1)
+    table = sanity_check(resnet50, other, photographs[:1], methods, mode="independent", stages=1)
     assert table["layer"].tolist() == ["predictions", "predictions"]
     found = table.set_index("method")["spearman"]
     assert found["guided_backprop"] > 0.8

@@ -108,12 +108,11 @@ def explainer_at(resnet50_at, small_vgg16):
 def test_guided_is_guidance_times_gradcam(explainer_at, photographs, network, layer):
     explainer = explainer_at(network, layer)
     targets = CLASSES if network == "resnet50" else [3, 12]
-    for picture in photographs:
-        guided = explainer.explain(picture, targets, "guided")
-        gradcam = explainer.explain(picture, targets, "gradcam")
-        expected = guided.guidance * gradcam.raw
-        assert expected.max() > 0
-        np.testing.assert_allclose(guided.raw, expected, rtol=1e-5, atol=1e-5 * expected.max())
+    guided = explainer.explain(photographs[0], targets, "guided")
+    gradcam = explainer.explain(photographs[0], targets, "gradcam")
+    expected = guided.guidance * gradcam.raw
+    assert expected.max() > 0
+    np.testing.assert_allclose(guided.raw, expected, rtol=1e-5, atol=1e-5 * expected.max())
 
 
 def test_guided_is_gradcam_squared_where_the_network_pools_globally(resnet50, photographs):

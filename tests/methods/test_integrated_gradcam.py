@@ -149,10 +149,10 @@ def test_behind_global_pooling_it_is_the_mean_of_class_activation_maps(pictures)
 
 
 def test_on_resnet50_it_is_the_mean_of_gradcam_maps_of_darker_pictures(resnet50, photographs):
-    dark = [t * photographs.astype(np.float32) for t in (0, 0.5)]
-    maps = [resnet50.maps(images, [285, 967], "gradcam", raw=True) for images in dark]
+    dark = [t * photographs[:1].astype(np.float32) for t in (0, 0.5)]
+    maps = [resnet50.maps(images, [285], "gradcam", raw=True) for images in dark]
     expected = np.mean(maps, axis=0)
-    result = integrated(resnet50, photographs, [285, 967], steps=2, block_size=3)
+    result = integrated(resnet50, photographs[:1], [285], steps=2, block_size=3)
     np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 

@@ -144,22 +144,32 @@ def check_same(ours, theirs, name, images, targets):
         "sise",
     ],
 )
-def test_all_passes_go_through_the_runtime(name, images, monkeypatch):
+def test_all_passes_go_through_the_runtime(name, toys, images):
     """Once they are compiled, none sees the live network: its weights may be anything."""
-    toy = build_toy()
-    explainer = gcam.Explainer(toy, preprocess="none", runtime="openvino")
-    fitted, ids = explainer.pipeline.fitted(images), tf.constant([[0], [1], [2]])
-    method, masks = get_method(name, **FEWER.get(name, {})), np.eye(8, dtype=bool)[None]
+    options = {"raw": True, **FEWER.get(name, {})}
+    same_without_weights(
+        toys["openvino"], lambda explainer: explainer.maps(images, [0, 1, 2], name, **options)
+    )
 
-    def ask():
-        maps = explainer.pipeline.explain(method, fitted, ids)["saliency"]
-        return maps, explainer.pipeline.masked_probabilities(fitted, [0], masks, 0.0)
 
-    before = ask()
-    toy.set_weights([np.full_like(weight, np.nan) for weight in toy.get_weights()])
-    monkeypatch.setattr(Fingerprint, "changed", lambda _: False)
-    for then, now in zip(before, ask(), strict=True):
-        np.testing.assert_array_equal(now, then)
+def test_masked_pictures_go_through_the_runtime(toys, images):
+    fitted, masks = toys["openvino"].pipeline.fitted(images), np.eye(8, dtype=bool)[None]
+    same_without_weights(
+        toys["openvino"],
+        lambda explainer: explainer.pipeline.masked_probabilities(fitted, [0], masks, 0.0),
+    )
+
+
+def same_without_weights(explainer, ask):
+    model, before = explainer.network.model, ask(explainer)
+    weights = model.get_weights()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fingerprint, "changed", lambda _: False)
+        model.set_weights([np.full_like(weight, np.nan) for weight in weights])
+        try:
+            np.testing.assert_array_equal(ask(explainer), before)
+        finally:
+            model.set_weights(weights)
 
 
 @pytest.mark.parametrize("runtime", list_runtimes())

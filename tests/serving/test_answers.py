@@ -104,6 +104,11 @@ def compare(explainer, folder, pictures):
     return check_answers(explainer, pictures, class_ids, requests, answers)
 
 
+def test_a_small_network_on_photographs(toy_explainer, toy_export, pictures):
+    compare(toy_explainer, toy_export, pictures)
+
+
+@pytest.mark.slow
 def test_resnet50_on_photographs(resnet50, resnet50_export, pictures, capsys):
     largest = compare(resnet50, resnet50_export, pictures)
     with capsys.disabled():

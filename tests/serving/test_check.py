@@ -11,7 +11,9 @@ from guidedcam_tf.runtimes.openvino_model import usable_precisions
 from guidedcam_tf.serving.check import check_export
 
 
-def test_an_export_agrees_with_the_live_explainer(toy_export, toy_explainer, pictures):
+def test_an_export_agrees_with_the_live_explainer(
+    toy_export, toy_explainer, pictures, answers_here
+):
     rows = check_export(toy_export.parent, toy_explainer, pictures[:2])
     assert {row.signature for row in rows if row.runtime == "TensorFlow"} == {
         "serving_default",

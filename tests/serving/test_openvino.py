@@ -31,10 +31,18 @@ def both(folder, images, class_ids, precisions=("f32",)):
     return {name: value.numpy() for name, value in ours.items()}, *theirs
 
 
-def test_resnet50_agrees_in_f32_and_differs_in_bf16(resnet50_export, pictures, capsys):
+def test_resnet50_agrees_in_f32_and_differs_in_bf16(resnet50, resnet50_export, pictures, capsys):
+    """And in TensorFlow it answers as the live Explainer does."""
     images = images_of(pictures, 3)
     precisions = tuple(usable_precisions().values())
     ours, *answers = both(resnet50_export, images, [-1, 967, 281], precisions)
+    fitted = resnet50.network.fit(images).numpy()
+    probabilities = resnet50.predict(fitted)
+    np.testing.assert_array_equal(ours["target"], [probabilities[0].argmax(), 967, 281])
+    np.testing.assert_allclose(
+        ours["probability"], probabilities[range(3), ours["target"]], atol=1e-5
+    )
+    np.testing.assert_allclose(ours["saliency"], resnet50.maps(fitted, ours["target"]), atol=1e-5)
     for precision, theirs in zip(precisions, answers, strict=True):
         difference = np.abs(ours["saliency"] - theirs["saliency"]).max()
         with capsys.disabled():
