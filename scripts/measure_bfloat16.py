@@ -4,8 +4,9 @@
 
 It runs the configuration in OpenVINO in both precisions and writes `bfloat16.csv`: for each metric
 and method the mean in float32, the mean of the differences with its bootstrap 95 % interval and the
-p value of the sign-flip test, both over pictures, the share of pairs whose value changed, and the
-rank correlation (Spearman) of the raw maps. On a processor without bfloat16 it is simulated.
+p value of the sign-flip test, both over pictures, the shares of pairs whose value changed and whose
+explained class is another by then, and the rank correlation (Spearman) of the raw maps. On a
+processor without bfloat16 it is simulated.
 """
 
 import argparse
@@ -72,6 +73,7 @@ def _changes(exact: pd.DataFrame, rounded: pd.DataFrame, seed: int) -> pd.DataFr
     """A line a metric, area and method: the value in float32, and how far bfloat16's is from it."""
     from guidedcam_tf.evaluation.tables.comparing import compare
 
+    exact, rounded = map(_by_object, (exact, rounded))
     both = pd.concat([exact.assign(method="float32"), rounded.assign(method="bfloat16")])
     methods = pd.concat([exact["method"], rounded["method"]])
     found = []
@@ -79,21 +81,38 @@ def _changes(exact: pd.DataFrame, rounded: pd.DataFrame, seed: int) -> pd.DataFr
         rows = both[methods == name]
         kinds = rows[["metric", "area", "method"]].drop_duplicates()
         compared = compare(rows, kinds.assign(rank_ours=1), reference="float32", seed=seed)
-        values = rows.pivot_table(
-            index=["metric", "area", "image", "class_name", "target"],
+        pairs = rows.pivot(
+            index=["metric", "area", "image", "class_name"],
             columns="method",
-            values="value",
+            values=["value", "explained"],
         )
-        at = values.groupby(level=["metric", "area"])
+        at = pairs.groupby(level=["metric", "area"])
         of_all = pd.DataFrame(
             {
-                "float32": at["float32"].mean(),
-                "changed": at.apply(lambda each: (each["float32"] != each["bfloat16"]).mean()),
+                "float32": at.apply(lambda each: each["value", "float32"].mean()),
+                "changed": at.apply(_changed, "value"),
+                "class_changed": at.apply(_changed, "explained"),
             }
         )
         found.append(compared.assign(method=name).merge(of_all.reset_index()))
     columns = ["metric", "area", "method", "float32", "difference", "ci_low", "ci_high", "p"]
-    return pd.concat(found)[[*columns, "pictures", "changed"]]
+    return pd.concat(found)[[*columns, "pictures", "changed", "class_changed"]]
+
+
+def _by_object(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that pair by picture and object: which class the network explains there may change."""
+    lines = rows.groupby(["method", "metric", "area", "image"])["image"].transform("size")
+    return rows.assign(
+        explained=rows["target"].astype(float),
+        target=0,
+        class_name=rows["class_name"].where(lines > 1, ""),
+    )
+
+
+def _changed(pairs: pd.DataFrame, what: str) -> float:
+    """The share of pairs with another value; where both are undefined, nothing changed."""
+    one, other = (pairs[what, precision] for precision in PRECISIONS)
+    return float(((one != other) & ~(one.isna() & other.isna())).mean())
 
 
 def _maps(exact: Any, rounded: Any) -> pd.DataFrame:

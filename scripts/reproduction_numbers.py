@@ -228,8 +228,9 @@ def bfloat16_maps(*layers: str) -> str:
         for row in pointing.itertuples():
             alike = (row.correlation_median, row.correlation_5_percent, row.correlation_lowest)
             cells = [f"{value:.4f}" for value in alike]
-            lines.append([f"`{layer}`", f"`{row.method}`", *cells, f"{row.changed:.1%}"])
-    heads = ["layer", "method", "median", "5 %", "lowest", "pointing changed"]
+            shares = [f"{value:.1%}" for value in (row.changed, row.class_changed)]
+            lines.append([f"`{layer}`", f"`{row.method}`", *cells, *shares])
+    heads = ["layer", "method", "median", "5 %", "lowest", "pointing changed", "class changed"]
     return grid(heads, lines)
 
 
