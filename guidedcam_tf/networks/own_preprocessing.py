@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
+from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.traits import Trait
 
@@ -72,7 +73,8 @@ def _from(graph: Graph, prepared: Sequence[Step]) -> Graph:
     def moved(arguments: Any) -> Any:
         # What else comes with pictures reads the picture to know how many there are.
         return keras.tree.map_structure(
-            lambda leaf: start if leaf == graph.input else leaf, arguments
+            lambda leaf: start if isinstance(leaf, Slot) and leaf == graph.input else leaf,
+            arguments,
         )
 
     steps = tuple(
