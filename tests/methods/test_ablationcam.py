@@ -211,7 +211,7 @@ def test_second_output_of_a_step_crosses(rng):
     first, second = keras.ops.split(layers.Conv2D(6, 1)(inputs), 2, axis=-1)
     x = layers.Flatten()(layers.Multiply()([first, second]))
     model = keras.Model(inputs, layers.Dense(2)(x))
-    explainer = gcam.Explainer(model, layer="split")
+    explainer = gcam.Explainer(model, layer=first._keras_history.operation.name)
     images = rng.normal(size=(1, 4, 4, 6)).astype(np.float32)
     raw = explainer.maps(images, [0], "ablationcam", raw=True)[0]
     kernel, bias, dense, shift = model.get_weights()
