@@ -47,9 +47,8 @@ INPUTS = "pictures [N, H, W, C], signals [N, T, C] or volumes [N, D, H, W, C]"
 class Network:
     """A Keras classifier with what is needed to explain it.
 
-    What was read of the model is compared with the model itself on two pictures of noise. What the
-    model does to pictures before its first trained layer, such as `Rescaling`, is preprocessing as
-    it would be outside of the model.
+    What was read of the model is compared with the model itself on two pictures of noise. What it
+    does to pictures before its first trained layer is preprocessing, as outside of the model.
 
     Args:
         model: A functional or sequential model, or a subclassed one that Keras can trace, with a
@@ -61,7 +60,9 @@ class Network:
         class_names: Names in the order of the outputs; see `names_of_output`.
         default_layer: The layer that is explained unless another is asked for.
         weights: Where the weights came from.
-        input, output, fixed_inputs: As in `read_graph`.
+        input: As in `read_graph`.
+        output: As in `read_graph`.
+        fixed_inputs: As in `read_graph`.
         scores: What the output is: `"logits"`, which a softmax turns into probabilities (of one
             unit, a sigmoid); `"sigmoid"`, logits of classes that are decided one by one;
             `"probabilities"`; or `"regression"`, numbers that are no probabilities. By default
@@ -221,10 +222,7 @@ class Network:
         return self._preprocess(tf.convert_to_tensor(images))
 
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
-        """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what the first trained layers see.
-
-        That is what the model takes, after the model's own preprocessing; `graph` begins there.
-        """
+        """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what `graph` begins with."""
         return self.own_preprocessing(self.model_inputs(images))
 
     def logits(self, images: tf.Tensor) -> tf.Tensor:
