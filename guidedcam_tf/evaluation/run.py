@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.class_maps import settle_classes
 from guidedcam_tf.evaluation.config import EvaluationConfig
+from guidedcam_tf.evaluation.config import read_config_of
 from guidedcam_tf.evaluation.finishing import finish
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.job import open_job
@@ -125,9 +125,7 @@ def _earlier(folder: Path) -> dict[str, Any]:
     """What a folder's run was, with the defaults of keys that did not exist when it was begun."""
     raw = read_configuration(folder)
     try:
-        config = EvaluationConfig.model_validate(
-            {key: value for key, value in raw.items() if key in EvaluationConfig.model_fields}
-        )
-    except ValidationError:
+        config = read_config_of(folder)
+    except InputError:
         return raw
     return raw | config.model_dump(mode="json", exclude={"executor"})

@@ -126,10 +126,7 @@ def _features(graph: Graph) -> list[Step]:
     learned, found = {graph.input: False}, []
     ends = _output_layers(graph)
     for step in graph.picture_steps:
-        has_weights = bool(getattr(step.layer, "weights", None)) and (
-            Trait.PREPARES not in step.traits
-        )
-        is_learned = has_weights or any(learned.get(slot, False) for slot in step.inputs)
+        is_learned = step.is_trained or any(learned.get(slot, False) for slot in step.inputs)
         learned.update(dict.fromkeys(step.outputs, is_learned))
         if _is_map(graph, step) and is_learned and _is_feature(graph, step) and step not in ends:
             found.append(step)

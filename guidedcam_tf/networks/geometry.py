@@ -14,7 +14,6 @@ import tensorflow as tf
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
-from guidedcam_tf.networks.traits import Trait
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -91,7 +90,7 @@ def _end_of_preparation(network: Network, step: Step) -> tuple[Slot, Step]:
         if each not in on_the_way:
             continue
         reads = [slot for slot in each.inputs if slot in reached]
-        if getattr(each.layer, "weights", None) and Trait.PREPARES not in each.traits:
+        if each.is_trained:
             return reads[0], each
         reached.update(each.outputs)
     return step.outputs[0], step

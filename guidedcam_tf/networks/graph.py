@@ -90,6 +90,11 @@ class Step:
         return Trait.NONE if self.is_activation else traits_of(self.layer)
 
     @property
+    def is_trained(self) -> bool:
+        """Whether the step's layer has weights, and not to prepare pictures."""
+        return bool(getattr(self.layer, "weights", None)) and Trait.PREPARES not in self.traits
+
+    @property
     def is_linear_part(self) -> bool:
         """Whether the step is a layer without the activation that the layer holds."""
         return self.role is Role.LINEAR

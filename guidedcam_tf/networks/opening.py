@@ -172,7 +172,7 @@ def _prepares_nothing(network: Network) -> bool:
     if network.own_preprocessing.steps:
         return False
     for step in network.graph.picture_steps:
-        if getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits:
+        if step.is_trained:
             return not isinstance(step.layer, keras.layers.BatchNormalization)
         kind = type(step.layer).__name__
         moves = bool(step.traits & (Trait.REARRANGES | Trait.SAME_VALUES))

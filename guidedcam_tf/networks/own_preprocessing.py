@@ -17,7 +17,6 @@ from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
-from guidedcam_tf.networks.traits import Trait
 
 TOLERANCE = 1e-2
 """How far a step in half precision may be from an affine function, in parts of the largest."""
@@ -91,8 +90,7 @@ def _candidates(graph: Graph) -> list[Step]:
     """The cuts before the first trained layer that make of the picture alone one of its shape."""
     cuts, found = set(graph.cuts), []
     for step in graph.picture_steps:
-        trained = getattr(step.layer, "weights", None) and Trait.PREPARES not in step.traits
-        if trained or (step in cuts and step.shape != graph.input_shape):
+        if step.is_trained or (step in cuts and step.shape != graph.input_shape):
             break
         needed = graph.needed(step.outputs[0])
         if step in cuts and not any(each.role is Role.FIXED for each in needed):
