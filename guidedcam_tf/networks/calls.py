@@ -19,10 +19,20 @@ from keras.src.layers.layer import CallContext
 from guidedcam_tf.ops.pooling import adaptive_average_pool
 
 CONTEXT = "current_call_ctx"
+FLOAT32 = "guidedcam_tf_float32"
+HALF = ("float16", "bfloat16")
 
 
 class _Inference(CallContext):
     """What Keras's layers find while `inference` runs."""
+
+
+def traced(function: Callable[..., Any], signature: Sequence[Any]) -> Any:
+    """Return a function compiled by TensorFlow for its signature, in one trace."""
+    compiled = tf.function(function, input_signature=signature, autograph=False)
+    # TensorFlow's retracing detector takes the kernels of several methods for one function's.
+    compiled._omit_frequent_tracing_warning = True
+    return compiled
 
 
 @contextmanager
@@ -32,17 +42,43 @@ def inference() -> Iterator[None]:
     Keras hands that on from a model to its layers, and to the layers inside these. A layer that is
     called alone has its own default, which for image layers is `True`.
 
-    A grouped convolution is then one for each group. Keras's own is compiled by XLA, which no other
-    runtime reads.
+    What computes in half floats computes in float32 then; see `float32_inside`. A grouped
+    convolution is then one for each group. Keras's own is compiled by XLA, which no other runtime
+    reads.
     """
     context = _Inference(entry_layer=None)
     context.set_value("training", False)
     outer = global_state.get_global_attribute(CONTEXT)
     global_state.set_global_attribute(CONTEXT, context)
     try:
-        yield
+        with float32_inside():
+            yield
     finally:
         global_state.set_global_attribute(CONTEXT, outer)
+
+
+@contextmanager
+def float32_inside() -> Iterator[None]:
+    """Let layers of half floats, by their policies, compute in float32 in this thread.
+
+    A gradient below 6e-8 is 0 in float16, and which ReLU is closed is another one's rounding.
+    """
+    outer = global_state.get_global_attribute(FLOAT32)
+    global_state.set_global_attribute(FLOAT32, True)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(FLOAT32, outer)
+
+
+def _at_least_float32(policy: keras.DTypePolicy) -> str:
+    """Keras's dtype of a policy's computations, which is as it was unless `float32_inside` runs."""
+    dtype: str = policy._compute_dtype
+    runs = global_state.get_global_attribute(FLOAT32)
+    return "float32" if runs and dtype in HALF else dtype
+
+
+keras.DTypePolicy.compute_dtype = property(_at_least_float32)
 
 
 def _group_by_group(convolve: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import reason_of
+from guidedcam_tf.networks.calls import float32_inside
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.calls import is_same_value
 from guidedcam_tf.networks.channels_first import is_channels_first
@@ -29,9 +30,6 @@ from guidedcam_tf.networks.ports import named_inputs
 from guidedcam_tf.networks.ports import named_outputs
 from guidedcam_tf.networks.ports import side_by_side
 from guidedcam_tf.networks.tracing import trace
-
-TOLERANCES = {"float16": 3e-2, "bfloat16": 5e-2}
-"""How far results may differ, in parts of the largest; 1e-3 elsewhere."""
 
 
 def comparison(
@@ -49,7 +47,7 @@ def comparison(
 
 
 def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | None) -> np.ndarray:
-    """Hold a graph against `model(inputs, training=False)`.
+    """Hold a graph against `model(inputs, training=False)`, both at least in float32.
 
     Args:
         model: The model.
@@ -72,7 +70,7 @@ def compare(model: keras.Model, graph: Graph, inputs: tf.Tensor, output: str | N
         _run_steps(model, graph, known)
         expected = _outputs(model, graph, known, output, first)
         alone = [_output_alone(model, graph, picture) for picture in tf.split(inputs, len(inputs))]
-    found, tolerance = _as_numbers(known[graph.output]), _tolerance(model, first)
+    found, tolerance = _as_numbers(known[graph.output]), 1e-2 if first else 1e-3
     if _alike(found, expected, tolerance):
         if not _alike(np.concatenate(alone), found, max(tolerance, 1e-2)):
             raise InputError(
@@ -160,7 +158,8 @@ def _outputs(
         given = keras.tree.pack_sequence_as(functional._inputs_struct, values)
     ports = named_outputs(functional)
     try:
-        whole = model(given, training=False)
+        with float32_inside():
+            whole = model(given, training=False)
     except tf.errors.UnimplementedError as error:
         if not first:
             raise
@@ -189,10 +188,6 @@ def _alike(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
     finite = np.abs(expected[np.isfinite(expected)])
     scale = float(finite.max()) if finite.size else 1.0
     return np.allclose(found, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
-
-
-def _tolerance(model: keras.Model, first: bool) -> float:
-    return 1e-2 if first else TOLERANCES.get(model.compute_dtype, 1e-3)
 
 
 def _difference(

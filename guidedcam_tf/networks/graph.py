@@ -277,7 +277,7 @@ class Graph:
             edits: What to do to a computed tensor before anything reads it.
 
         Returns:
-            One tensor for each wanted slot, with the dtype that the model's policy gives it.
+            One tensor for each wanted slot, float32 where the model's policy has half floats.
         """
         known = dict(values)
         with inference():

@@ -12,6 +12,7 @@ import tensorflow as tf
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import reason_of
 from guidedcam_tf.errors import shown
+from guidedcam_tf.networks.calls import float32_inside
 
 Preprocess = Callable[[tf.Tensor], tf.Tensor]
 MODES = ("caffe", "tf", "torch", "unit", "signed", "none")
@@ -52,7 +53,8 @@ def preprocessing(preprocess: Preprocess | str | None, shape: tuple[int | None, 
 def _named(function: Preprocess) -> Preprocess:
     def call(images: tf.Tensor) -> tf.Tensor:
         try:
-            return tf.convert_to_tensor(function(images))
+            with float32_inside():
+                return tf.convert_to_tensor(function(images))
         except Exception as error:  # What a user's own function raises on a tensor.
             raise InputError(
                 f"preprocess raised {type(error).__name__}: {reason_of(error)}. It must turn a "

@@ -14,6 +14,7 @@ from keras.src.ops.function import Function
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import reason_of
+from guidedcam_tf.networks.calls import float32_inside
 
 TRACES = ("_inbound_nodes", "_outbound_nodes", "_losses")
 """What a symbolic call leaves on a layer: lists that only grow."""
@@ -127,10 +128,10 @@ def trace_layer(node: Any) -> tuple[Any, list[Any]] | None:
         does not compute in its variables' dtype.
     """
     layer = node.operation
-    if layer.compute_dtype != layer.variable_dtype:
-        return None
     with _without_trace(layer), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if layer.compute_dtype != layer.variable_dtype:
+            return None
         try:
             return _called(node, {})
         except Exception:  # What the layer's own code raises on a symbolic tensor.
@@ -188,7 +189,8 @@ def _without_trace(model: keras.layers.Layer) -> Iterator[None]:
     ]
     lengths = [len(found) for found in lists]
     try:
-        yield
+        with float32_inside():
+            yield
     finally:
         for found, length in zip(lists, lengths, strict=True):
             del found[length:]

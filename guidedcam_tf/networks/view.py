@@ -17,6 +17,7 @@ import tensorflow as tf
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.calls import traced
 from guidedcam_tf.networks.default_layer import expected_shape
 from guidedcam_tf.networks.failures import gradient_stopper
 from guidedcam_tf.networks.geometry import Box
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
 
 Compiler = Callable[[Callable[..., Any], Sequence[Any]], Callable[..., Any]]
 """What compiles a function of tensors for its signature."""
-
-
-def traced(function: Callable[..., Any], signature: Sequence[Any]) -> Callable[..., Any]:
-    """Compile a function with TensorFlow."""
-    return tf.function(function, input_signature=signature, autograph=False)
 
 
 @dataclass(frozen=True)

@@ -284,7 +284,7 @@ def test_a_picture_without_live_channels_gives_zero():
 def test_mixed_precision_agrees(toy_images):
     single = toy_explainer("flatten").maps(toy_images, [2] * 3, "ablationcam")
     half = gcam.Explainer(build_toy("flatten", dtype="mixed_float16"))
-    np.testing.assert_allclose(half.maps(toy_images, [2] * 3, "ablationcam"), single, atol=1e-2)
+    np.testing.assert_allclose(half.maps(toy_images, [2] * 3, "ablationcam"), single, atol=1e-5)
 
 
 @pytest.mark.parametrize("block_size", [0, -3, 1.5, "32", True])

@@ -19,7 +19,7 @@ def test_half_precision_network_is_close(toy_images):
         for dtype in ("float32", "mixed_float16")
     ]
     assert maps[1].dtype == np.float32
-    np.testing.assert_allclose(maps[1], maps[0], atol=1e-2)
+    np.testing.assert_allclose(maps[1], maps[0], atol=1e-5)
 
 
 def test_model_is_unchanged(toy, toy_images):

@@ -330,7 +330,7 @@ def test_a_target_that_nothing_supports_gives_zero(toy, toy_images):
 def test_mixed_precision_agrees(toy_images):
     single = toy_explainer("gap").maps(toy_images, [0] * 3, "scorecam")
     half = gcam.Explainer(build_toy("gap", dtype="mixed_float16"))
-    np.testing.assert_allclose(half.maps(toy_images, [0] * 3, "scorecam"), single, atol=1e-2)
+    np.testing.assert_allclose(half.maps(toy_images, [0] * 3, "scorecam"), single, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import MissingOperationError
+from guidedcam_tf.networks.calls import traced
 from guidedcam_tf.runtimes.broadcasts import fix_axes
 from guidedcam_tf.runtimes.compiled import Compiled
 from guidedcam_tf.runtimes.compiled import named_flat
@@ -45,9 +46,7 @@ class OpenVINO(Runtime):
 
     def compile(self, function: Function, signature: Sequence[Any]) -> Function:
         """Return the function converted at its first call."""
-        return _Converted(
-            tf.function(function, input_signature=signature, autograph=False), self.precision
-        )
+        return _Converted(traced(function, signature), self.precision)
 
 
 class _Converted(Compiled):

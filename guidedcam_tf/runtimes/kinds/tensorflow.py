@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
-
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.networks.calls import traced
 from guidedcam_tf.runtimes.runtime import Function
 from guidedcam_tf.runtimes.runtime import Runtime
 
@@ -20,7 +19,8 @@ class TensorFlow(Runtime):
 
     def compile(self, function: Function, signature: Sequence[Any]) -> Function:
         """Return the function as a `tf.function` of one trace."""
-        return tf.function(function, input_signature=signature, autograph=False)
+        compiled: Function = traced(function, signature)
+        return compiled
 
 
 def open_runtime(precision: str) -> Runtime:
