@@ -1,4 +1,4 @@
-"""Where in a picture a layer looks: crops and padding before the first learned layer."""
+"""Where in a picture a layer looks: crops, padding and flips on the way to it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ import tensorflow as tf
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.positions import Line
+from guidedcam_tf.networks.positions import lines_of
+from guidedcam_tf.networks.positions import window
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -30,11 +33,7 @@ NEGLIGIBLE = 0.02
 
 @lru_cache(maxsize=64)
 def box_of(network: Network, step: Step, size: tuple[int, ...]) -> Box | None:
-    """Find which part of a picture a layer's map covers, by showing the network coordinates.
-
-    What prepares pictures before the first layer with weights (preprocessing, crops, padding,
-    slices) gets pictures whose values are their rows, and such whose values are their columns.
-    Padding that the first layer's window takes away again does not count.
+    """Find which part of a picture a layer's map covers.
 
     Args:
         network: The network.
@@ -43,9 +42,64 @@ def box_of(network: Network, step: Step, size: tuple[int, ...]) -> Box | None:
 
     Returns:
         The part, whose edges may lie outside of the picture; `None` for the whole picture, and
-        where what prepares pictures does more than move and scale values.
+        where it cannot be told.
     """
     slot, first = _end_of_preparation(network, step)
+    lines = _moved_lines(network, slot, step, size)
+    box = _prepared_box(network, slot, first, size)
+    if lines is None:
+        return box
+    whole = (0.0,) * len(size) + (1.0,) * len(size)
+    sides = list(zip((box or whole)[: len(size)], (box or whole)[len(size) :], strict=True))
+    starts = [a + line[0] * (b - a) for line, (a, b) in zip(lines, sides, strict=True)]
+    stops = [a + line[1] * (b - a) for line, (a, b) in zip(lines, sides, strict=True)]
+    return (*starts, *stops)
+
+
+def out_of_order(network: Network, step: Step) -> str:
+    """The first layer on the way to a layer that puts positions in another order; empty for none.
+
+    A flip is none: the map is turned back.
+    """
+    size = tuple(network.some_shape(1)[1:-1])
+    slot, _ = _end_of_preparation(network, step)
+    if None not in (lines_of(network, slot, step, size) or ()):
+        return ""
+    for each in network.graph.needed(step.outputs[0]):
+        if None in (lines_of(network, slot, each, size) or ()):
+            return each.name
+    return step.name
+
+
+def _moved_lines(
+    network: Network, slot: Slot, step: Step, size: tuple[int, ...]
+) -> list[Line] | None:
+    """Where a layer's map lies in what the layers begin with; `None` for all of it."""
+    # Of pictures of any size, what is all of it at one of them is all of it at others.
+    for each in (tuple(network.some_shape(1)[1:-1]), size):
+        lines = [line for line in lines_of(network, slot, step, each) or () if line is not None]
+        if len(lines) < len(size) or all(line == (0.0, 1.0) for line in lines):
+            return None
+    return lines
+
+
+def _prepared_box(network: Network, slot: Slot, first: Step, size: tuple[int, ...]) -> Box | None:
+    """Find which part of a picture the first layer with weights gets, by showing coordinates.
+
+    What prepares pictures before it (preprocessing, crops, padding, slices) gets pictures whose
+    values are their rows, and such whose values are their columns. Padding that the first layer's
+    window takes away again does not count.
+
+    Args:
+        network: The network.
+        slot: What that layer reads.
+        first: That layer.
+        size: Height and width of the pictures that the network gets.
+
+    Returns:
+        The part; `None` for the whole picture, and where what prepares pictures does more than
+        move and scale values.
+    """
     axes = range(len(size))
     probes = np.zeros([len(size) + 2, *size, network.channels or 3], np.float32)
     for axis in axes:
@@ -67,8 +121,8 @@ def box_of(network: Network, step: Step, size: tuple[int, ...]) -> Box | None:
     edges = []
     for axis in axes:
         found = (seen[axis + 1] - seen[0]).mean(axis=-1) / scale
-        window = _window(first, axis - len(size))
-        edges.append(_edges(_lines(found, axis), _lines(known, axis), size[axis], window))
+        taken = window(first, axis - len(size))
+        edges.append(_edges(_lines(found, axis), _lines(known, axis), size[axis], taken))
     if any(pair is None for pair in edges):
         return None
     starts, stops = zip(*edges, strict=True)
@@ -97,7 +151,7 @@ def _end_of_preparation(network: Network, step: Step) -> tuple[Slot, Step]:
 
 
 def _edges(
-    places: np.ndarray, known: np.ndarray, extent: int, window: float
+    places: np.ndarray, known: np.ndarray, extent: int, taken: float
 ) -> tuple[float, float] | None:
     """The edges of what the rows of a map cover, from the part of the picture that each shows."""
     rows = np.flatnonzero(known.any(axis=1))
@@ -114,24 +168,11 @@ def _edges(
         return None
     start = middles[half] - step * (rows[half] + 0.5)
     stop = start + step * len(places)
-    taken = window * step
     if start < 0 and step > 0:
-        start = min(0.0, start + taken)
+        start = min(0.0, start + taken * step)
     if stop > extent and step > 0:
-        stop = max(float(extent), stop - taken)
+        stop = max(float(extent), stop - taken * step)
     return start / extent, stop / extent
-
-
-def _window(step: Step, axis: int) -> float:
-    """How many positions a layer's window takes away at each side of an axis, from the last."""
-    layer: Any = step.layer
-    if getattr(layer, "padding", "") != "valid":
-        return 0.0
-    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or (1,)
-    if len(size) < -axis:
-        return 0.0
-    dilation = getattr(layer, "dilation_rate", (1,) * len(size))
-    return (size[axis] - 1) * dilation[axis] / 2
 
 
 def largest_part(size: Sequence[int], shape: Sequence[Any]) -> tuple[list[int], list[int]]:

@@ -22,6 +22,7 @@ from guidedcam_tf.networks.default_layer import expected_shape
 from guidedcam_tf.networks.failures import gradient_stopper
 from guidedcam_tf.networks.geometry import Box
 from guidedcam_tf.networks.geometry import box_of
+from guidedcam_tf.networks.geometry import out_of_order
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.tokens import RANK
 from guidedcam_tf.networks.tokens import FromTokens
@@ -172,6 +173,12 @@ def view_at(network: Network, name: str) -> LayerView:
     if name in network.layers:
         step = network.layers[name]
         if step not in network.tokens.grids:
+            if mover := out_of_order(network, step):
+                raise InputError(
+                    f"layer {name!r} cannot be explained: {mover!r} puts its positions in another "
+                    "order than the picture's; choose a layer before that one, or one where they "
+                    "are in order again"
+                )
             return LayerView(network, step)
         twin = copy.copy(network)
         tokens, channels = network.tokens, network.tokens.shapes[step][2]

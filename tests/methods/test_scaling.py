@@ -114,7 +114,6 @@ def half_precision():
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.slow
 def test_mixed_precision_of_resnet50(resnet50, photographs, half_precision):
     half = keras.applications.ResNet50(weights=None)
     half.set_weights(resnet50.network.model.get_weights())
@@ -123,5 +122,5 @@ def test_mixed_precision_of_resnet50(resnet50, photographs, half_precision):
     expected = together(resnet50, photographs[:1], [285])
     for name in FORMULAS:
         np.testing.assert_allclose(
-            min_max(maps[name]), min_max(expected[name]), atol=1e-2, err_msg=name
+            min_max(maps[name]), min_max(expected[name]), atol=1e-4, err_msg=name
         )

@@ -1,0 +1,144 @@
+"""Maps lie over what their positions show, whatever moves these between a network's layers."""
+
+import keras
+import numpy as np
+import pytest
+
+import guidedcam_tf as gcam
+
+layers, ops = keras.layers, keras.ops
+
+SIZE, HALF = 32, 16
+
+
+def network(move, window="same"):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(inputs)
+    x = move(layers.MaxPooling2D(name="pool")(x))
+    x = layers.Conv2D(4, 3, padding=window, activation="relu", name="last")(x)
+    return keras.Model(inputs, layers.Dense(3)(layers.GlobalMaxPooling2D()(x)))
+
+
+def mover(axes, shift=0):
+    return lambda x: ops.roll(ops.transpose(x, axes), shift, axis=1)
+
+
+def windows(x):
+    x = ops.reshape(x, (-1, 2, 8, 2, 8, 4))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 64, 4))
+
+
+def as_picture(x):
+    x = ops.reshape(x, (-1, 2, 2, 8, 8, 4))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, HALF, HALF, 4))
+
+
+def merged_patches(x):
+    parts = [x[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    return layers.Dense(4)(layers.Concatenate()(parts))
+
+
+def pixels_shuffled(x):
+    x = ops.reshape(layers.Conv2D(16, 1)(x), (-1, HALF, HALF, 2, 2, 4))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, SIZE, SIZE, 4))
+
+
+def gated(x):
+    gate = layers.Dense(4, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Cropping2D(((4, 0), (0, 8)))(x * gate)
+
+
+COVERED = {
+    "crop": (layers.Cropping2D(((4, 0), (0, 8))), (0.25, 0, 1, 0.5)),
+    "crop after a gate": (gated, (0.25, 0, 1, 0.5)),
+    "slice": (lambda x: x[:, 4:12], (0.25, 0, 0.75, 1)),
+    "padding": (layers.ZeroPadding2D(4), (-0.25, -0.25, 1.25, 1.25)),
+    "flip": (lambda x: ops.flip(x, 2), (0, 1, 1, 0)),
+    "crop of a flip": (lambda x: ops.flip(x, 2)[:, :, :8], (0, 1, 1, 0.5)),
+    "crop that is pooled": (
+        lambda x: layers.MaxPooling2D()(layers.BatchNormalization()(x[:, 8:])),
+        (0.5, 0, 1, 1),
+    ),
+}
+
+WHOLE = {
+    "nearest upsampling": layers.UpSampling2D(),
+    "every other one": lambda x: x[:, ::2, 1::2],
+    "rolled there and back": lambda x: ops.roll(layers.Dense(4)(ops.roll(x, 5, 1)), -5, 1),
+    "transposed and back": lambda x: ops.swapaxes(layers.Dense(4)(ops.swapaxes(x, 1, 2)), 1, 2),
+    "windows and back": lambda x: as_picture(layers.Dense(4)(windows(x))),
+    "merged patches": merged_patches,
+    "pixels shuffled": pixels_shuffled,
+    "beside what is cropped": lambda x: layers.Add()(
+        [layers.Conv2D(4, 3)(x), layers.Cropping2D(((0, 2), (0, 2)))(x)]
+    ),
+}
+
+OUT_OF_ORDER = {
+    "roll": (mover((0, 1, 2, 3), 5), "roll"),
+    "transpose": (mover((0, 2, 1, 3)), "transpose"),
+    "permute": (layers.Permute((2, 1, 3), name="turned"), "turned"),
+    "pooled after it": (lambda x: layers.MaxPooling2D()(ops.rot90(x, axes=(1, 2))), "rot90"),
+    "windows as one picture": (lambda x: ops.reshape(windows(x), (-1, HALF, HALF, 4)), "reshape"),
+}
+
+
+@pytest.mark.parametrize("kind", COVERED)
+def test_the_part_that_a_layer_covers(kind):
+    move, expected = COVERED[kind]
+    view = gcam.Explainer(network(move)).pipeline.view
+    assert view.layer == "last"
+    extent = tuple(view.step.shape[1:3])
+    np.testing.assert_allclose(view.box(extent, (SIZE, SIZE)), expected, atol=1e-6)
+    assert view.box((SIZE, SIZE), (SIZE, SIZE)) is None
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_what_comes_back_covers_all(kind):
+    view = gcam.Explainer(network(WHOLE[kind])).pipeline.view
+    assert view.box((9, 9), (SIZE, SIZE)) is None
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_padding_for_a_window_counts_nothing(mode):
+    pad = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    view = gcam.Explainer(network(lambda x: ops.pad(x, pad, mode=mode), "valid")).pipeline.view
+    assert view.box((HALF, HALF), (SIZE, SIZE)) is None
+
+
+@pytest.mark.parametrize("kind", OUT_OF_ORDER)
+def test_positions_in_another_order_are_refused(kind, rng):
+    move, name = OUT_OF_ORDER[kind]
+    model = network(move)
+    with pytest.raises(gcam.InputError, match=rf"layer 'last' .*: '{name}\w*' puts its positions"):
+        gcam.Explainer(model)
+    picture = rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    assert gcam.Explainer(model, layer="pool").explain(picture, 0, "eigencam").maps.any()
+
+
+def test_a_crop_is_its_own_part_of_pictures_of_each_size():
+    inputs = keras.Input((None, None, 3))
+    x = layers.Cropping2D(8)(layers.Conv2D(4, 3, padding="same", activation="relu")(inputs))
+    x = layers.Conv2D(4, 3, padding="same", name="last")(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    view = gcam.Explainer(model).pipeline.view
+    np.testing.assert_allclose(view.box((16, 48), (32, 64)), (0.25, 0.125, 0.75, 0.875), atol=1e-6)
+    np.testing.assert_allclose(view.box((48, 16), (64, 32)), (0.125, 0.25, 0.875, 0.75), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", COVERED)
+def test_a_bright_spot_is_found_where_it_is(kind):
+    """Where each layer hands on the picture, the map's peak is at the spot."""
+    model = network(COVERED[kind][0])
+    for name in ("first", "last"):
+        kernel, bias = model.get_layer(name).get_weights()
+        kernel[:] = 0
+        kernel[1, 1] = 1
+        model.get_layer(name).set_weights([kernel, bias])
+    top, left, bottom, right = np.clip(COVERED[kind][1], 0, 1) * SIZE
+    middle = int(top + bottom) // 2, int(left + right) // 2 + 3
+    picture = np.zeros((SIZE, SIZE, 3), np.uint8)
+    picture[middle[0] - 1 : middle[0] + 2, middle[1] - 1 : middle[1] + 2] = 255
+    (saliency,) = gcam.Explainer(model).explain(picture, [1], "eigencam").maps
+    peak = np.unravel_index(saliency.argmax(), saliency.shape)
+    assert np.abs(np.subtract(peak, middle)).max() <= 2
