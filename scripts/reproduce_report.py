@@ -16,6 +16,7 @@ from reproduce import run
 FIT = Path(__file__).resolve().parent / "fit_thresholds.py"
 SETS = {"voc": "voc12", "coco": "coco14", "imagenet": "imagenet"}
 LAYERS = ("conv5_block3_out", "conv5_block3_3_conv", "conv4_block6_out")
+FILLS = ("--fills", "mean", "black")
 CHEAP = ("--set", "methods=[gradcam, gradcam++, xgradcam, relevance_cam, guided]")
 
 
@@ -34,13 +35,18 @@ def main() -> None:
         for kind, layer in product(("objects", "paired"), LAYERS):
             config = CONFIGS / f"{kind}_{stem}_resnet50.yaml"
             if config.exists():
-                run_name = config.stem if layer == LAYERS[0] else f"{config.stem}_{layer}"
-                changes = ("--set", f"layer={layer}", "--set", f"name={run_name}")
-                failed |= run(*GUIDEDCAM, "evaluate", config, *where, *changes)
-        if name == "imagenet":
-            table = CONFIGS / "table3_imagenet_resnet50.yaml"
-            failed |= run(FIT, table, "--protocols", *where, "--set", "data.sample=100", *CHEAP)
+                failed |= run(*GUIDEDCAM, "evaluate", config, *where, *at(layer, config.stem))
+        table = CONFIGS / f"table3_{stem}_resnet50.yaml"
+        for layer in LAYERS[::2] if table.exists() else ():
+            search = (*where, "--set", "data.sample=100", *CHEAP, *at(layer, table.stem))
+            failed |= run(FIT, table, "--protocols", *FILLS, *search)
     sys.exit(bool(failed))
+
+
+def at(layer: str, name: str) -> tuple[str, ...]:
+    """What a run at a layer is called with."""
+    named = name if layer == LAYERS[0] else f"{name}_{layer}"
+    return ("--set", f"layer={layer}", "--set", f"name={named}")
 
 
 if __name__ == "__main__":

@@ -131,9 +131,9 @@ def fits(run: str) -> str:
     return grid(["fits", *named(methods)], lines)
 
 
-def protocols() -> str:
+def protocols(run: str) -> str:
     """The protocol that is nearest to each column, and how often the proposed method wins."""
-    text = (RESULTS / "table3_imagenet_resnet50_protocols" / "protocols.md").read_text("utf-8")
+    text = (RESULTS / run / "protocols.md").read_text("utf-8")
     return text.partition("\n\n")[2]
 
 

@@ -157,6 +157,8 @@ class _Followed:
     def _picked(self, step: Step, slot: Slot, shape: Sequence[int]) -> np.ndarray | None:
         """Which elements of a tensor come out where, from 1 on; 0 where zeros come out."""
         count = int(np.prod(shape))
+        if count >= EXACT:
+            return None
         numbers = np.arange(1, count + 1, dtype=np.float32).reshape(shape)
         try:
             with tf.init_scope(), inference():
@@ -166,7 +168,7 @@ class _Followed:
             return None
         picked = np.nan_to_num(seen, nan=-1.0).astype(np.int64)
         is_picked = (picked == seen).all() and picked.min() >= 0 and picked.max() <= count
-        return picked if is_picked and count < EXACT and seen.ndim > 1 else None
+        return picked if is_picked and seen.ndim > 1 else None
 
     def _placed(self, picked: np.ndarray, places: Any, shape: Sequence[int]) -> Any:
         nowhere = np.full([1, self._axes], np.nan)
