@@ -126,6 +126,24 @@ def test_a_crop_is_its_own_part_of_pictures_of_each_size():
     np.testing.assert_allclose(view.box((48, 16), (64, 32)), (0.125, 0.25, 0.875, 0.75), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind", "move", "expected"),
+    [
+        ((64, 2), "1D", layers.Cropping1D((8, 0)), (0.25, 1)),
+        ((64, 2), "1D", lambda x: ops.flip(x, 1), (1, 0)),
+        ((16, 16, 16, 1), "3D", lambda x: x[:, 2:, :4, 1:-1], (0.25, 0, 0.125, 1, 0.5, 0.875)),
+    ],
+)
+def test_signals_and_volumes_are_followed_too(shape, kind, move, expected):
+    convolution, pooling = getattr(layers, f"Conv{kind}"), getattr(layers, f"MaxPooling{kind}")
+    inputs = keras.Input(shape)
+    x = move(pooling()(convolution(4, 3, padding="same")(inputs)))
+    x = getattr(layers, f"GlobalAveragePooling{kind}")()(convolution(4, 3, padding="same")(x))
+    view = gcam.Explainer(keras.Model(inputs, layers.Dense(3)(x))).pipeline.view
+    found = view.box(tuple(view.step.shape[1:-1]), shape[:-1])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", COVERED)
 def test_a_bright_spot_is_found_where_it_is(kind):
     """Where each layer hands on the picture, the map's peak is at the spot."""
