@@ -81,6 +81,12 @@ def _at_least_float32(policy: keras.DTypePolicy) -> str:
 keras.DTypePolicy.compute_dtype = property(_at_least_float32)
 
 
+def is_of_half_floats(layer: Any) -> bool:
+    """Whether a layer computes in half floats by its policy."""
+    policy = getattr(layer, "dtype_policy", None)
+    return getattr(policy, "_compute_dtype", "") in HALF
+
+
 def _group_by_group(convolve: Callable[..., Any]) -> Callable[..., Any]:
     """Keras's function of a convolution, which is as it was unless `inference` runs."""
 

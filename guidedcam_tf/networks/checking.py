@@ -16,11 +16,13 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import reason_of
 from guidedcam_tf.networks.calls import float32_inside
 from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.calls import is_of_half_floats
 from guidedcam_tf.networks.calls import is_same_value
 from guidedcam_tf.networks.channels_first import is_channels_first
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
+from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.keras_graph import all_layers
 from guidedcam_tf.networks.keras_graph import functional_of
 from guidedcam_tf.networks.picture_values import WithValues
@@ -130,8 +132,17 @@ def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -
             except Exception as error:  # What a layer raises that is not used as Keras expects.
                 raise InputError(
                     f"layer {step.name!r} ({type(step.layer).__name__}) of model {model.name!r} "
-                    f"cannot be run: {reason_of(error)}"
+                    f"cannot be run: {reason_of(error)}{_half_hint(step)}"
                 ) from error
+
+
+def _half_hint(step: Step) -> str:
+    if not is_of_half_floats(step.layer):
+        return ""
+    return (
+        "; half floats are computed in float32 here, so let it cast to self.compute_dtype, not to "
+        "a dtype by name"
+    )
 
 
 def _output_alone(model: keras.Model, graph: Graph, picture: tf.Tensor) -> np.ndarray:

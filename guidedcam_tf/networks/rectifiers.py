@@ -34,14 +34,17 @@ def with_rectifiers(graph: Graph) -> Graph:
 
 
 def _is_unknown(step: Step) -> bool:
-    """Whether it is a function of one tensor that is none of Keras's layers and activations."""
+    """Whether it is a function of one tensor that is none of Keras's layers and activations.
+
+    A LeakyReLU, whose leak may be none, counts as one.
+    """
     layer: Any = step.layer
     if len(step.inputs) != 1 or layer is None:
         return False
     if step.role is Role.ACTIVATION or type(layer) is keras.layers.Activation:
         return not _is_keras(layer.activation)
     known = _is_keras(type(layer)) and isinstance(layer, keras.layers.Layer)
-    is_open = type(layer) is keras.layers.Lambda or not known
+    is_open = type(layer) in (keras.layers.Lambda, keras.layers.LeakyReLU) or not known
     return step.role is Role.CALL and is_open and not getattr(layer, "weights", None)
 
 

@@ -119,6 +119,18 @@ def test_gradients_too_small_for_half_floats_are_there(pictures):
     )
 
 
+class ByName(layers.Dense):
+    def call(self, x):
+        return tf.matmul(tf.cast(x, tf.float16), self.kernel)
+
+
+def test_a_layer_that_names_its_dtype_is_told_what_to_do():
+    model = with_policy(functional(lambda x: ByName(6)(x)), "mixed_float16")
+    message = r"layer 'by_name\w*' .* cannot be run: .*half.* cast to self.compute_dtype, not to a"
+    with pytest.raises(gcam.InputError, match=message):
+        gcam.Explainer(model)
+
+
 def test_layers_that_prepare_pictures_do_it_in_float32(pictures):
     model = with_policy(functional(lambda x: x), "float32")
     prepare = layers.Rescaling(1 / 3, dtype="mixed_float16")

@@ -48,6 +48,7 @@ WRITTEN = {
     "the larger of zero": {"between": lambda x: ops.maximum(x, 0)},
     "the larger, zero first": {"between": lambda x: ops.maximum(0.0, x)},
     "clipped": {"between": lambda x: ops.clip(x, 0, float("inf"))},
+    "a leak of nothing": {"between": lambda x: layers.LeakyReLU(0.0)(x)},
     "a user's layer": {"between": lambda x: Rectify()(x)},
     "a user's function": {"activation": lambda x: tf.maximum(x, 0)},
     "an Activation of one": {
