@@ -16,6 +16,7 @@ from reproduce import run
 FIT = Path(__file__).resolve().parent / "fit_thresholds.py"
 SETS = {"voc": "voc12", "coco": "coco14", "imagenet": "imagenet"}
 LAYERS = ("conv5_block3_out", "conv5_block3_3_conv", "conv4_block6_out")
+RUNTIMES = {LAYERS[0]: "tensorflow", LAYERS[2]: "openvino"}
 FILLS = ("--fills", "mean", "black")
 CHEAP = ("--set", "methods=[gradcam, gradcam++, xgradcam, relevance_cam, guided]")
 
@@ -37,8 +38,9 @@ def main() -> None:
             if config.exists():
                 failed |= run(*GUIDEDCAM, "evaluate", config, *where, *at(layer, config.stem))
         table = CONFIGS / f"table3_{stem}_resnet50.yaml"
-        for layer in LAYERS[::2] if table.exists() else ():
-            search = (*where, "--set", "data.sample=100", *CHEAP, *at(layer, table.stem))
+        for layer, runtime in RUNTIMES.items() if table.exists() else ():
+            search = (*where, "--set", "data.sample=100", "--set", f"runtime={runtime}", *CHEAP)
+            search += at(layer, table.stem)
             failed |= run(FIT, table, "--protocols", *FILLS, *search)
     sys.exit(bool(failed))
 

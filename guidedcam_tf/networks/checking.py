@@ -140,8 +140,8 @@ def _half_hint(step: Step) -> str:
     if not is_of_half_floats(step.layer):
         return ""
     return (
-        "; half floats are computed in float32 here, so let it cast to self.compute_dtype, not to "
-        "a dtype by name"
+        "; half floats are computed in float32 here, so let its call cast to the dtype of its "
+        "input, and hold nothing in another one"
     )
 
 

@@ -53,7 +53,8 @@ def box_of(network: Network, step: Step, size: tuple[int, ...]) -> Box | None:
     sides = list(zip((box or whole)[: len(size)], (box or whole)[len(size) :], strict=True))
     starts = [a + line[0] * (b - a) for line, (a, b) in zip(lines, sides, strict=True)]
     stops = [a + line[1] * (b - a) for line, (a, b) in zip(lines, sides, strict=True)]
-    return (*starts, *stops)
+    far = max(*map(abs, starts), *(abs(stop - 1) for stop in stops))
+    return None if far < NEGLIGIBLE else (*starts, *stops)
 
 
 def out_of_order(network: Network, step: Step) -> str:
@@ -61,12 +62,11 @@ def out_of_order(network: Network, step: Step) -> str:
 
     A flip is none: the map is turned back.
     """
-    size = tuple(network.some_shape(1)[1:-1])
-    slot, _ = _end_of_preparation(network, step)
-    if None not in (lines_of(network, slot, step, size) or ()):
+    size, begin = tuple(network.some_shape(1)[1:-1]), network.graph.input
+    if None not in (lines_of(network, begin, step, size) or ()):
         return ""
     for each in network.graph.needed(step.outputs[0]):
-        if None in (lines_of(network, slot, each, size) or ()):
+        if None in (lines_of(network, begin, each, size) or ()):
             return each.name
     return step.name
 

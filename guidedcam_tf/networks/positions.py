@@ -8,16 +8,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.layers.pooling.base_pooling import BasePooling
-from keras.src.ops.nn import AveragePool
-from keras.src.ops.nn import MaxPool
+from keras.src.ops import numpy
 
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
-from guidedcam_tf.networks.traits import Trait
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -25,27 +23,34 @@ if TYPE_CHECKING:
 Line = tuple[float, float]
 """The outer edges of the first and of the last position along an axis, in parts of the whole."""
 
-POOLING = (BasePooling, AveragePool, MaxPool)
-EXACT = 2**24
-"""Up to which number float32 has all whole ones."""
+_layers = keras.layers
+MOVES = (
+    *(_layers.Cropping1D, _layers.Cropping2D, _layers.Cropping3D),
+    *(_layers.ZeroPadding1D, _layers.ZeroPadding2D, _layers.ZeroPadding3D),
+    *(_layers.Permute, _layers.Reshape),
+    *(numpy.Flip, numpy.GetItem, numpy.Moveaxis, numpy.Pad, numpy.Reshape, numpy.Roll),
+    *(numpy.Rot90, numpy.Squeeze, numpy.Swapaxes, numpy.Transpose, numpy.ExpandDims),
+)
+"""What puts the values of a tensor elsewhere, as they are."""
 
-OUTLIERS = 0.25
-"""Which part of a map may lie off its line, as what a reflecting padding adds."""
+TRANSPOSED = (_layers.Conv1DTranspose, _layers.Conv2DTranspose, _layers.Conv3DTranspose)
+
+LARGEST = 2**22
+"""How many elements are numbered; float32 has all whole numbers up to four times as many."""
 
 
 @lru_cache(maxsize=64)
 def lines_of(
     network: Network, begin: Slot, step: Step, size: tuple[int, ...]
 ) -> tuple[Line | None, ...] | None:
-    """Find where the positions of a layer's map lie in what the layers begin with.
+    """Find where the positions of a layer's map lie in a tensor before it.
 
     What mixes positions, such as a convolution, is taken to leave them where they are, and its map
-    to cover what the one before covers. What moves values as they are (crops, padding, flips,
-    exchanged axes, windows) is run on numbered elements.
+    to cover what the one before covers. `MOVES` are run on numbered elements.
 
     Args:
         network: The network.
-        begin: The tensor that the first layer with weights reads.
+        begin: The tensor to follow from.
         step: The layer.
         size: Height and width of the pictures.
 
@@ -78,10 +83,10 @@ def _shapes(network: Network, size: tuple[int, ...]) -> Mapping[Slot, tuple[int,
 
 
 def _may_move(step: Step) -> bool:
-    """Whether a step may put the values of one tensor elsewhere, as they are."""
-    known = step.is_trained or step.is_activation or isinstance(step.layer, POOLING)
-    stays = step.traits & (Trait.ELEMENTWISE | Trait.HAS_AXIS)
-    return not (known or stays) and len(step.inputs) == 1
+    """Whether a step puts the values of one tensor elsewhere; a mirroring `pad` adds others."""
+    layer: Any = step.layer
+    is_one = isinstance(layer, MOVES) and len(step.inputs) == 1
+    return is_one and getattr(layer, "mode", "constant") == "constant"
 
 
 class _Followed:
@@ -95,9 +100,6 @@ class _Followed:
         self, shapes: Mapping[Slot, tuple[int, ...]], begin: Slot, size: tuple[int, ...]
     ) -> None:
         self._shapes, self._axes = dict(shapes), len(size)
-        maps = [shape[1:-1] for shape in shapes.values() if len(shape) == len(size) + 2]
-        sides = zip(*(extents for extents in maps if set(extents) != {1}), strict=True)
-        self._cell = [1 / min(side) for side in sides]
         self._places: dict[Slot, Any] = {begin: ((0.0, 1.0),) * len(size)}
 
     def add(self, step: Step) -> None:
@@ -111,15 +113,10 @@ class _Followed:
             self._places[step.outputs[0]] = found
 
     def lines(self, slot: Slot) -> tuple[Line | None, ...] | None:
-        """The lines that a map lies on, `None` for an axis along which it is not in order.
-
-        Strided slices are off by half a position, as strided convolutions are taken not to be.
-        """
-        extents = self._shapes[slot][1:-1]
-        if slot not in self._places or len(extents) != self._axes:
+        """The lines that a map lies on, `None` for an axis along which it is not in order."""
+        if slot not in self._places or len(self._shapes[slot]) != self._axes + 2:
             return None
-        lines = _in_order(self._places[slot], self._cell)
-        return tuple(line and _rounded(line, n) for line, n in zip(lines, extents, strict=True))
+        return _in_order(self._places[slot])
 
     def _elements(self, places: Any, shape: Sequence[int]) -> np.ndarray:
         """Places of all elements of a tensor of some shape."""
@@ -132,7 +129,7 @@ class _Followed:
     def _as_lines(self, places: np.ndarray) -> Any:
         """Places in the form in which they are kept."""
         if places.ndim == self._axes + 3 and len(places) == 1:
-            lines = _in_order(places, self._cell)
+            lines = _in_order(places)
             if None not in lines:
                 return lines
         return places
@@ -157,7 +154,7 @@ class _Followed:
     def _picked(self, step: Step, slot: Slot, shape: Sequence[int]) -> np.ndarray | None:
         """Which elements of a tensor come out where, from 1 on; 0 where zeros come out."""
         count = int(np.prod(shape))
-        if count >= EXACT:
+        if count > LARGEST:
             return None
         numbers = np.arange(1, count + 1, dtype=np.float32).reshape(shape)
         try:
@@ -177,78 +174,84 @@ class _Followed:
 
     def _mixed(self, step: Step, given: Sequence[Slot]) -> Any:
         """Where elements lie that are computed of several; `None` where that is not known."""
-        spread = [slot for slot in given if set(self._shapes[slot][1:-1]) - {1}]
         output = step.outputs[0]
+        spread = [slot for slot in given if not self._is_gate(slot, output)]
         if len(spread) != 1:
             return self._merged(spread, self._shapes[output])
         (slot,) = spread
         places, before = self._places[slot], self._shapes[slot]
         shape = self._shapes[output] = (before[0], *self._shapes[output][1:])
+        if len(shape) != len(before):
+            return None
         if isinstance(places, tuple):
-            if len(shape) != len(before):
-                return None
             extents = enumerate(before[1:-1], -self._axes)
             return tuple(
-                _without_window(line, window(step, axis), extent)
+                _seen_through(step, axis, line, extent)
                 for line, (axis, extent) in zip(places, extents, strict=True)
             )
+        if before == shape:
+            return places
         positions = _of_positions(places)[..., None, :]
         if before[:-1] == shape[:-1]:
             return positions
-        if len(shape) != len(before) or len(shape) != self._axes + 2:
+        is_map = getattr(step.layer, "data_format", "") == "channels_last" and shape[0] == 1
+        if not is_map or positions.ndim != self._axes + 3:
             return None
         for axis, (old, new) in enumerate(zip(before[1:-1], shape[1:-1], strict=True), 1):
             nearest = (2 * np.arange(new) + 1) * old // (2 * new)
             positions = positions.take(nearest, axis)
         return positions
 
+    def _is_gate(self, slot: Slot, output: Slot) -> bool:
+        """Whether a tensor has one row or column where the output has several."""
+        one, other = self._shapes[slot][1:-1], self._shapes[output][1:-1]
+        narrow = len(one) == len(other) and any(n == 1 < m for n, m in zip(one, other, strict=True))
+        return narrow or not set(one) - {1}
+
     def _merged(self, spread: Sequence[Slot], shape: Sequence[int]) -> Any:
         """Where elements lie that are of several tensors, if these cover the same."""
         if not spread or any(self._shapes[slot][:-1] != shape[:-1] for slot in spread):
             return None
-        first = self._places[spread[0]]
-        if isinstance(first, tuple) and all(self._places[slot] == first for slot in spread):
+        found = [self._places[slot] for slot in spread]
+        first = found[0]
+        if all(type(p) is type(first) and np.array_equal(p, first, equal_nan=True) for p in found):
             return first
         elements = [
-            _of_positions(self._elements(self._places[slot], self._shapes[slot])) for slot in spread
+            _of_positions(self._elements(places, self._shapes[slot]))
+            for places, slot in zip(found, spread, strict=True)
         ]
-        apart = np.ptp(np.nan_to_num(np.stack(elements)), axis=0)
-        if (apart > np.array(self._cell) + 1e-6).any():
+        apart = np.ptp(np.nan_to_num(np.stack(elements)), axis=0).max(initial=0.0)
+        if apart > 1.5 / max(2, *shape[1:-1]):
             return None
         return self._as_lines(np.mean(elements, axis=0)[..., None, :])
 
 
-def _in_order(places: Any, cell: Sequence[float]) -> tuple[Line | None, ...]:
+def _in_order(places: Any) -> tuple[Line | None, ...]:
     """The lines of a map's positions, `None` for an axis along which they are not in order."""
     if isinstance(places, tuple):
         return places
     positions = _of_positions(places)[0]
-    return tuple(
-        _line(np.moveaxis(positions[..., axis], axis, 0), coarsest)
-        for axis, coarsest in enumerate(cell)
-    )
+    axes = range(positions.shape[-1])
+    return tuple(_line(np.moveaxis(positions[..., axis], axis, 0)) for axis in axes)
 
 
-def _line(places: np.ndarray, cell: float) -> Line | None:
+def _line(places: np.ndarray) -> Line | None:
     """The line of positions along their first axis, `[n, ...]`."""
     count = len(places)
     at = places.reshape(count, -1)
     rows = np.flatnonzero(~np.isnan(at).all(axis=1))
     if len(rows) < 2:
         return (0.0, 1.0) if count < 2 else None
-    middles, half = np.nanmedian(at[rows], axis=1), len(rows) // 2
-    slope = np.median((middles[half:] - middles[:-half]) / (rows[half:] - rows[:-half]))
-    start = np.median(middles - slope * (rows + 0.5))
+    middles = np.nanmedian(at[rows], axis=1)
+    slope = (middles[-1] - middles[0]) / (rows[-1] - rows[0])
+    start = middles[0] - slope * (rows[0] + 0.5)
     off = np.abs(at - (start + slope * (np.arange(count) + 0.5))[:, None])
-    is_off = off[~np.isnan(off)] > 1.5 * max(cell, abs(slope))
-    if is_off.mean() > OUTLIERS or abs(slope) * count < cell:
+    if not slope or np.nanmax(off) > 1.01 * abs(slope):
         return None
-    return float(start), float(start + slope * count)
-
-
-def _rounded(line: Line, extent: int) -> Line:
-    """A line with the whole's edges where it is off by half a position or less."""
-    near = [round(edge) if abs(edge - round(edge)) <= 0.51 / extent else edge for edge in line]
+    # Strided slices are off by half a position, as strided convolutions are taken not to be.
+    edges = (float(start), float(start + slope * count))
+    half = 0.51 * abs(slope)
+    near = [round(edge) if abs(edge - round(edge)) <= half else edge for edge in edges]
     return float(near[0]), float(near[1])
 
 
@@ -261,15 +264,24 @@ def _of_positions(places: np.ndarray) -> np.ndarray:
     return found
 
 
-def _without_window(line: Line, taken: float, extent: int) -> Line:
-    """A line without what a window takes away of what lies outside."""
+def _seen_through(step: Step, axis: int, line: Line, extent: int) -> Line:
+    """Where the positions lie that a layer makes of those on a line.
+
+    A window takes nothing away but of what lies outside, as peers stretch maps over all of the
+    picture; a transposed one adds positions around them.
+    """
     start, stop = line
-    step = (stop - start) / extent
-    if step > 0 and start < 0:
-        start = min(0.0, start + taken * step)
-    if step > 0 and stop > 1:
-        stop = max(1.0, stop - taken * step)
-    return start, stop
+    position = (stop - start) / extent
+    if position < 0:
+        return line
+    if isinstance(step.layer, TRANSPOSED) and step.layer.padding == "valid":
+        kernel, stride = step.layer.kernel_size[axis], step.layer.strides[axis]
+        added = position * (kernel - stride) / (2 * stride)
+        return start - added, stop + added
+    outside, taken = max(0.0, -start) + max(0.0, stop - 1), window(step, axis) * position
+    if outside <= 2 * taken + 1e-6:  # Causal padding is all at one side.
+        return max(0.0, start), min(1.0, stop)
+    return start + min(taken, max(0.0, -start)), stop - min(taken, max(0.0, stop - 1))
 
 
 def window(step: Step, axis: int) -> float:
@@ -277,8 +289,12 @@ def window(step: Step, axis: int) -> float:
     layer: Any = step.layer
     if getattr(layer, "padding", "") != "valid":
         return 0.0
-    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or (1,)
-    if len(size) < -axis:
-        return 0.0
-    dilation = getattr(layer, "dilation_rate", (1,) * len(size))
-    return (size[axis] - 1) * dilation[axis] / 2
+    size = _side(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", 1), axis)
+    return (size - 1) * _side(getattr(layer, "dilation_rate", 1), axis) / 2
+
+
+def _side(sides: Any, axis: int) -> int:
+    """The one of some sides that is an axis's; operations have one number for all."""
+    if isinstance(sides, int):
+        return sides
+    return int(sides[axis]) if len(sides) >= -axis else 1

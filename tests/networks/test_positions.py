@@ -48,12 +48,45 @@ def gated(x):
     return layers.Cropping2D(((4, 0), (0, 8)))(x * gate)
 
 
+def channels_first(layer):
+    """A layer between two permutes, where the channels come first."""
+    return lambda x: layers.Permute((2, 3, 1))(layer(layers.Permute((3, 1, 2))(x)))
+
+
+def strips(x):
+    rows = ops.repeat(ops.mean(x, 1, keepdims=True), HALF, 1)
+    columns = ops.repeat(ops.mean(x, 2, keepdims=True), HALF, 2)
+    return x * ops.sigmoid(rows + columns)
+
+
+def with_rows(x):
+    rows = ops.reshape(ops.linspace(0.0, 1.0, HALF), (1, HALF, 1, 1))
+    return ops.concatenate([x, ops.zeros_like(x[..., :1]) + rows], -1)
+
+
+def gated_by_rows(x):
+    gate = layers.Conv2D(4, 1, activation="sigmoid")(ops.max(x, axis=1, keepdims=True))
+    return layers.Cropping2D(((4, 0), (0, 8)))(x * gate)
+
+
+def enlarged_and_cropped(x):
+    return layers.Cropping2D(2)(layers.Conv2DTranspose(4, 8, strides=4)(x))
+
+
 COVERED = {
     "crop": (layers.Cropping2D(((4, 0), (0, 8))), (0.25, 0, 1, 0.5)),
     "crop after a gate": (gated, (0.25, 0, 1, 0.5)),
+    "crop after a gate of one row": (gated_by_rows, (0.25, 0, 1, 0.5)),
     "slice": (lambda x: x[:, 4:12], (0.25, 0, 0.75, 1)),
+    "small slice": (lambda x: x[:, 6:8, 6:10], (0.375, 0.375, 0.5, 0.625)),
+    "small crop on a coarse map": (
+        lambda x: layers.MaxPooling2D(5)(layers.Cropping2D(((0, 0), (1, 0)))(x)),
+        (0, 0.0625, 1, 1),
+    ),
+    "slice that operations pool": (lambda x: ops.max_pool(x[:, 8:], 2, 2), (0.5, 0, 1, 1)),
     "padding": (layers.ZeroPadding2D(4), (-0.25, -0.25, 1.25, 1.25)),
     "flip": (lambda x: ops.flip(x, 2), (0, 1, 1, 0)),
+    "flip that is pooled": (lambda x: ops.average_pool(ops.flip(x, 2), 2, 2), (0, 1, 1, 0)),
     "crop of a flip": (lambda x: ops.flip(x, 2)[:, :, :8], (0, 1, 1, 0.5)),
     "crop that is pooled": (
         lambda x: layers.MaxPooling2D()(layers.BatchNormalization()(x[:, 8:])),
@@ -62,6 +95,25 @@ COVERED = {
 }
 
 WHOLE = {
+    "bilinear upsampling": layers.UpSampling2D(interpolation="bilinear"),
+    "upsampling of an odd map": lambda x: layers.UpSampling2D()(layers.MaxPooling2D(5)(x)),
+    "resized": layers.Resizing(24, 24),
+    "relu6": ops.relu6,
+    "the smaller one": lambda x: ops.minimum(x, 6.0),
+    "hard swish": lambda x: x * ops.relu6(x + 3.0) / 6.0,
+    "gated by its sign": lambda x: x * ops.cast(x > 0, "float32"),
+    "averaged by a reshape": lambda x: ops.mean(ops.reshape(x, (-1, 8, 2, 8, 2, 4)), (2, 4)),
+    "pooled by an operation": lambda x: -ops.max_pool(-x, 2, 2),
+    "strip pooling": strips,
+    "rows beside it": with_rows,
+    "channels first, normalised": channels_first(layers.BatchNormalization(axis=1)),
+    "channels first, by layer": channels_first(layers.LayerNormalization(axis=1)),
+    "channels first, activated": channels_first(layers.ReLU()),
+    "channels first, added up": channels_first(
+        lambda x: layers.Add()([x, layers.BatchNormalization(axis=1)(x)])
+    ),
+    "channels first, halved": channels_first(lambda x: 0.5 * x),
+    "enlarged and cropped": enlarged_and_cropped,
     "nearest upsampling": layers.UpSampling2D(),
     "every other one": lambda x: x[:, ::2, 1::2],
     "rolled there and back": lambda x: ops.roll(layers.Dense(4)(ops.roll(x, 5, 1)), -5, 1),
@@ -79,6 +131,7 @@ OUT_OF_ORDER = {
     "transpose": (mover((0, 2, 1, 3)), "transpose"),
     "permute": (layers.Permute((2, 1, 3), name="turned"), "turned"),
     "pooled after it": (lambda x: layers.MaxPooling2D()(ops.rot90(x, axes=(1, 2))), "rot90"),
+    "a little roll": (mover((0, 1, 2, 3), 2), "roll"),
     "windows as one picture": (lambda x: ops.reshape(windows(x), (-1, HALF, HALF, 4)), "reshape"),
 }
 
@@ -99,11 +152,21 @@ def test_what_comes_back_covers_all(kind):
     assert view.box((9, 9), (SIZE, SIZE)) is None
 
 
-@pytest.mark.parametrize("mode", ["constant", "reflect"])
-def test_padding_for_a_window_counts_nothing(mode):
+@pytest.mark.parametrize("mode", ["constant", "reflect", "symmetric"])
+@pytest.mark.parametrize("side", [2, 3, 4, HALF])
+def test_padding_for_a_window_counts_nothing(mode, side):
     pad = [[0, 0], [1, 1], [1, 1], [0, 0]]
-    view = gcam.Explainer(network(lambda x: ops.pad(x, pad, mode=mode), "valid")).pipeline.view
-    assert view.box((HALF, HALF), (SIZE, SIZE)) is None
+    small = layers.MaxPooling2D(HALF // side)
+    model = network(lambda x: ops.pad(small(x), pad, mode=mode), "valid")
+    assert gcam.Explainer(model).pipeline.view.box((side, side), (SIZE, SIZE)) is None
+
+
+def test_what_is_rolled_before_the_first_layer_is_refused():
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 3, name="last")(ops.roll(layers.Rescaling(2.0)(inputs), 9, 1))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalMaxPooling2D()(x)))
+    with pytest.raises(gcam.InputError, match=r"layer 'last' .*: 'roll\w*' puts its positions"):
+        gcam.Explainer(model)
 
 
 @pytest.mark.parametrize("kind", OUT_OF_ORDER)
@@ -144,7 +207,9 @@ def test_signals_and_volumes_are_followed_too(shape, kind, move, expected):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", COVERED)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in COVERED if kind.split()[-1] not in ("row", "map")]
+)
 def test_a_bright_spot_is_found_where_it_is(kind):
     """Where each layer hands on the picture, the map's peak is at the spot."""
     model = network(COVERED[kind][0])
