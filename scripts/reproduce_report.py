@@ -16,9 +16,8 @@ from reproduce import run
 FIT = Path(__file__).resolve().parent / "fit_thresholds.py"
 SETS = {"voc": "voc12", "coco": "coco14", "imagenet": "imagenet"}
 LAYERS = ("conv5_block3_out", "conv5_block3_3_conv", "conv4_block6_out")
-RUNTIMES = {LAYERS[0]: "tensorflow", LAYERS[2]: "openvino"}
-FILLS = ("--fills", "mean", "black")
-CHEAP = ("--set", "methods=[gradcam, gradcam++, xgradcam, relevance_cam, guided]")
+SEARCH = (CONFIGS / "search_imagenet_resnet50.yaml", "--protocols", "--fills", "mean", "black")
+SEARCHED = {LAYERS[0]: "tensorflow", LAYERS[2]: "openvino"}
 
 
 def main() -> None:
@@ -29,26 +28,21 @@ def main() -> None:
     parser.add_argument("--out", default="runs", help="the folder of runs")
     given = parser.parse_args()
     failed = run(FIT.with_name("reproduce_flattened.py"), "--out", given.out)
-    for name, stem in SETS.items():
-        if (folder := getattr(given, name)) is None:
-            continue
+    asked = {name: vars(given)[name] for name in SETS if vars(given)[name]}
+    for name, folder in asked.items():
         where = (*data_options(folder), "--out", given.out)
-        for kind, layer in product(("objects", "paired"), LAYERS):
-            config = CONFIGS / f"{kind}_{stem}_resnet50.yaml"
-            if config.exists():
-                failed |= run(*GUIDEDCAM, "evaluate", config, *where, *at(layer, config.stem))
-        table = CONFIGS / f"table3_{stem}_resnet50.yaml"
-        for layer, runtime in RUNTIMES.items() if table.exists() else ():
-            search = (*where, "--set", "data.sample=100", "--set", f"runtime={runtime}", *CHEAP)
-            search += at(layer, table.stem)
-            failed |= run(FIT, table, "--protocols", *FILLS, *search)
+        for config, layer in product(sorted(CONFIGS.glob(f"[op]*_{SETS[name]}_*.yaml")), LAYERS):
+            failed |= run(*GUIDEDCAM, "evaluate", config, *where, *at(layer, config.stem))
+        for layer, runtime in SEARCHED.items() if name == "imagenet" else ():
+            keys = (*at(layer, "table3_imagenet_resnet50"), "--set", f"runtime={runtime}")
+            failed |= run(FIT, *SEARCH, *where, *keys)
     sys.exit(bool(failed))
 
 
 def at(layer: str, name: str) -> tuple[str, ...]:
     """What a run at a layer is called with."""
-    named = name if layer == LAYERS[0] else f"{name}_{layer}"
-    return ("--set", f"layer={layer}", "--set", f"name={named}")
+    end = "" if layer == LAYERS[0] else f"_{layer}"
+    return ("--set", f"layer={layer}", "--set", f"name={name}{end}")
 
 
 if __name__ == "__main__":
