@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -17,6 +16,7 @@ from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.positions import Line
 from guidedcam_tf.networks.positions import lines_of
 from guidedcam_tf.networks.positions import window
+from guidedcam_tf.networks.remembering import remembered
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -31,7 +31,7 @@ NEGLIGIBLE = 0.02
 """Edges nearer to the picture's than this part of it are taken for these."""
 
 
-@lru_cache(maxsize=64)
+@remembered
 def box_of(network: Network, step: Step, size: tuple[int, ...]) -> Box | None:
     """Find which part of a picture a layer's map covers.
 

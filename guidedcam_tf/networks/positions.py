@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.ops import numpy
 
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.remembering import remembered
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
 Line = tuple[float, float]
 """The outer edges of the first and of the last position along an axis, in parts of the whole."""
 
-_layers = keras.layers
+_layers, _ops = keras.layers, keras.src.ops.numpy
 MOVES = (
     *(_layers.Cropping1D, _layers.Cropping2D, _layers.Cropping3D),
     *(_layers.ZeroPadding1D, _layers.ZeroPadding2D, _layers.ZeroPadding3D),
     *(_layers.Permute, _layers.Reshape),
-    *(numpy.Flip, numpy.GetItem, numpy.Moveaxis, numpy.Pad, numpy.Reshape, numpy.Roll),
-    *(numpy.Rot90, numpy.Squeeze, numpy.Swapaxes, numpy.Transpose, numpy.ExpandDims),
+    *(_ops.Flip, _ops.GetItem, _ops.Moveaxis, _ops.Pad, _ops.Reshape, _ops.Roll),
+    *(_ops.Rot90, _ops.Squeeze, _ops.Swapaxes, _ops.Transpose, _ops.ExpandDims),
 )
 """What puts the values of a tensor elsewhere, as they are."""
 
@@ -39,7 +38,7 @@ LARGEST = 2**22
 """How many elements are numbered; float32 has all whole numbers up to four times as many."""
 
 
-@lru_cache(maxsize=64)
+@remembered
 def lines_of(
     network: Network, begin: Slot, step: Step, size: tuple[int, ...]
 ) -> tuple[Line | None, ...] | None:
@@ -69,7 +68,7 @@ def lines_of(
     return followed.lines(step.outputs[0])
 
 
-@lru_cache(maxsize=16)
+@remembered
 def _shapes(network: Network, size: tuple[int, ...]) -> Mapping[Slot, tuple[int, ...]]:
     """The shapes of tensors for one picture of a size."""
     graph = network.graph

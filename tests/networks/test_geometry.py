@@ -1,5 +1,8 @@
 """Maps lie over what the network saw of a picture."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -104,6 +107,20 @@ def test_the_preprocessing_s_own_crop_is_seen():
     explainer = gcam.Explainer(model, preprocess=lambda x: tf.image.central_crop(x, 0.5) / 255)
     box = explainer.pipeline.view.box((30, 40), (64, 84))
     np.testing.assert_allclose(box, (0.25, 0.25, 0.75, 0.75), atol=0.01)
+
+
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+def test_an_explained_model_can_be_given_up(runtime):
+    """What is remembered of a network does not hold it, nor its model."""
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    model = network(layers.Cropping2D(4))
+    explainer = gcam.Explainer(model, layer="pool", runtime=runtime)
+    assert explainer.explain(np.full((32, 32, 3), 90, np.uint8), 0, "eigencam").maps.shape
+    watched = weakref.ref(model), weakref.ref(explainer.network)
+    del model, explainer
+    gc.collect()
+    assert [each() for each in watched] == [None, None]
 
 
 def test_maps_are_laid_by_hand():
