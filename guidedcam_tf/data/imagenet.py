@@ -83,10 +83,12 @@ def open_imagenet(
     """
     root = as_path(root)
     folders = [path for path in _entries(root) if _WNID.fullmatch(path.name) and path.is_dir()]
+    lists: tuple[Path, ...] = ()
     if labels is None and folders:
         found, skipped = _from_folders(root, folders)
     else:
-        found, skipped = _from_file(root, labels, synsets)
+        lists = (_find_list(root, labels),)
+        found, skipped = _from_file(root, lists[0], synsets)
     names = imagenet_classes().names
     used = dict.fromkeys(names[index] for _, _, indices in found for index in indices)
     mapped = class_map(tuple(used)) if class_map else None
@@ -103,7 +105,7 @@ def open_imagenet(
 
     annotations = {indices: annotation(indices) for indices in {entry[2] for entry in found}}
     samples = tuple(Sample(name, path, annotations[indices]) for name, path, indices in found)
-    return DataSet("imagenet", root, samples, tuple(skipped), mapped)
+    return DataSet("imagenet", root, samples, tuple(skipped), mapped, lists)
 
 
 Identified = list[tuple[str, Path, tuple[int, ...]]]
@@ -112,9 +114,7 @@ Identified = list[tuple[str, Path, tuple[int, ...]]]
 Found = tuple[Identified, list[Skipped]]
 
 
-def _from_file(
-    root: Path, labels: str | os.PathLike[str] | None, synsets: str | os.PathLike[str] | None
-) -> Found:
+def _find_list(root: Path, labels: str | os.PathLike[str] | None) -> Path:
     usual = (
         root / "labels.csv",
         root / GROUND_TRUTH,
@@ -126,6 +126,10 @@ def _from_file(
         raise _wrong(root, f"{root} has no folders named by wnid, no labels.csv, no ground truth")
     if not file.is_file() or not root.is_dir():
         raise _wrong(root, f"there is no list {file}" if root.is_dir() else f"there is no {root}")
+    return file
+
+
+def _from_file(root: Path, file: Path, synsets: str | os.PathLike[str] | None) -> Found:
     if _is_ground_truth(file):
         indices = read_ground_truth(file, as_path(synsets) if synsets is not None else None)
         return _from_validation(root, indices)

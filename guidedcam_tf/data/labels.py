@@ -88,7 +88,9 @@ def open_labels(
                 raise SampleError("bad label", f"a line has no {'class' if name else 'picture'}")
             annotate = partial(_annotate, rows=listed, root=root, class_map=found)
             texts = {each: tuple(dict.fromkeys(row[each] for row in listed)) for each in further}
-            samples.append(Sample(name, find_picture(root, name), annotate, texts))
+            masks = tuple(_mask_file(root, row["mask"]) for row in listed if row.get("mask"))
+            picture = find_picture(root, name)
+            samples.append(Sample(name, picture, annotate, texts, annotations=masks))
         except SampleError as error:
             skipped.append(Skipped(name, error.reason, f"{file}, {name!r:.300}: {error}"))
     if not rows:
@@ -134,6 +136,14 @@ def _box(row: Row, frame: Frame) -> Box | None:
         return frame.upright_box(from_corners(corners, frame.stored))
     except InputError as error:
         raise SampleError("box outside the picture", str(error)) from error
+
+
+def _mask_file(root: Path, name: str) -> Path:
+    """Where a mask lies; where it is missing, the path that its picture's annotation will miss."""
+    try:
+        return find_picture(root, name)
+    except SampleError:
+        return root / name
 
 
 def _mask(root: Path, name: str, frame: Frame) -> np.ndarray:

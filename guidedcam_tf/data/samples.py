@@ -76,6 +76,7 @@ class Sample:
             `SampleError`.
         columns: What else its list says of it: by column the different texts of its lines.
         values: What further inputs of a network get with it, by name.
+        annotations: The files of its own that `annotate` reads, where they are there.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Sample:
     annotate: Callable[[Frame], Annotation] = field(repr=False)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     values: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    annotations: tuple[Path, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,9 +110,6 @@ def open_voc(
     class_map = class_map or read_class_map("voc2012")
     annotate = partial(
         _annotate,
-        root=root,
-        masks=masks,
-        folders=tuple(annotations),
         class_map=class_map,
         classes=tuple(classes),
         first_pixel=first_pixel,
@@ -123,7 +120,11 @@ def open_voc(
     samples, skipped = [], []
     for name in names:
         if name in pictures:
-            samples.append(Sample(name, pictures[name], partial(annotate, name=name)))
+            mask = root / "SegmentationClass" / f"{name}.png" if masks else None
+            boxes = tuple(root / folder / f"{name}.xml" for folder in annotations)
+            read = partial(annotate, mask_file=mask, box_files=boxes)
+            files = boxes if mask is None else (mask, *boxes)
+            samples.append(Sample(name, pictures[name], read, annotations=files))
         else:
             message = f"{root / 'JPEGImages'} has no picture {name:.200}"
             skipped.append(Skipped(name, "missing picture", message))
@@ -163,19 +164,17 @@ def _find_pictures(root: Path) -> dict[str, Path]:
 def _annotate(
     frame: Frame,
     *,
-    name: str,
-    root: Path,
-    masks: bool,
-    folders: tuple[str, ...],
+    mask_file: Path | None,
+    box_files: tuple[Path, ...],
     class_map: ClassMap,
     classes: tuple[str, ...],
     first_pixel: int,
 ) -> Annotation:
-    mask = read_mask(root / "SegmentationClass" / f"{name}.png", frame, classes) if masks else None
-    files = (root / folder / f"{name}.xml" for folder in folders)
-    file = next(filter(is_file, files), None)
+    mask = read_mask(mask_file, frame, classes) if mask_file else None
+    file = next(filter(is_file, box_files), None)
     if mask is None and file is None:
-        raise SampleError("missing annotation", f"{name} has no XML in {', '.join(folders)}")
+        files = ", ".join(map(str, box_files))
+        raise SampleError("missing annotation", f"none of {files} is there")
     objects = read_objects(file, frame, classes, first_pixel) if file else {}
     inside = np.zeros(VOID + 1, int) if mask is None else count_values(mask)
     labels = []

@@ -24,6 +24,7 @@ from guidedcam_tf.evaluation.tables.summary import by_class
 from guidedcam_tf.evaluation.tables.summary import summarise
 from guidedcam_tf.evaluation.tables.writing import write_csv
 from guidedcam_tf.evaluation.tables.writing import write_tables
+from guidedcam_tf.evaluation.work.units import Making
 from guidedcam_tf.evaluation.work.units import Unit
 from guidedcam_tf.evaluation.work.units import gather
 from guidedcam_tf.explainer import Explainer
@@ -45,7 +46,7 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
         InputError: If no row is a measurement.
     """
     config, before = job.config, job.data_set.skipped
-    seconds = gather(folder, job.units, before)
+    making = gather(folder, job.units, before)
     rows, left_out = read_rows(folder), read_left_out(folder)
     reasons = left_out.drop_duplicates(["image", "reason"])["reason"].value_counts().sort_index()
     if rows.empty:
@@ -72,12 +73,13 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
         *_notes(config, job.explainer),
         *_part_notes(config, len(job.data_set)),
         *_gap_notes(left_out, failed),
+        *_making_notes(making),
     ]
     against_best = _compare(folder, config, rows, summary)
     write_tables(summary, folder, title=title, notes=notes, comparison=against_best)
     write_csv(by_class(rows, summary), folder / "classes.csv")
     write_csv(mean_ranks(rows, summary), folder / "ranks.csv")
-    _write_manifest(folder, job, rows, reasons, seconds)
+    _write_manifest(folder, job, rows, reasons, making)
 
 
 def _compare(
@@ -94,7 +96,7 @@ def _compare(
 
 
 def _write_manifest(
-    folder: Path, job: Job, rows: pd.DataFrame, reasons: pd.Series, seconds: dict[str, float]
+    folder: Path, job: Job, rows: pd.DataFrame, reasons: pd.Series, making: Making
 ) -> None:
     config, explainer = job.config, job.explainer
     manifest = {
@@ -119,7 +121,8 @@ def _write_manifest(
         "skipped": {str(reason): int(count) for reason, count in reasons.items()},
         "skipped_before_reading": len(job.data_set.skipped),
         "notes": _counts(rows),
-        "seconds_by_method": {name: round(spent, 3) for name, spent in seconds.items()},
+        "seconds_by_method": {name: round(spent, 3) for name, spent in making.seconds.items()},
+        "units_made_with": dict(making.made_with),
     }
     with writing(folder / "manifest.json") as temporary:
         temporary.write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
@@ -174,6 +177,16 @@ def _gap_notes(left_out: pd.DataFrame, failed: Sequence[tuple[Unit, str]]) -> li
         f"{', '.join(unit.methods)}: unit {unit.name} failed, so its pictures are missing ({line})."
         for unit, line in failed
     ]
+
+
+def _making_notes(making: Making) -> list[str]:
+    """Say where the units of one run were not all computed by the same code."""
+    if len(making.made_with) < 2:
+        return []
+    counted = [
+        f"{units} with {state or 'one not noted'}" for state, units in making.made_with.items()
+    ]
+    return [f"Units were computed with different versions: {'; '.join(counted)}."]
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, int]:

@@ -34,6 +34,12 @@ def versions() -> dict[str, str | None]:
     return found
 
 
+def made_with() -> str:
+    """The versions and the revision in one line."""
+    named = [f"{package} {found}" for package, found in versions().items() if found]
+    return ", ".join([*named, *filter(None, [_revision()])])
+
+
 def _revision() -> str | None:
     """The commit, with `"-dirty"` where files differ from it; `None` outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

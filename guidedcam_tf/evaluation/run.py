@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from guidedcam_tf.data.contents import contents_of
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
@@ -69,7 +71,7 @@ def evaluate(
         write_list(job.data_set.ids, folder / "pictures.txt")
         write_plan(folder, job.units)
         shards = Shards(folder)
-        done = shards.done()
+        done = _unchanged(job, shards.done())
         missing = [unit for unit in job.units if unit.name not in done]
         if missing:
             before = len(job.units) - len(missing)
@@ -82,6 +84,24 @@ def evaluate(
                     bar.update()
         finish(folder, job, status(folder).failed)
     return folder
+
+
+def _unchanged(job: Job, done: dict[str, dict[str, str]]) -> set[str]:
+    """Leave out units of whose pictures or annotations one is another than when it was read."""
+    noted = {name for contents in done.values() for name in contents}
+    now = contents_of(sample for sample in job.data_set.samples if sample.id in noted)
+    changed = {
+        unit: [name for name, content in contents.items() if now.get(name) != content]
+        for unit, contents in done.items()
+    }
+    names = list(dict.fromkeys(name for found in changed.values() for name in found))
+    if names:
+        warnings.warn(
+            f"{len(names)} of {len(noted)} pictures, or their annotations, are not what they were "
+            f"when they were measured, {names[0]!r} the first; their units are computed again",
+            stacklevel=3,
+        )
+    return {unit for unit, found in changed.items() if not found}
 
 
 def _identity(job: Job) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -49,11 +50,15 @@ class Shard:
         rows: Its rows.
         left_out: Pictures that gave none.
         seconds: The time that it took, by method.
+        contents: What `data.contents` says of its pictures, as they were when they were read.
+        made_with: What `manifest.made_with` says of the process that computed it.
     """
 
     rows: list[Row] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+    made_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,11 @@ class Shards:
         if not is_remote(folder):
             self._folder.mkdir(exist_ok=True)
 
-    def done(self) -> set[str]:
-        """The names of the units whose shards are there and whole."""
-        names = (file.stem for file in self._folder.glob("*.json"))
-        return {name for name in names if self._shard(name) is not None}
+    def done(self) -> dict[str, dict[str, str]]:
+        """The contents of the pictures of each unit whose shard is there and whole, by its name."""
+        names = sorted(file.stem for file in self._folder.glob("*.json"))
+        shards = ((name, self._shard(name)) for name in names)
+        return {name: shard.contents for name, shard in shards if shard is not None}
 
     def failed(self) -> dict[str, str]:
         """The first line of each error that a unit of this run last ended with, by name."""
@@ -108,6 +114,7 @@ class Shards:
         if isinstance(result, Failure):
             with writing(self._folder / f"{unit.name}.error") as temporary:
                 temporary.write_text(f"{result.line}\n{result.details}", "utf-8")
+            (self._folder / f"{unit.name}.json").unlink(missing_ok=True)
             return
         with writing(self._folder / f"{unit.name}.json") as temporary:
             temporary.write_text(json.dumps(asdict(result)), "utf-8")
@@ -126,17 +133,32 @@ class Shards:
                 [Row(**row) for row in raw["rows"]],
                 [LeftOut(**entry) for entry in raw["left_out"]],
                 dict(raw["seconds"]),
+                dict(raw.get("contents", {})),
+                raw.get("made_with", ""),
             )
         except (FileNotFoundError, KeyError, TypeError, ValueError):
             return None
 
 
-def gather(folder: Path, units: Sequence[Unit], skipped: Sequence[Skipped]) -> dict[str, float]:
-    """Write `rows.csv` and `skipped.csv` from the shards, and return the seconds by method.
+@dataclass(frozen=True)
+class Making:
+    """How the shards of a run were made.
+
+    Attributes:
+        seconds: The time that it took, by method.
+        made_with: With what, and how many units each.
+    """
+
+    seconds: Counter[str] = field(default_factory=Counter)
+    made_with: Counter[str] = field(default_factory=Counter)
+
+
+def gather(folder: Path, units: Sequence[Unit], skipped: Sequence[Skipped]) -> Making:
+    """Write `rows.csv` and `skipped.csv` from the shards, and return how those were made.
 
     Pictures that were skipped before reading are the first of `skipped.csv`.
     """
-    seconds: dict[str, float] = {}
+    making = Making()
     with (
         writing(folder / "rows.csv") as rows_file,
         writing(folder / "skipped.csv") as left_out_file,
@@ -153,6 +175,6 @@ def gather(folder: Path, units: Sequence[Unit], skipped: Sequence[Skipped]) -> d
         for shard in Shards(folder).read(units):
             row_writer.writerows(astuple(row) for row in shard.rows)
             left_out_writer.writerows(astuple(entry) for entry in shard.left_out)
-            for method, spent in shard.seconds.items():
-                seconds[method] = seconds.get(method, 0.0) + spent
-    return seconds
+            making.seconds.update(shard.seconds)
+            making.made_with[shard.made_with] += 1
+    return making

@@ -7,13 +7,16 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
+from guidedcam_tf.data.contents import contents_of
 from guidedcam_tf.data.loading import Loaded
 from guidedcam_tf.data.loading import load
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.job import Job
+from guidedcam_tf.evaluation.manifest import made_with
 from guidedcam_tf.evaluation.measuring.groups import Group
 from guidedcam_tf.evaluation.measuring.pairs import Chunk
 from guidedcam_tf.evaluation.measuring.scoring import Scorer
@@ -29,7 +32,13 @@ FAILED = "failed"
 DEADLY: Final = "ends the process"
 """The reason of a picture that is left out because a process ended of it."""
 
-Entries = list[Loaded | Skipped]
+
+@dataclass(frozen=True)
+class _Read:
+    """The pictures of a chunk, and what their files held when they were read."""
+
+    entries: list[Loaded | Skipped]
+    contents: dict[str, str]
 
 
 class Worker:
@@ -48,9 +57,10 @@ class Worker:
             job.explainer, config.protocol, config.chosen_metrics, config.batch_size, job.maker
         )
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="guidedcam-chunk")
-        self._reading: dict[tuple[int, frozenset[int]], Future[Entries]] = {}
-        self._held: tuple[tuple[int, frozenset[int]], Entries, Chunk | None] | None = None
+        self._reading: dict[tuple[int, frozenset[int]], Future[_Read]] = {}
+        self._held: tuple[tuple[int, frozenset[int]], _Read, Chunk | None] | None = None
         self._worked: set[int] = set()
+        self._made_with = made_with()
 
     def compute(
         self, unit: Unit, then: Unit | None = None, without: frozenset[int] = frozenset()
@@ -79,7 +89,8 @@ class Worker:
 
     def _shard(self, unit: Unit, then: Unit | None, without: frozenset[int]) -> Shard:
         start = time.perf_counter()
-        entries, chunk = self._chunk(unit.chunk, without)
+        read, chunk = self._chunk(unit.chunk, without)
+        entries = read.entries
         if then is not None and then.chunk != unit.chunk:
             self._read(then.chunk, without)
         group = self._job.groups[unit.group]
@@ -101,7 +112,13 @@ class Worker:
             for entry in entries
             if isinstance(entry, Skipped) and entry.reason == DEADLY and group.covers(entry.id)
         ]
-        return Shard(rows, unread + failed, dict.fromkeys(group.methods, spent))
+        return Shard(
+            rows,
+            unread + failed,
+            dict.fromkeys(group.methods, spent),
+            {name: found for name, found in read.contents.items() if group.covers(name)},
+            self._made_with,
+        )
 
     def _one_by_one(
         self, unit: Unit, group: Group, pictures: Sequence[Loaded]
@@ -118,15 +135,15 @@ class Worker:
                 failed.append(LeftOut(picture.id, FAILED, line, ", ".join(group.methods)))
         return rows, failed
 
-    def _chunk(self, number: int, without: frozenset[int]) -> tuple[Entries, Chunk | None]:
+    def _chunk(self, number: int, without: frozenset[int]) -> tuple[_Read, Chunk | None]:
         """A chunk's pictures, and the network's clean predictions of those that could be read."""
         key = (number, without)
         if self._held is None or self._held[0] != key:
             self._read(number, without)
-            entries = self._reading.pop(key).result()
+            read = self._reading.pop(key).result()
             self._reading.clear()
-            loaded = [entry for entry in entries if isinstance(entry, Loaded)]
-            self._held = (key, entries, self._scorer.chunk(loaded) if loaded else None)
+            loaded = [entry for entry in read.entries if isinstance(entry, Loaded)]
+            self._held = (key, read, self._scorer.chunk(loaded) if loaded else None)
         return self._held[1], self._held[2]
 
     def _read(self, number: int, without: frozenset[int]) -> None:
@@ -134,9 +151,10 @@ class Worker:
         if (number, without) not in self._reading:
             self._reading[number, without] = self._reader.submit(self._entries, number, without)
 
-    def _entries(self, number: int, without: frozenset[int]) -> Entries:
+    def _entries(self, number: int, without: frozenset[int]) -> _Read:
         size = self._job.chunk
         samples = self._job.data_set.samples[number * size : (number + 1) * size]
+        contents = contents_of(samples)
         kept = [sample for place, sample in enumerate(samples) if place not in without]
         found: dict[str, Loaded | Skipped] = {
             entry.id: entry for entry in load(kept, workers=self._threads)
@@ -145,4 +163,4 @@ class Worker:
             if sample.id not in found:
                 message = f"{sample.picture}: reading or measuring it ends the process"
                 found[sample.id] = Skipped(sample.id, DEADLY, message)
-        return [found[sample.id] for sample in samples]
+        return _Read([found[sample.id] for sample in samples], contents)
