@@ -98,19 +98,24 @@ def _layout(network: TakesPictures) -> str:
     return LAYOUTS[len(network.input_size)].replace("C", str(network.channels))
 
 
+def refuse_in_functions() -> None:
+    """Raise `InputError` where TensorFlow traces a function, such as one of `Dataset.map`."""
+    import tensorflow as tf
+
+    if tf.inside_function():
+        raise InputError(
+            "an Explainer is made, and takes and returns arrays, outside of a tf.function and of "
+            "Dataset.map; inside, the pipeline of one that was made outside works on tensors"
+        )
+
+
 def check_images(images: np.ndarray, network: Network) -> np.ndarray:
     """Return a batch of pictures as an array, if the network can take it.
 
     Raises:
         InputError: If its shape, type or range is another than `Explainer.maps` takes.
     """
-    import tensorflow as tf
-
-    if tf.inside_function():
-        raise InputError(
-            "Explainer.maps and predict take and return arrays, so they cannot run inside a "
-            "tf.function; call them outside, or use Explainer.pipeline, which works on tensors"
-        )
+    refuse_in_functions()
     hint = ": bring pictures to one size, or explain them one by one"
     array = as_array(images, "images", hint)
     axes = len(network.input_size)

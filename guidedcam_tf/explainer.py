@@ -18,6 +18,7 @@ from guidedcam_tf.arrays import as_input
 from guidedcam_tf.arrays import batches
 from guidedcam_tf.arrays import check_batch
 from guidedcam_tf.arrays import check_values
+from guidedcam_tf.arrays import refuse_in_functions
 from guidedcam_tf.arrays import split_values
 from guidedcam_tf.data import Picture
 from guidedcam_tf.data.pictures import read
@@ -115,6 +116,7 @@ class Explainer:
         runtime: str = "tensorflow",
         precision: str = "float32",
     ) -> None:
+        refuse_in_functions()
         runs = open_runtime(runtime, precision)
         said: dict[str, Any] = {
             "model": model,
@@ -189,6 +191,7 @@ class Explainer:
         Raises:
             InputError: If the picture cannot be read, or a target, method or option is unknown.
         """
+        refuse_in_functions()
         resolved, chosen = resolve(targets, self.network), get_method(method, **options)
         if not resolved.asked:
             self.warn_of_doubt()

@@ -26,6 +26,7 @@ from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.checking import check_maps
 from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.failures import refuse_too_small
 from guidedcam_tf.networks.failures import said_clearly
 from guidedcam_tf.networks.geometry import largest_part
 from guidedcam_tf.networks.geometry import lay
@@ -136,6 +137,7 @@ class Pipeline:
     def logits(self, fitted: tf.Tensor) -> tf.Tensor:
         """The plain compiled forward pass: fitted pictures to scores, float32 `[N, classes]`."""
         self._check()
+        refuse_too_small(self.network, tuple(fitted.shape[1:-1]))
         return self._logits(fitted)
 
     @cached_property
@@ -234,6 +236,7 @@ class Pipeline:
         if values and method.many_passes and len(fitted) > 1:
             return one_by_one(partial(self.explain, method), fitted, class_ids, values)
         self._check()
+        refuse_too_small(self.network, tuple(fitted.shape[1:-1]))
         self.warn_of_coincidence(method)
         try:
             with WithValues(values or {}), said_clearly(self.network, fitted):

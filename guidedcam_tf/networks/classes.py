@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -156,21 +157,36 @@ def _of_one_line(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _by_index(given: Mapping[Any, Any], count: int) -> tuple[str, ...]:
-    def is_index(value: Any) -> bool:
-        return str(value).isdecimal() and not isinstance(value, bool)
-
-    if all(map(is_index, given)):
-        names = {int(index): str(name) for index, name in given.items()}
-    elif all(map(is_index, given.values())):
-        names = {int(index): str(name) for name, index in given.items()}
-    else:
-        raise InputError("class_names, if a mapping, must be between names and indices from 0")
+    names = _names_of_indices(given)
     if len(names) != len(given) or sorted(names) != list(range(count)):
         raise InputError(
             f"class_names must have the indices 0 to {count - 1} once each, one for each of the "
             f"network's {count} classes; received {sorted(names)[:10]} of {len(given)} entries"
         )
     return tuple(names[index] for index in range(count))
+
+
+def _names_of_indices(given: Mapping[Any, Any]) -> dict[int, str]:
+    """Turn a mapping so that it is from index to name; names may be numbers as text."""
+
+    def is_number(value: Any) -> bool:
+        return isinstance(value, Integral) and not isinstance(value, bool)
+
+    def is_index(value: Any) -> bool:
+        return is_number(value) or (isinstance(value, str) and value.isdecimal())
+
+    for are_indices in (is_number, is_index):
+        of_keys, of_values = all(map(are_indices, given)), all(map(are_indices, given.values()))
+        by_key = {int(key): str(value) for key, value in given.items()} if of_keys else {}
+        by_value = {int(value): str(key) for key, value in given.items()} if of_values else {}
+        if of_keys and of_values and by_key != by_value:
+            raise InputError(
+                "class_names maps numbers to numbers, so it is in doubt which are the indices; "
+                f"give the names as text and the indices as numbers; received {shown(given)}"
+            )
+        if of_keys or of_values:
+            return by_key or by_value
+    raise InputError("class_names, if a mapping, must be between names and indices from 0")
 
 
 def read_class_names(path: Path) -> list[str] | dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -12,8 +13,13 @@ import tensorflow as tf
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.errors import reason_of
+from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Graph
+from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.picture_values import WithValues
+from guidedcam_tf.networks.picture_values import samples
+from guidedcam_tf.networks.remembering import remembered
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -54,6 +60,43 @@ def no_classes(graph: Graph, model: str) -> InputError:
     )
 
 
+def refuse_too_small(network: Network, size: tuple[int, ...]) -> None:
+    """Raise `InputError` for pictures of which a layer of a network of any size leaves nothing.
+
+    Of no values TensorFlow makes numbers all the same where it compiles for any size. What a size
+    fits, a larger one does.
+    """
+    fitting = _fitting(network)
+    if None not in network.input_size or any(map(partial(_is_within, size), fitting)):
+        return
+    graph, pictures = network.graph, tf.zeros([1, *size, network.channels or 3])
+    known: dict[Slot, tf.Tensor] = {graph.input: network.preprocess(pictures)}
+    with inference(), WithValues(samples(graph.specs)):
+        for step in graph.scoring_steps:
+            try:
+                known.update(zip(step.outputs, step.run(known), strict=True))
+                reason = "it leaves nothing of them"
+            except Exception as error:  # What Keras and TensorFlow raise for it.
+                known[step.outputs[0]], reason = tf.zeros([0]), reason_of(error)
+            if 0 in known[step.outputs[0]].shape:
+                raise InputError(
+                    f"pictures of {' x '.join(map(str, size))} do not go through layer "
+                    f"{step.name!r} of {network.name!r}, which takes any size: {reason}. They may "
+                    "be too small"
+                )
+    fitting.append(size)
+
+
+@remembered
+def _fitting(network: Network) -> list[tuple[int, ...]]:
+    """Sizes of pictures that go through a network."""
+    return []
+
+
+def _is_within(size: tuple[int, ...], smaller: tuple[int, ...]) -> bool:
+    return all(one >= other for one, other in zip(size, smaller, strict=True))
+
+
 @contextmanager
 def said_clearly(network: Network, fitted: tf.Tensor) -> Iterator[None]:
     """Raise what TensorFlow raises for pictures as an `InputError`, where that is its cause."""
@@ -75,8 +118,8 @@ def said_clearly(network: Network, fitted: tf.Tensor) -> Iterator[None]:
             raise
         raise InputError(
             f"pictures of {fitted.shape[1]} x {fitted.shape[2]} do not go through "
-            f"{network.name!r}, which takes any size: {reason_of(error)}. They may be too "
-            "small"
+            f"{network.name!r}, which takes any size: {reason_of(error)}. Its layers may not take "
+            "that height or width"
         ) from error
 
 

@@ -132,6 +132,7 @@ class Graph:
         activations: What makes each of these outputs of its scores, by name.
         specs: The values that come with each picture, by name.
         picture_name: The name of the picture's input.
+        picture_dtype: What the model casts pictures to.
     """
 
     steps: tuple[Step, ...]
@@ -145,6 +146,7 @@ class Graph:
     activations: Mapping[str, str] = field(default_factory=dict)
     specs: Specs = field(default_factory=dict)
     picture_name: str = ""
+    picture_dtype: tf.DType = tf.float32
 
     @cached_property
     def _by_slot(self) -> dict[Slot, Step]:

@@ -111,7 +111,7 @@ class Network:
         self.channels: int | None = graph.input_shape[-1]
         self.weights = weights or WeightsSource("the model passed in")
         self.inputs = dict(graph.specs)
-        self._preprocess = preprocessing(preprocess, graph.input_shape)
+        self._preprocess = preprocessing(preprocess, graph.input_shape, graph.picture_dtype)
         self.takes_pixels = self.sees_pictures and preprocess not in (None, "none")
         self._default_layer = default_layer
         self._grid = checked_grid(grid)

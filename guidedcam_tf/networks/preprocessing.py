@@ -21,8 +21,12 @@ SOME_SIZE = 64
 """The height and width at which what takes any size is tried out."""
 
 
-def preprocessing(preprocess: Preprocess | str | None, shape: tuple[int | None, ...]) -> Preprocess:
+def preprocessing(
+    preprocess: Preprocess | str | None, shape: tuple[int | None, ...], dtype: tf.DType
+) -> Preprocess:
     """Return the function of a mode: float32 RGB in 0..255 to the model's input of that shape.
+
+    Where the model casts that to whole numbers, it gives these numbers, in float32.
 
     `"caffe"`, `"tf"` and `"torch"` are the modes of Keras Applications; `"unit"` is x / 255,
     `"signed"` is x / 127.5 - 1; `None` and `"none"` leave pictures alone.
@@ -30,6 +34,13 @@ def preprocessing(preprocess: Preprocess | str | None, shape: tuple[int | None, 
     Raises:
         InputError: If there is no such mode, or if it is no function.
     """
+    function = _function_of(preprocess, shape)
+    if dtype.is_floating:
+        return function
+    return lambda images: tf.cast(tf.cast(function(images), dtype), tf.float32)
+
+
+def _function_of(preprocess: Preprocess | str | None, shape: tuple[int | None, ...]) -> Preprocess:
     if preprocess is None or preprocess == "none":
         return lambda images: images
     if callable(preprocess):
@@ -73,8 +84,8 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
         shape: The shape of the model's input, `(None, H, W, C)`.
 
     Raises:
-        InputError: If it cannot be compiled, gives another shape, no finite numbers, or others for
-            the same pictures.
+        InputError: If it cannot be compiled, gives another shape, no finite numbers, others for
+            the same pictures, or others for a picture beside another one.
     """
     compiled = tf.function(preprocess, autograph=False)
     given = compiled.get_concrete_function(tf.TensorSpec(shape, tf.float32)).structured_outputs
@@ -84,7 +95,7 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
             f"{tuple(given.shape)}"
         )
     some = [*(side or SOME_SIZE for side in shape[1:-1]), shape[-1] or 3]
-    noise = tf.constant(seeded_pictures(some, one_in_unit_range=False))
+    noise = tf.constant(seeded_pictures(some, one_in_unit_range=True))
     once, again = (compiled(noise).numpy() for _ in range(2))
     if not np.isfinite(once.astype(np.float32)).all():
         raise InputError(
@@ -94,6 +105,13 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
         raise InputError(
             "preprocess must return the same for the same pictures; it returned other numbers the "
             "second time. What is random in it is for training"
+        )
+    alone = np.concatenate([compiled(noise[place : place + 1]).numpy() for place in range(2)])
+    if not np.allclose(alone, once, rtol=1e-3, atol=1e-3 * np.abs(once).max()):
+        raise InputError(
+            "preprocess must return the same for a picture alone and beside others; it computes "
+            "something across the batch: let it do so over the axes of each picture, such as "
+            "tf.reduce_max(x, axis=[1, 2, 3], keepdims=True)"
         )
 
 

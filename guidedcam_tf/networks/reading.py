@@ -116,6 +116,8 @@ def read_graph(
     graph = with_rectifiers(
         Graph(steps, picture, end, end, *shapes, specs=specs, picture_name=picture_name)
     )
+    if not isinstance(functional, Traced):  # Which takes what it gets.
+        graph = replace(graph, picture_dtype=tf.as_dtype(explained.dtype))
     if not all_of_them:
         return find_logits(graph)
     ends = {

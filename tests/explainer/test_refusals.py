@@ -207,12 +207,32 @@ def test_what_is_no_target_is_refused(explainer, name):
 
 
 @pytest.mark.usefixtures("compiled")
-def test_arrays_inside_a_tf_function_are_refused(explainer):
-    @tf.function(autograph=False)
-    def step(images):
-        return explainer.maps(images, 0)
-
-    with pytest.raises(
-        gcam.InputError, match=r"cannot run inside a tf.function; call them outside"
-    ):
+@pytest.mark.parametrize("what", ["maps", "predict", "explain", "Explainer", "guided_cam"])
+def test_arrays_inside_a_tf_function_are_refused(explainer, what):
+    model = build_toy()
+    calls = {
+        "maps": lambda images: explainer.maps(images, 0),
+        "predict": explainer.predict,
+        "explain": lambda images: explainer.explain(images[0]).maps,
+        "Explainer": lambda images: gcam.Explainer(model, preprocess="none").maps(images),
+        "guided_cam": lambda images: gcam.guided_cam(model, images),
+    }
+    step = tf.function(calls[what], autograph=False)
+    with pytest.raises(gcam.InputError, match=r"outside of a tf.function and of Dataset.map; ins"):
         step(tf.zeros([1, 8, 8, 3]))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (40, 9)])
+def test_pictures_of_which_nothing_is_left_are_refused(size):
+    """Of no values TensorFlow makes scores all the same, or NaN."""
+    inputs = x = keras.Input((None, None, 3))
+    for _ in range(3):
+        x = keras.layers.Conv2D(4, 3, strides=2, activation="relu")(x)
+    x = keras.layers.GlobalMaxPooling2D()(keras.layers.MaxPooling2D(name="last")(x))
+    explainer = gcam.Explainer(keras.Model(inputs, keras.layers.Dense(3)(x)), scores="logits")
+    assert np.isfinite(explainer.predict(np.zeros((1, 31, 47, 3), np.uint8))).all()
+    small = np.zeros((1, *size, 3), np.uint8)
+    for call in (explainer.predict, explainer.maps, lambda images: explainer.explain(images[0])):
+        with pytest.raises(gcam.InputError, match=rf"{size[0]} x {size[1]} do not go thr.*small"):
+            call(small)
+    assert np.isfinite(explainer.predict(np.zeros((1, 31, 31, 3), np.uint8))).all()

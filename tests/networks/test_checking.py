@@ -288,3 +288,39 @@ def test_what_looks_at_other_pictures_is_refused(across):
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)), name="net")
     with pytest.raises(InputError, match="'net' gives another output for a picture when another"):
         Network(model)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+@pytest.mark.parametrize("scale", [1 / 25, 1 / 127.5])
+def test_a_model_that_takes_whole_numbers(dtype, scale, rng):
+    """Keras cuts fractions off what such a model gets, as of a picture that was resized."""
+    for seed in range(3):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((16, 16, 3), dtype=dtype)
+        x = layers.Rescaling(scale)(inputs)
+        for _ in range(2):
+            x = layers.Conv2D(8, 3, activation="relu", kernel_initializer="he_normal")(x)
+        x = layers.Dense(3, activation="softmax")(layers.Flatten()(x))
+        model = keras.Model(inputs, x)
+        explainer = gcam.Explainer(model, preprocess="none")
+        pictures = rng.integers(0, 256, (2, 23, 31, 3)).astype(np.uint8)
+        expected = model.predict(tf.image.resize(pictures, (16, 16)).numpy(), verbose=0)
+        np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
+        assert explainer.maps(pictures, method="integrated_gradients").any(axis=(1, 2)).all()
+
+
+ACROSS = {
+    "largest": lambda x: x / tf.reduce_max(x),
+    "standardised": lambda x: (x - tf.reduce_mean(x)) / tf.math.reduce_std(x),
+    "mean picture": lambda x: x - tf.reduce_mean(x, axis=0),
+}
+
+
+@pytest.mark.parametrize("name", ACROSS)
+def test_preprocessing_across_the_batch_is_refused(name):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    with pytest.raises(InputError, match="same for a picture alone and beside others; it comp"):
+        gcam.Explainer(model, preprocess=ACROSS[name])
+    gcam.Explainer(model, preprocess=tf.image.per_image_standardization)

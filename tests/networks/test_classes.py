@@ -1,6 +1,7 @@
 """Finding a class by name."""
 
 import csv
+import json
 
 import pytest
 
@@ -77,3 +78,24 @@ def test_names_are_of_one_line(given):
     """An export keeps one on each line."""
     with pytest.raises(InputError, match=r"class_names must be of one line each; received '.*\\n"):
         class_names_for(2, given)
+
+
+def test_class_indices_whose_names_are_numbers():
+    """As Keras's generators make them of folders 0 to 42, which they sort as text."""
+    folders = sorted(str(number) for number in range(43))
+    indices = {name: index for index, name in enumerate(folders)}
+    assert class_names_for(43, indices).names == tuple(folders)
+    assert class_names_for(43, dict(enumerate(folders))).names == tuple(folders)
+    written = json.loads(json.dumps(indices))
+    assert class_names_for(43, written).names == tuple(folders)
+    flowers = {name: index for index, name in enumerate(sorted(map(str, range(1, 103))))}
+    assert class_names_for(102, flowers).names[:3] == ("1", "10", "100")
+    assert class_names_for(2, {"1": "cat", "0": "10"}).names == ("10", "cat")
+    same = {str(number): str(number) for number in range(3)}
+    assert class_names_for(3, same).names == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("given", [{"0": "1", "1": "2", "2": "0"}, {0: 1, 1: 2, 2: 0}])
+def test_numbers_to_numbers_are_in_doubt(given):
+    with pytest.raises(InputError, match="in doubt which are the indices; give the names as text"):
+        class_names_for(3, given)

@@ -273,7 +273,8 @@ def test_pictures_too_small_for_any_size(pictures):
     explainer = gcam.Explainer(net)
     for call in (explainer.maps, explainer.predict):
         message = told(lambda: call(pictures[:, :8, :8]))  # noqa: B023
-        assert "pictures of 8 x 8 do not go through 'any', which takes any size" in message
+        assert "pictures of 8 x 8 do not go through layer 'conv2d" in message
+        assert "' of 'any', which takes any size: " in message
 
 
 def test_the_reason_is_found_in_what_tensorflow_raises():
