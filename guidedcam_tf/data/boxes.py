@@ -27,7 +27,8 @@ def from_voc(corners: Sequence[float], shape: tuple[int, int], first: int = 1) -
         first: The number of the first pixel, 1 for VOC itself, 0 for many tools.
 
     Raises:
-        InputError: If the box is empty, is not finite or leaves the picture.
+        InputError: If the box is empty, is not finite or leaves the picture, or if its numbers are
+            parts of the picture.
     """
     left, top, right, bottom = corners
     return _inside(
@@ -49,11 +50,17 @@ def from_corners(corners: Sequence[float], shape: tuple[int, int]) -> Box:
 
 def _inside(box: Box, written: Sequence[float], shape: tuple[int, int]) -> Box:
     height, width = shape
+    numbers = ", ".join(f"{number:g}" for number in written)
+    are_parts = min(written) >= 0 and max(written) <= 1
+    if are_parts and (any(number % 1 for number in written) or tuple(written) == (0, 0, 1, 1)):
+        raise InputError(
+            f"box {numbers} is in parts of the picture; expected pixels: multiply by its width, "
+            f"{width}, and height, {height}"
+        )
     limits = np.array([width, height, width, height])
     cut = np.clip(box, 0, limits)
     if not (np.abs(cut - box) <= SLACK).all() or not (cut[:2] < cut[2:]).all():
         raise InputError(
-            f"box {', '.join(f'{number:g}' for number in written)} is empty or leaves the picture "
-            f"of {width} x {height} pixels"
+            f"box {numbers} is empty or leaves the picture of {width} x {height} pixels"
         )
     return float(cut[0]), float(cut[1]), float(cut[2]), float(cut[3])

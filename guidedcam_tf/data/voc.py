@@ -188,7 +188,7 @@ def _annotate(
                     boxes=tuple(thing.box for thing in things) or None,
                     difficult=tuple(thing.difficult for thing in things),
                     crowd=(False,) * len(things),
-                    mask=None if mask is None else mask == value,
+                    mask=None if mask is None or not inside[value] else mask == value,
                 )
             )
     return Annotation(tuple(labels), None if mask is None else mask == VOID)

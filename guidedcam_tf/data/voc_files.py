@@ -67,7 +67,13 @@ def read_mask(file: Path, frame: Frame, classes: Sequence[str]) -> np.ndarray:
     seen = frame.mask_frame((values.shape[0], values.shape[1]), file)
     if mode == "P" and palette:
         values = _by_colour(values, np.reshape(palette, [-1, 3]), len(classes), file)
-    strange = np.flatnonzero(count_values(values)[len(classes) + 1 : VOID])
+    counts = count_values(values)
+    if counts[VOID] and not counts[1:VOID].any():
+        raise SampleError(
+            "bad mask",
+            f"{file} holds no class: {VOID} is void; expected 1 where the first class is",
+        )
+    strange = np.flatnonzero(counts[len(classes) + 1 : VOID])
     if strange.size:
         raise SampleError(
             "bad mask",

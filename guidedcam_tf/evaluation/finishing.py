@@ -51,11 +51,11 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
     reasons = left_out.drop_duplicates(["image", "reason"])["reason"].value_counts().sort_index()
     if rows.empty:
         counted = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
+        names = f"; {folder / 'skipped.csv'} names each" if counted else ""
         errors = "".join(f"; {line}" for line in dict.fromkeys(line for _, line in failed))
         raise InputError(
             f"nothing could be measured in {len(job.data_set)} pictures "
-            f"({counted or 'no object in any of them'}); {folder / 'skipped.csv'} names each"
-            f"{errors}"
+            f"({counted or 'no object in any of them'}){names}{errors}"
         )
     summary = summarise(
         rows,

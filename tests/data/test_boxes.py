@@ -3,6 +3,7 @@
 import pytest
 
 from guidedcam_tf.data.boxes import from_coco
+from guidedcam_tf.data.boxes import from_corners
 from guidedcam_tf.data.boxes import from_voc
 from guidedcam_tf.metrics import box_mask
 
@@ -36,3 +37,15 @@ def test_voc_boxes_outside_are_refused(box):
 def test_coco_boxes_outside_are_refused(box):
     with pytest.raises(ValueError, match="is empty or leaves the picture"):
         from_coco(box, (6, 9))
+
+
+@pytest.mark.parametrize("box", [(0.125, 0.2, 0.8, 0.9), (0, 0, 1, 1), (0.5, 0, 1, 0.25)])
+@pytest.mark.parametrize("read", [from_voc, from_coco, from_corners])
+def test_boxes_in_parts_of_the_picture_are_refused(read, box):
+    with pytest.raises(ValueError, match=r"in parts of the picture; .*width, 90, and height, 60"):
+        read(box, (60, 90))
+
+
+def test_a_box_of_the_first_pixel_is_one():
+    assert from_voc((1, 1, 1, 1), (6, 9)) == (0, 0, 1, 1)
+    assert from_coco((1, 0, 1, 1), (6, 9)) == (1, 0, 2, 1)

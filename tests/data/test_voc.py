@@ -92,7 +92,7 @@ def test_a_second_folder_of_xml(tree):
 def test_a_class_that_only_the_xml_has(tree):
     xml(tree / "Annotations" / "2007_000033.xml", ("cat", 1, 1, 1, 2, 2))
     cat, dog, _ = only(open_voc(tree)).labels
-    assert (cat.name, cat.boxes, cat.mask.sum()) == ("cat", ((0, 0, 2, 2),), 0)
+    assert (cat.name, cat.boxes, cat.mask) == ("cat", ((0, 0, 2, 2),), None)
     assert (dog.name, dog.boxes) == ("dog", None)
 
 
@@ -191,6 +191,12 @@ def strange_mask(tree, file):
     palette(file, np.full((HEIGHT, WIDTH), 21))
 
 
+def binary_mask(tree, file):
+    values = np.zeros((HEIGHT, WIDTH), np.uint8)
+    values[1:3, 1:4] = 255
+    Image.fromarray(values).save(file)
+
+
 def colour_mask(tree, file):
     Image.new("RGB", (WIDTH, HEIGHT)).save(file)
 
@@ -212,6 +218,7 @@ BAD_FILES = {
     small_mask: ("mask of another size", "is 8 x 6 pixels, its picture 9 x 6"),
     turned_mask: ("mask of another size", "is 6 x 9 pixels, its picture 9 x 6"),
     strange_mask: ("bad mask", "holds 21; expected 0 to 20, or 255 for void"),
+    binary_mask: ("bad mask", "holds no class: 255 is void; expected 1 where the first class"),
     colour_mask: ("bad mask", "has mode RGB; expected a palette"),
     damaged_mask: ("bad mask", "cannot be read"),
     no_picture: ("missing picture", "has no picture 2007_000033"),
