@@ -53,6 +53,7 @@ from guidedcam_tf.methods.smoothgrad import SmoothGrad
 from guidedcam_tf.methods.smoothgradcam_plus_plus import SmoothGradCAMPlusPlus
 from guidedcam_tf.methods.xgradcam import XGradCAM
 from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks.geometry import lies_elsewhere
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
@@ -133,7 +134,8 @@ def get_method(method: str | Method, /, **options: Any) -> Method:
 def check_layer(method: Method, view: LayerView) -> None:
     """Refuse a method that explains layers where a network is opened without one.
 
-    Likewise one that explains pictures where a network takes signals or volumes.
+    Likewise one that explains pictures where a network takes signals or volumes, and one whose maps
+    of a layer could not be told from maps of the whole picture.
 
     Raises:
         InputError: With what the network has instead, and the methods that explain that.
@@ -150,6 +152,13 @@ def check_layer(method: Method, view: LayerView) -> None:
         raise InputError(
             f"method {method.name!r} explains a layer, and {view.network.layer_choice.missing}; "
             f"methods that explain the picture need none: {', '.join(others)}"
+        )
+    of_layer = method.needs_layer and not method.of_picture
+    if of_layer and view.opened and lies_elsewhere(network, view.opened):
+        raise InputError(
+            f"method {method.name!r} cannot explain layer {view.layer!r}: it has the picture's own "
+            "height and width and covers another part of it, as something before it crops, pads "
+            "or flips; choose a layer of another height and width, or crop or flip pictures first"
         )
 
 

@@ -11,6 +11,7 @@ from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.copies import sum_over_copies
 from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks.geometry import NEGLIGIBLE
 
 if TYPE_CHECKING:
     from guidedcam_tf.methods.base import OnePass
@@ -26,13 +27,21 @@ def augmented_kernel(method: OnePass, view: LayerView) -> Kernel:
     to `[0, 1]` before.
 
     Raises:
-        InputError: If the network takes no pictures, which alone are mirrored.
+        InputError: If the network takes no pictures, which alone are mirrored, or if the layer
+            covers another part of a mirrored picture.
     """
     network = view.network
     if not network.sees_pictures:
         raise InputError(
             f"{method.name}: augmented=True mirrors pictures [N, H, W, C]; {network.name!r} takes "
             f"{network.graph.input_shape}"
+        )
+
+    box = view.covered if method.needs_layer else None
+    if box and abs(box[1] + box[3] - 1) > NEGLIGIBLE:
+        raise InputError(
+            f"{method.name}: augmented=True mirrors pictures, and layer {view.layer!r} of "
+            f"{network.name!r} covers another part of a mirrored one; leave augmented out"
         )
 
     def of_copies(copies: tf.Tensor, classes: tf.Tensor, x: tf.Tensor, start: tf.Tensor) -> Maps:

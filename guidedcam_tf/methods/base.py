@@ -34,6 +34,8 @@ class Method:
             function.
         needs_layer: Whether it explains layers, and so cannot explain a network without feature
             maps; else it explains the picture.
+        of_picture: Whether its maps have the picture's size and lie over all of it, though it
+            explains layers.
         any_extent: Whether it explains signals `[N, T, C]` and volumes `[N, D, H, W, C]` as it does
             pictures.
         reads_attention: Whether it explains the attention of all blocks of a transformer, and so
@@ -45,6 +47,7 @@ class Method:
     outputs: ClassVar[tuple[str, ...]] = ("saliency",)
     many_passes: ClassVar[str] = ""
     needs_layer: ClassVar[bool] = True
+    of_picture: ClassVar[bool] = False
     any_extent: ClassVar[bool] = False
     reads_attention: ClassVar[bool] = False
 
@@ -226,29 +229,12 @@ def by_target(
     return {name: tf.transpose(m, order) for name, m in maps.items()}
 
 
-def for_one_picture(kernel: Kernel, view: LayerView) -> Kernel:
-    """Return a compiled kernel traced for one picture and one target, without loops.
-
-    For runtimes that take plain operations of known shapes only.
-
-    Args:
-        kernel: What `Method.compile` returned for a method that is one function, so without
-            `many_passes`.
-        view: The same network and layer.
-    """
-    signature = kernel_signature(view, pictures=1, targets=1)
-    function = kernel.python_function  # type: ignore[attr-defined]
-    return tf.function(function, input_signature=signature, autograph=False)
-
-
-def kernel_signature(
-    view: LayerView, pictures: int | None = None, targets: int | None = None
-) -> list[tf.TensorSpec]:
+def kernel_signature(view: LayerView) -> list[tf.TensorSpec]:
     """The arguments of every kernel: pictures at the network's size, and targets."""
     network = view.network
     return [
-        tf.TensorSpec([pictures, *network.input_size, network.channels], tf.float32),
-        tf.TensorSpec([pictures, targets], tf.int32),
+        tf.TensorSpec([None, *network.input_size, network.channels], tf.float32),
+        tf.TensorSpec([None, None], tf.int32),
     ]
 
 

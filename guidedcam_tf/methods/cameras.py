@@ -73,6 +73,7 @@ class CAMERAS(Method):
     name = "cameras"
     reference = "Jalwana et al. 2021, CVPR, sizes and selection as in the authors' code"
     many_passes = "a forward and a backward pass for each of several sizes of the picture"
+    of_picture = True
 
     sizes: Sizes = option(
         None,
@@ -91,6 +92,12 @@ class CAMERAS(Method):
 
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over pictures, sizes and blocks of the map's columns."""
+        if view.covered is not None:
+            raise InputError(
+                f"cameras looks at pictures of several sizes, and {view.network.name!r} crops, "
+                f"pads or flips them before layer {view.layer!r}: choose another method, or do "
+                "that to pictures first"
+            )
         look = _compiled_pass(view)
         product = _compiled_product(len(self.sizes) if self.sizes else SIZE_COUNT)
 

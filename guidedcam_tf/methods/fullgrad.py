@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -24,6 +25,9 @@ from guidedcam_tf.networks.biases import biased_steps
 from guidedcam_tf.networks.graph import Step
 
 EPSILON = 1e-6
+
+Enlarger = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""U: from maps `[N, h, w]` and the input's size to `[N, H, W]`."""
 
 
 @method
@@ -55,6 +59,7 @@ class FullGrad(Method):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel of one forward pass, and one backward pass a target, for each block."""
         network, steps = view.network, spatial_steps(view.network)
+        enlargers = enlargers_at(view, steps, align_corners=self.align_corners)
         warn_if_incomplete(network, self.name)
 
         @view.compiled(kernel_signature(view))
@@ -63,8 +68,7 @@ class FullGrad(Method):
             class_ids = resolve_ranks(class_ids, logits)
 
             def of_target(target: tf.Tensor) -> Maps:
-                terms = terms_of(target)
-                return {"saliency": aggregate(terms, align_corners=self.align_corners)}
+                return {"saliency": aggregate(terms_of(target), enlargers)}
 
             maps = by_target(of_target, class_ids)
             return {**maps, "class_ids": class_ids, "logits": logits}
@@ -88,15 +92,21 @@ def spatial_steps(network: Network) -> list[Step]:
     return [step for step in biased_steps(network.graph) if len(step.shape) == 4]
 
 
-def aggregate(terms: Sequence[tf.Tensor], *, align_corners: bool) -> tf.Tensor:
-    """Return S, float32 `[N, H, W]`, from terms `[N, h, w, c]`.
+def enlargers_at(view: LayerView, steps: Sequence[Step], *, align_corners: bool) -> list[Enlarger]:
+    """Return U for the input, which has its size, and for each of the steps."""
+    resize = ops.resize_maps_to_corners if align_corners else ops.resize_maps
+    return [lambda maps, _: maps, *(view.enlarger(resize, step) for step in steps)]
+
+
+def aggregate(terms: Sequence[tf.Tensor], enlargers: Sequence[Enlarger]) -> tf.Tensor:
+    """Return S, float32 `[N, H, W]`, from terms `[N, h, w, c]`, and U for each of them.
 
     The first term is the input's and gives the size. Channels are added up before U, which is
     linear.
     """
-    resize = ops.resize_maps_to_corners if align_corners else ops.resize_maps
     size = tf.shape(terms[0])[1:3]
-    return tf.add_n([resize(_rescaled_sum(term), size) for term in terms])
+    pairs = zip(terms, enlargers, strict=True)
+    return tf.add_n([enlarge(_rescaled_sum(term), size) for term, enlarge in pairs])
 
 
 def _rescaled_sum(term: tf.Tensor) -> tf.Tensor:

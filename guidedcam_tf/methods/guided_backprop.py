@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from guidedcam_tf import ops
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import PixelMethod
 from guidedcam_tf.methods.gradcam import GradCAM
@@ -65,6 +64,7 @@ class GuidedGradCAM(GuidedBackprop):
     name = "guided_gradcam"
     reference = "Selvaraju et al. 2017, ICCV, section 3.2"
     needs_layer = True
+    of_picture = True
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Multiply the two maps."""
@@ -73,7 +73,7 @@ class GuidedGradCAM(GuidedBackprop):
         )
         maps = coarse["saliency"]
         flat = tf.reshape(maps, [-1, *tf.unstack(tf.shape(maps)[2:], len(view.step.shape) - 2)])
-        resized = ops.resize_maps(flat, tf.shape(inputs)[1:-1])
+        resized = view.enlarger()(flat, tf.shape(inputs)[1:-1])
         return {
             **fine,
             "saliency": tf.reshape(resized, tf.shape(fine["saliency"])) * fine["saliency"],

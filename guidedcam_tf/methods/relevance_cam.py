@@ -66,6 +66,7 @@ class RelevanceCAM(OnePass):
         def of_target(target: tf.Tensor) -> Maps:
             start = initial_relevance(self.init, target, logits)
             relevance = propagate(passes, {graph.logits: start})[explained]
+            relevance.set_shape(activations.shape)  # Not all gradients know their rank.
             weights = tf.reduce_mean(relevance, axis=[1, 2])
             return {
                 "saliency": added(weights, activations, self.smooth),

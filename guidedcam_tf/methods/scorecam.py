@@ -55,6 +55,7 @@ class ScoreCAM(Method):
         """Return a kernel that loops over blocks of masked pictures."""
         network = view.network
         _, height, width, channel_count = view.step.shape
+        masks_of = view.enlarger(masks_from)
 
         @view.compiled(kernel_signature(view))
         def first_pass(images: tf.Tensor, class_ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -77,7 +78,7 @@ class ScoreCAM(Method):
             inputs: tf.Tensor, channels: tf.Tensor, class_ids: tf.Tensor, pairs: tf.Tensor
         ) -> tf.Tensor:
             pictures, size = pairs[:, 0], tf.shape(inputs)[1:3]
-            masks = ops.min_max(ops.resize_maps(tf.gather_nd(channels, pairs), size))
+            masks = masks_of(tf.gather_nd(channels, pairs), size)
             masked = tf.gather(inputs, pictures) * masks[..., None]
             targets = tf.gather(class_ids, pictures)
             return scores_of(view, self.score, view.forward(masked)[1], targets)
@@ -117,3 +118,8 @@ class ScoreCAM(Method):
         if self.normalize_weights == "channel_softmax":
             increases = tf.nn.softmax(tf.where(live, increases, increases.dtype.min))
         return tf.where(live, increases, 0.0)
+
+
+def masks_from(channels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """H^k: the min-max of channels `[M, h, w]` resized, float32 `[M, H, W]` in `[0, 1]`."""
+    return ops.min_max(ops.resize_maps(channels, size))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 from typing import Any
 
@@ -28,15 +30,21 @@ from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.methods.otsu import otsu
+from guidedcam_tf.methods.scorecam import masks_from
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.traits import Trait
+
+MasksOf = Callable[[tf.Tensor], tf.Tensor]
+"""From pairs (picture, channel), int64 `[B, 2]`, to masks `[B, H, W]`."""
 
 Part = Annotated[float, Field(ge=0, lt=1), "a number of at least 0 and below 1"]
 
 
 class _Sise(Method):
     """What SISE and Ada-SISE share: all but which channels are kept."""
+
+    of_picture = True
 
     score: Score
     block_size: int
@@ -52,17 +60,19 @@ class _Sise(Method):
             InputError: If the network's layers have no sizes that tell them apart.
         """
         view.refuse_tokens(self.name)
-        first_pass = _compiled_first_pass(view, block_ends(view))
+        steps = block_ends(view)
+        first_pass = _compiled_first_pass(view, steps)
+        enlargers = [view.enlarger(masks_from, step) for step in steps]
         masked_scores = compiled_masked_scores(view, self.score)
 
         def kernel(images: tf.Tensor, class_ids: tf.Tensor) -> Maps:
             inputs, layers, means, class_ids, logits = first_pass(images, class_ids)
             cover, fused = tf.zeros_like(inputs), None
-            for channels, gradients in zip(layers, means, strict=True):
+            for channels, gradients, enlarge in zip(layers, means, enlargers, strict=True):
+                masks = partial(_masks, enlarge, channels, inputs)
 
-                def block_scores(pairs: tf.Tensor, channels: tf.Tensor = channels) -> tf.Tensor:
-                    seen = masks(channels, pairs, inputs)
-                    return masked_scores(inputs, cover, class_ids, pairs[:, 0], seen)
+                def block_scores(pairs: tf.Tensor, masks: MasksOf = masks) -> tf.Tensor:
+                    return masked_scores(inputs, cover, class_ids, pairs[:, 0], masks(pairs))
 
                 kept = np.apply_along_axis(self.kept, -1, gradients.numpy()).swapaxes(0, 1)
                 scores = scores_by_channel(
@@ -73,7 +83,7 @@ class _Sise(Method):
                     description=self.name,
                 )
                 weights = scores * tf.cast(kept, tf.float32)
-                fused = fuse(fused, layer_map(channels, weights, inputs))
+                fused = fuse(fused, layer_map(masks, weights, inputs.shape[1:3]))
             return {"saliency": fused, "class_ids": class_ids, "logits": logits}
 
         return kernel
@@ -185,22 +195,23 @@ def block_ends(view: LayerView) -> list[Step]:
     return list(ends.values())
 
 
-def masks(channels: tf.Tensor, pairs: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+def _masks(
+    enlarge: Callable[..., tf.Tensor], channels: tf.Tensor, inputs: tf.Tensor, pairs: tf.Tensor
+) -> tf.Tensor:
     """H^k for pairs (picture, channel), int64 `[B, 2]`, float32 `[B, H, W]` in `[0, 1]`."""
-    chosen = tf.gather_nd(channels, pairs)
-    return ops.min_max(ops.resize_maps(chosen, tf.shape(inputs)[1:3]))
+    return enlarge(tf.gather_nd(channels, pairs), tf.shape(inputs)[1:3])
 
 
-def layer_map(channels: tf.Tensor, weights: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+def layer_map(masks: MasksOf, weights: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     """V_l = sum_k w^k H^k, float32 `[N, T, H, W]`, for weights `[N, T, K]`."""
     found = []
-    for place in range(channels.shape[0]):
-        total = tf.zeros([weights.shape[1], *inputs.shape[1:3]])
-        for start in range(0, channels.shape[1], SUMMED):
-            numbers = tf.range(start, min(start + SUMMED, channels.shape[1]))
+    for place in range(weights.shape[0]):
+        total = tf.zeros([weights.shape[1], *size])
+        for start in range(0, weights.shape[2], SUMMED):
+            numbers = tf.range(start, min(start + SUMMED, weights.shape[2]))
             pairs = tf.stack([tf.fill(tf.shape(numbers), place), numbers], axis=1)
             block = weights[place, :, start : start + SUMMED]
-            total += tf.tensordot(block, masks(channels, pairs, inputs), axes=1)
+            total += tf.tensordot(block, masks(pairs), axes=1)
         found.append(total)
     return tf.stack(found)
 

@@ -12,6 +12,7 @@ from guidedcam_tf.methods.copies import NoisyMethod
 from guidedcam_tf.methods.copies import noisy_copy
 from guidedcam_tf.methods.copies import sum_over_copies
 from guidedcam_tf.methods.fullgrad import aggregate
+from guidedcam_tf.methods.fullgrad import enlargers_at
 from guidedcam_tf.methods.fullgrad import spatial_steps
 from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
@@ -46,6 +47,7 @@ class SmoothFullGrad(NoisyMethod):
     def compile(self, view: LayerView) -> Kernel:
         """Return a kernel that loops over pictures, targets and blocks of noisy copies."""
         network, steps = view.network, spatial_steps(view.network)
+        enlargers = enlargers_at(view, steps, align_corners=self.align_corners)
         warn_if_incomplete(network, self.name)
         names = [str(place) for place in range(1 + len(steps))]
 
@@ -61,8 +63,7 @@ class SmoothFullGrad(NoisyMethod):
             input_signature=[dict.fromkeys(names, tf.TensorSpec([None] * 4))], autograph=False
         )
         def map_of(sums: Maps) -> Maps:
-            terms = [sums[name] for name in names]
-            return {"saliency": aggregate(terms, align_corners=self.align_corners)}
+            return {"saliency": aggregate([sums[name] for name in names], enlargers)}
 
         return sum_over_copies(
             view,

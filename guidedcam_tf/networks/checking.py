@@ -171,9 +171,9 @@ def _outputs(
     try:
         with float32_inside():
             whole = model(given, training=False)
-    except tf.errors.UnimplementedError as error:
-        if not first:
-            raise
+    except Exception as error:  # What Keras and TensorFlow raise for a model that they cannot run.
+        if not (first and isinstance(error, tf.errors.UnimplementedError)):
+            raise InputError(f"model {model.name!r} cannot be run: {reason_of(error)}") from error
         raise InputError(
             f"model {model.name!r} is channels-first, and TensorFlow lacks an operation of it for "
             "this processor; with the environment variable TF_ENABLE_ONEDNN_OPTS=1, set before "

@@ -11,4 +11,5 @@ class ClassPair(keras.layers.Layer):
 
     def call(self, scores: tf.Tensor) -> tf.Tensor:
         """Return `[N, 2]`."""
-        return tf.concat([-scores, scores], axis=-1)
+        # Not a concatenation, whose gradient OpenVINO lacks.
+        return tf.matmul(scores, tf.constant([[-1, 1]], scores.dtype))

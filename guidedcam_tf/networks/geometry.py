@@ -13,10 +13,11 @@ import tensorflow as tf
 from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
-from guidedcam_tf.networks.positions import Line
+from guidedcam_tf.networks.positions import extent_of
 from guidedcam_tf.networks.positions import lines_of
-from guidedcam_tf.networks.positions import window
 from guidedcam_tf.networks.remembering import remembered
+from guidedcam_tf.networks.windows import Line
+from guidedcam_tf.networks.windows import window
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -62,7 +63,7 @@ def out_of_order(network: Network, step: Step) -> str:
 
     A flip is none: the map is turned back.
     """
-    size, begin = tuple(network.some_shape(1)[1:-1]), network.graph.input
+    size, begin = some_size(network), network.graph.input
     if None not in (lines_of(network, begin, step, size) or ()):
         return ""
     for each in network.graph.needed(step.outputs[0]):
@@ -76,40 +77,75 @@ def _moved_lines(
 ) -> list[Line] | None:
     """Where a layer's map lies in what the layers begin with; `None` for all of it."""
     # Of pictures of any size, what is all of it at one of them is all of it at others.
-    for each in (tuple(network.some_shape(1)[1:-1]), size):
+    for each in (some_size(network), size):
         lines = [line for line in lines_of(network, slot, step, each) or () if line is not None]
         if len(lines) < len(size) or all(line == (0.0, 1.0) for line in lines):
             return None
     return lines
 
 
-def _prepared_box(network: Network, slot: Slot, first: Step, size: tuple[int, ...]) -> Box | None:
-    """Find which part of a picture the first layer with weights gets, by showing coordinates.
+def some_size(network: Network) -> tuple[int, ...]:
+    """The height and width of pictures that a network takes; where it takes any, one of them."""
+    return tuple(network.some_shape(1)[1:-1])
 
-    What prepares pictures before it (preprocessing, crops, padding, slices) gets pictures whose
-    values are their rows, and such whose values are their columns. Padding that the first layer's
-    window takes away again does not count.
+
+def lies_elsewhere(network: Network, step: Step) -> bool:
+    """Whether a layer has the pictures' own extent, and yet covers another part of them."""
+    size = some_size(network)
+    return extent_of(network, step, size) == size and box_of(network, step, size) is not None
+
+
+@remembered
+def _prepared_box(network: Network, slot: Slot, first: Step, size: tuple[int, ...]) -> Box | None:
+    """Find which part of a picture the first layer with weights gets; see `part_shown`.
+
+    Padding that the first layer's window takes away again does not count.
 
     Args:
         network: The network.
         slot: What that layer reads.
         first: That layer.
         size: Height and width of the pictures that the network gets.
+    """
+
+    def prepare(pictures: tf.Tensor) -> tf.Tensor:
+        inputs = network.preprocess(pictures)
+        return network.graph.tried({network.graph.input: inputs}, [slot])[0]
+
+    taken = [window(first, axis - len(size)) for axis in range(len(size))]
+    return part_shown(prepare, size, network.channels or 3, taken)
+
+
+def part_shown(
+    prepare: Callable[[tf.Tensor], tf.Tensor],
+    size: tuple[int, ...],
+    channels: int,
+    taken: Sequence[float],
+) -> Box | None:
+    """Find which part of a picture is left of it, by showing coordinates.
+
+    What prepares pictures (preprocessing, crops, padding, slices) gets pictures whose values are
+    their rows, and such whose values are their columns.
+
+    Args:
+        prepare: What prepares pictures, `[N, H, W, C]`.
+        size: Their height and width.
+        channels: How many channels they have.
+        taken: How many positions of padding are taken away again on each side, by axis.
 
     Returns:
         The part; `None` for the whole picture, and where what prepares pictures does more than
         move and scale values.
     """
     axes = range(len(size))
-    probes = np.zeros([len(size) + 2, *size, network.channels or 3], np.float32)
+    probes = np.zeros([len(size) + 2, *size, channels], np.float32)
     for axis in axes:
         ramp = np.linspace(0, 255, size[axis])
         probes[axis + 1] = ramp.reshape([-1, *[1] * (len(size) - axis)])
     probes[-1] = 255.0
     try:
         with tf.init_scope(), inference():
-            inputs = network.preprocess(probes)
-            (seen,) = network.graph.tried({network.graph.input: inputs}, [slot])
+            seen = prepare(tf.constant(probes))
     except Exception:  # What prepares pictures may take no such ones.
         return None
     seen = np.asarray(tf.cast(seen, tf.float32))
@@ -121,8 +157,7 @@ def _prepared_box(network: Network, slot: Slot, first: Step, size: tuple[int, ..
     edges = []
     for axis in axes:
         found = (seen[axis + 1] - seen[0]).mean(axis=-1) / scale
-        taken = window(first, axis - len(size))
-        edges.append(_edges(_lines(found, axis), _lines(known, axis), size[axis], taken))
+        edges.append(_edges(_lines(found, axis), _lines(known, axis), size[axis], taken[axis]))
     if any(pair is None for pair in edges):
         return None
     starts, stops = zip(*edges, strict=True)
@@ -159,14 +194,15 @@ def _edges(
         return None
     weights = known[rows].sum(axis=1)
     middles = (places * known)[rows].sum(axis=1) / weights * (extent - 1) + 0.5
-    # Where a crop is resized, the outermost rows show the same place as the next ones.
-    step = np.median(np.diff(middles) / np.diff(rows))
-    half = len(rows) // 2
-    straight = middles[half] + step * (rows - rows[half])
+    # Where a crop is resized, the outermost rows may show the same place as the next ones, and
+    # others too where the nearest place is taken.
+    inner = slice(len(rows) // 4, len(rows) - len(rows) // 4)
+    step, offset = np.polyfit(rows[inner], middles[inner], 1)
+    straight = offset + step * rows
     spread = np.where(known[rows], places[rows] * (extent - 1) + 0.5 - straight[:, None], 0.0)
     if np.abs(spread).max() > max(1.0, 0.01 * extent) or abs(step) < 1e-6:
         return None
-    start = middles[half] - step * (rows[half] + 0.5)
+    start = offset - step / 2
     stop = start + step * len(places)
     if start < 0 and step > 0:
         start = min(0.0, start + taken * step)

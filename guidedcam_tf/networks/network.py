@@ -28,6 +28,7 @@ from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.outputs import meaning_of
 from guidedcam_tf.networks.outputs import paired
 from guidedcam_tf.networks.own_preprocessing import split_own_preprocessing
+from guidedcam_tf.networks.own_preprocessing import with_moving
 from guidedcam_tf.networks.preprocessing import SOME_SIZE
 from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.preprocessing import preprocessing
@@ -74,6 +75,7 @@ class Network:
     Attributes:
         takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
         meaning: What the output means.
+        model_inputs: Turns float32 RGB in 0..255, `[N, H, W, 3]`, into what the model takes.
         own_preprocessing: What the model itself does before `graph` begins.
         question: What is explained in the place of classes, if that is done; see `scored_by`.
         inputs: The inputs that have a value for each picture, by name.
@@ -111,16 +113,20 @@ class Network:
         self.channels: int | None = graph.input_shape[-1]
         self.weights = weights or WeightsSource("the model passed in")
         self.inputs = dict(graph.specs)
-        self._preprocess = preprocessing(preprocess, graph.input_shape, graph.picture_dtype)
+        self.model_inputs = preprocessing(preprocess, graph.input_shape, graph.picture_dtype)
         self.takes_pixels = self.sees_pictures and preprocess not in (None, "none")
         self._default_layer = default_layer
         self._grid = checked_grid(grid)
         self.graph = graph
-        self.verify = comparison(model, graph, self._noise, output)
+        self.verify = comparison(model, graph, lambda: self.model_inputs(self._noise()), output)
         outputs = None if deferred else self.verify()
         loss = getattr(model, "loss", None)
         graph, self.meaning = meaning_of(graph, outputs, scores, loss)
-        self.own_preprocessing, self.graph = split_own_preprocessing(graph, self._noise)
+        moving = with_moving(graph, self.model_inputs) if callable(preprocess) else None
+        self._prepared = tf.identity if moving else self.model_inputs
+        self.own_preprocessing, self.graph = split_own_preprocessing(
+            moving or graph, lambda: self._prepared(self._noise())
+        )
         self.has_pair = self.graph.output_shape == (None, 1) and self.meaning.kind != "values"
         if self.has_pair:
             self.graph = paired(self.graph)
@@ -131,11 +137,11 @@ class Network:
 
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as `preprocess` returns them, the same each time."""
-        return self.own_preprocessing(self._noise())
+        return self.preprocess(self._noise())
 
     def _noise(self) -> tf.Tensor:
         shape, any_range = self.some_shape(2)[1:], not self.takes_pixels
-        return self.model_inputs(seeded_pictures(shape, one_in_unit_range=any_range))
+        return tf.constant(seeded_pictures(shape, one_in_unit_range=any_range))
 
     def some_shape(self, count: int) -> list[int]:
         """The shape of a batch that the model takes."""
@@ -216,14 +222,9 @@ class Network:
             return tf.cast(images, tf.float32)
         return resize(images, size)
 
-    def model_inputs(self, images: tf.Tensor) -> tf.Tensor:
-        """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what the model takes."""
-        # As a tensor, because Keras's own preprocessing writes into NumPy arrays.
-        return self._preprocess(tf.convert_to_tensor(images))
-
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
         """Turn float32 RGB in 0..255, `[N, H, W, 3]`, into what `graph` begins with."""
-        return self.own_preprocessing(self.model_inputs(images))
+        return self.own_preprocessing(self._prepared(images))
 
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """The scores before softmax, float32 `[N, classes]`, of pictures that `fit` returned."""

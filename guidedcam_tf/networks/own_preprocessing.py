@@ -1,4 +1,9 @@
-"""What a model does to pictures before its first trained layer: preprocessing like any other."""
+"""Where preprocessing ends and a network begins.
+
+What scales and shifts the values of each pixel by itself is preprocessing, whether a model does it
+before its first trained layer or a function outside of it. What moves pixels, such as a crop or a
+flip, is part of the network, wherever it is done, so that maps lie over pictures as they came.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +18,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from guidedcam_tf.networks.geometry import part_shown
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.preprocessing import SOME_SIZE
+from guidedcam_tf.networks.preprocessing import Preprocess
 
 TOLERANCE = 1e-2
 """How far a step in half precision may be from an affine function, in parts of the largest."""
@@ -65,6 +73,16 @@ def split_own_preprocessing(
     return OwnPreprocessing(graph), graph
 
 
+def with_moving(graph: Graph, preprocess: Preprocess) -> Graph | None:
+    """Return the graph with preprocessing as its first step, if that moves pixels; else `None`."""
+    size = tuple(side or SOME_SIZE for side in graph.input_shape[1:-1])
+    if part_shown(preprocess, size, graph.input_shape[-1] or 3, [0.0] * len(size)) is None:
+        return None
+    start, shape = graph.new_slot(), graph.input_shape
+    first = Step("preprocess", None, preprocess, (start,), {}, (graph.input,), shape)
+    return replace(graph, steps=(first, *graph.steps), input=start)
+
+
 def _from(graph: Graph, prepared: Sequence[Step]) -> Graph:
     """The graph without its first steps."""
     start = prepared[-1].outputs[0]
@@ -111,6 +129,8 @@ def _is_affine_by_pixel(run: OwnPreprocessing, inputs: np.ndarray) -> bool:
             tried = (0 * inputs, inputs, 2 * inputs, moved(inputs))
             zero, one, two, elsewhere = (run(tf.constant(each)).numpy() for each in tried)
     except Exception:  # What a user's layer raises on values that it does not expect.
+        return False
+    if one.shape != inputs.shape or not np.isfinite([zero, one, two]).all():
         return False
     close = partial(np.allclose, rtol=TOLERANCE, atol=TOLERANCE * np.abs(two - zero).max())
     is_affine = close(two - zero, 2 * (one - zero)) and close(elsewhere, moved(one))

@@ -81,9 +81,10 @@ def samples(specs: Specs) -> dict[str, tf.Tensor]:
     generator, found = np.random.default_rng(0), {}
     for name, spec in specs.items():
         shape = [1, *(side or SOME_EXTENT for side in spec.shape[1:])]
-        floats = spec.dtype.is_floating
-        values = generator.uniform(size=shape) if floats else np.zeros(shape)
-        found[name] = tf.cast(values, spec.dtype)
+        if spec.dtype.is_floating:
+            found[name] = tf.cast(generator.uniform(size=shape), spec.dtype)
+        else:
+            found[name] = tf.zeros(shape, spec.dtype)
     return found
 
 

@@ -15,12 +15,11 @@ from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.remembering import remembered
+from guidedcam_tf.networks.windows import Line
+from guidedcam_tf.networks.windows import seen_through
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
-
-Line = tuple[float, float]
-"""The outer edges of the first and of the last position along an axis, in parts of the whole."""
 
 _layers, _ops = keras.layers, keras.src.ops.numpy
 MOVES = (
@@ -31,8 +30,6 @@ MOVES = (
     *(_ops.Rot90, _ops.Squeeze, _ops.Swapaxes, _ops.Transpose, _ops.ExpandDims),
 )
 """What puts the values of a tensor elsewhere, as they are."""
-
-TRANSPOSED = (_layers.Conv1DTranspose, _layers.Conv2DTranspose, _layers.Conv3DTranspose)
 
 LARGEST = 2**22
 """How many elements are numbered; float32 has all whole numbers up to four times as many."""
@@ -62,10 +59,21 @@ def lines_of(
     steps = [each for each in network.graph.picture_steps if each in needed]
     if not any(_may_move(each) for each in steps):
         return None
-    followed = _Followed(_shapes(network, size), begin, size)
+    followed = _followed(network, begin, size)
     for each in steps:
         followed.add(each)
     return followed.lines(step.outputs[0])
+
+
+@remembered
+def _followed(network: Network, begin: Slot, size: tuple[int, ...]) -> _Followed:
+    """What was followed so far of a network, for one layer or another."""
+    return _Followed(_shapes(network, size), begin, size)
+
+
+def extent_of(network: Network, step: Step, size: tuple[int, ...]) -> tuple[int, ...]:
+    """The height and width of a layer's output, for pictures of a size."""
+    return _shapes(network, size).get(step.outputs[0], ())[1:-1]
 
 
 @remembered
@@ -76,8 +84,9 @@ def _shapes(network: Network, size: tuple[int, ...]) -> Mapping[Slot, tuple[int,
     slots = [step.outputs[0] for step in graph.picture_steps]
     shapes: list[Any] = [(1, *step.shape[1:]) for step in graph.picture_steps]
     if any(None in each for each in shapes):
-        values = {graph.input: network.preprocess(tf.zeros(shape))}
-        shapes = [tuple(tensor.shape) for tensor in graph.tried(values, slots)]
+        with tf.init_scope():
+            values = {graph.input: network.preprocess(tf.zeros(shape))}
+            shapes = [tuple(tensor.shape) for tensor in graph.tried(values, slots)]
     return {graph.input: shape, **dict(zip(slots, shapes, strict=True))}
 
 
@@ -185,7 +194,7 @@ class _Followed:
         if isinstance(places, tuple):
             extents = enumerate(before[1:-1], -self._axes)
             return tuple(
-                _seen_through(step, axis, line, extent)
+                seen_through(step, axis, line, extent)
                 for line, (axis, extent) in zip(places, extents, strict=True)
             )
         if before == shape:
@@ -261,39 +270,3 @@ def _of_positions(places: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         found: np.ndarray = total / known.sum(axis=-2)
     return found
-
-
-def _seen_through(step: Step, axis: int, line: Line, extent: int) -> Line:
-    """Where the positions lie that a layer makes of those on a line.
-
-    A window takes nothing away but of what lies outside, as peers stretch maps over all of the
-    picture; a transposed one adds positions around them.
-    """
-    start, stop = line
-    position = (stop - start) / extent
-    if position < 0:
-        return line
-    if isinstance(step.layer, TRANSPOSED) and step.layer.padding == "valid":
-        kernel, stride = step.layer.kernel_size[axis], step.layer.strides[axis]
-        added = position * (kernel - stride) / (2 * stride)
-        return start - added, stop + added
-    outside, taken = max(0.0, -start) + max(0.0, stop - 1), window(step, axis) * position
-    if outside <= 2 * taken + 1e-6:  # Causal padding is all at one side.
-        return max(0.0, start), min(1.0, stop)
-    return start + min(taken, max(0.0, -start)), stop - min(taken, max(0.0, stop - 1))
-
-
-def window(step: Step, axis: int) -> float:
-    """How many positions a layer's window takes away at each side of an axis, from the last."""
-    layer: Any = step.layer
-    if getattr(layer, "padding", "") != "valid":
-        return 0.0
-    size = _side(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", 1), axis)
-    return (size - 1) * _side(getattr(layer, "dilation_rate", 1), axis) / 2
-
-
-def _side(sides: Any, axis: int) -> int:
-    """The one of some sides that is an axis's; operations have one number for all."""
-    if isinstance(sides, int):
-        return sides
-    return int(sides[axis]) if len(sides) >= -axis else 1

@@ -35,9 +35,13 @@ def preprocessing(
         InputError: If there is no such mode, or if it is no function.
     """
     function = _function_of(preprocess, shape)
-    if dtype.is_floating:
-        return function
-    return lambda images: tf.cast(tf.cast(function(images), dtype), tf.float32)
+
+    def prepared(images: tf.Tensor) -> tf.Tensor:
+        # As a tensor, because Keras's own preprocessing writes into NumPy arrays.
+        inputs = function(tf.convert_to_tensor(images))
+        return inputs if dtype.is_floating else tf.cast(tf.cast(inputs, dtype), tf.float32)
+
+    return prepared
 
 
 def _function_of(preprocess: Preprocess | str | None, shape: tuple[int | None, ...]) -> Preprocess:

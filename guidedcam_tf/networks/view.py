@@ -22,7 +22,9 @@ from guidedcam_tf.networks.default_layer import expected_shape
 from guidedcam_tf.networks.failures import gradient_stopper
 from guidedcam_tf.networks.geometry import Box
 from guidedcam_tf.networks.geometry import box_of
+from guidedcam_tf.networks.geometry import lay
 from guidedcam_tf.networks.geometry import out_of_order
+from guidedcam_tf.networks.geometry import some_size
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.tokens import RANK
 from guidedcam_tf.networks.tokens import FromTokens
@@ -30,6 +32,7 @@ from guidedcam_tf.networks.tokens import ToTokens
 from guidedcam_tf.networks.tokens import on_grid
 from guidedcam_tf.networks.traits import GLOBAL_AVERAGES
 from guidedcam_tf.networks.traits import Trait
+from guidedcam_tf.ops import resize_maps
 
 if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
@@ -143,6 +146,39 @@ class LayerView:
         sides = zip(self.network.input_size, size, strict=True)
         fitted = tuple(given or side for given, side in sides)
         return None if extent == fitted else box_of(self.network, self.step, fitted)
+
+    @property
+    def covered(self) -> Box | None:
+        """Which part of a picture the layer covers, of some size where the network takes any."""
+        return box_of(self.network, self.step, some_size(self.network))
+
+    def enlarger(
+        self, resize: Callable[[tf.Tensor, Any], tf.Tensor] = resize_maps, step: Step | None = None
+    ) -> Callable[[tf.Tensor, Any], tf.Tensor]:
+        """Return what brings maps `[M, h, w]` of a layer to the size `[H, W]` of the pictures.
+
+        They lie over the part of the pictures that the layer covers, and are zero elsewhere.
+
+        Args:
+            resize: What resizes maps to a size.
+            step: The layer's place; by default this layer's.
+
+        Raises:
+            InputError: If the network takes any size, so that the part depends on it.
+        """
+        network, step = self.network, step or self.step
+        size = some_size(network)
+        box = box_of(network, step, size)
+        if box is None:
+            return resize
+        if None in network.input_size:
+            raise InputError(
+                f"what layer {step.name!r} covers of a picture depends on the picture's size, as "
+                f"{network.name!r} takes any and crops or pads it; give the model's input a height "
+                "and a width, or choose a method that needs no map at the picture's size, such as "
+                "gradcam"
+            )
+        return lambda maps, _: lay(lambda part: resize(maps, part), box, size)
 
     @cached_property
     def pools_globally(self) -> bool:

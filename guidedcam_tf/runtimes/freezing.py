@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from guidedcam_tf.errors import MissingOperationError
+from guidedcam_tf.errors import reason_of
 from guidedcam_tf.runtimes.broadcasts import graphs_in
 
 XLA = "_XlaMustCompile"
@@ -22,7 +23,8 @@ def frozen(concrete: Any, runtime: str, *, lower_control_flow: bool) -> Any:
         lower_control_flow: Whether loops are taken apart.
 
     Raises:
-        MissingOperationError: If what a layer compiles by XLA reads variables.
+        MissingOperationError: If what a layer compiles by XLA reads variables, or if a loop hands
+            them to its gradient.
     """
     for graph in graphs_in(concrete.graph):
         for operation in graph.get_operations():
@@ -32,4 +34,9 @@ def frozen(concrete: Any, runtime: str, *, lower_control_flow: bool) -> Any:
                 raise MissingOperationError(
                     runtime, f"access to the weights in what {layer!r} compiles by XLA"
                 )
-    return convert_variables_to_constants_v2(concrete, lower_control_flow=lower_control_flow)
+    try:
+        return convert_variables_to_constants_v2(concrete, lower_control_flow=lower_control_flow)
+    except ValueError as error:  # Where a loop hands the weights that it reads to its gradient.
+        raise MissingOperationError(
+            runtime, f"the gradient of a loop, as of a recurrent layer: {reason_of(error):.100}"
+        ) from error

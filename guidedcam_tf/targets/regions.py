@@ -15,6 +15,7 @@ import tensorflow as tf
 from guidedcam_tf.data.decoding import opened
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.geometry import box_of
 from guidedcam_tf.networks.target_functions import Outputs
 from guidedcam_tf.targets.asked import Asked
 from guidedcam_tf.targets.asked import Scene
@@ -147,7 +148,7 @@ class Region(Asked):
             masks = np.stack([_box_mask(box, scene.size) for box in boxes])
         else:
             masks = scene.of_each(self.where, "mask", rank=2) != 0
-        if masks.shape[1:] == grid:
+        if masks.shape[1:] == grid != scene.size:
             return masks
         if masks.shape[1:] != scene.size:
             raise InputError(
@@ -226,7 +227,8 @@ def _on_grid(masks: np.ndarray, scene: Scene, grid: tuple[int, ...]) -> np.ndarr
     pipeline = scene.pipeline
     (top, left), (height, width) = pipeline.seen(scene.size)
     fitted = (scene.fitted.shape[1], scene.fitted.shape[2])
-    box = pipeline.view.box((grid[0], grid[1]), fitted) or (0.0, 0.0, 1.0, 1.0)
+    end = scene.network.graph.source(scene.network.graph.logits)
+    box = (end and box_of(scene.network, end, fitted)) or (0.0, 0.0, 1.0, 1.0)
     middles = [
         np.floor(start + (low + (np.arange(count) + 0.5) / count * (high - low)) * length)
         for start, length, low, high, count in (

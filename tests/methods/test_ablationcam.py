@@ -168,6 +168,7 @@ def test_layer_that_is_not_a_cut(kind, rng):
     images = rng.normal(size=(2, 6, 6, 3)).astype(np.float32)
     model, counter, name = build_crossing(kind)
     explainer = gcam.Explainer(model, layer=name)
+    assert explainer.pipeline.view.covered is None  # Found out by running the network, once.
     counter.rows = 0
     graph, step = explainer.network.graph, explainer.pipeline.view.step
     assert len(graph.frontier(step)) == CROSSING[kind]

@@ -224,6 +224,7 @@ def test_one_trace_and_one_pass_a_size(rng):
     x = keras.layers.Conv2D(4, 3, activation="relu")(counter(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
     explainer = gcam.Explainer(model)
+    assert explainer.pipeline.view.covered is None  # Found out by running the network, once.
     counter.rows = counter.traces = 0
     images = rng.normal(size=(5, 8, 8, 3)).astype(np.float32)
     cameras(explainer, images[:2], [[0], [1]])
@@ -310,8 +311,8 @@ def test_sizes_that_a_network_cannot_run_at(toy_images):
 
 def test_sizes_at_which_nothing_is_left(toy_images):
     inputs = keras.Input((8, 8, 3))
-    x = keras.layers.Cropping2D(1, name="crop")(keras.layers.Conv2D(4, 1)(inputs))
+    x = keras.layers.Conv2D(4, 3, name="conv")(inputs)
     x = keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x))
-    explainer = gcam.Explainer(keras.Model(inputs, x, name="cropped"), layer="crop")
-    with pytest.raises(InputError, match="network 'cropped' does not run at 2 x 2; expected sizes"):
+    explainer = gcam.Explainer(keras.Model(inputs, x, name="valid"), layer="conv")
+    with pytest.raises(InputError, match="network 'valid' does not run at 2 x 2; expected sizes"):
         cameras(explainer, toy_images, [0] * 3, sizes=(8, 2))

@@ -243,3 +243,20 @@ def test_layers_without_a_rule_are_refused_before_anything_is_computed():
 def test_bad_options_are_named(options, message):
     with pytest.raises(InputError, match=message):
         get_method("relevance_cam", **options)
+
+
+def test_behind_global_max_pooling_each_channel_s_relevance_is_at_its_maximum(rng):
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="maps")(inputs)
+    outputs = layers.Dense(2, use_bias=False)(layers.GlobalMaxPooling2D()(x))
+    explainer = gcam.Explainer(keras.Model(inputs, outputs), scores="logits", layer="maps")
+    pictures = rng.uniform(size=(2, 8, 8, 3)).astype(np.float32)
+    found = explainer.maps(pictures, [0, 1], "relevance_cam", raw=True)
+    kept = layers.Flatten()(layers.GlobalMaxPooling2D(keepdims=True)(x))
+    twin = keras.Model(inputs, layers.Dense(2, use_bias=False)(kept))
+    twin.set_weights(explainer.network.model.get_weights())
+    twin = gcam.Explainer(twin, scores="logits", layer="maps")
+    expected = twin.maps(pictures, [0, 1], "relevance_cam", raw=True)
+    assert expected.any()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

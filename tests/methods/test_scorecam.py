@@ -25,6 +25,13 @@ def pictures(rng):
     return rng.uniform(0, 255, size=(3, 8, 8, 3)).astype(np.float32)
 
 
+def opened_at_features(model):
+    """An explainer that knows already where its layer lies, which takes a run of the network."""
+    explainer = gcam.Explainer(model, layer="features")
+    assert explainer.pipeline.view.covered is None
+    return explainer
+
+
 def build_counting(dead=0, size=8):
     """A network whose layer `features` has 6 channels, the first `dead` of them zero everywhere."""
     keras.utils.set_random_seed(4)
@@ -207,7 +214,7 @@ def test_faster_uses_the_channels_that_vary_most(opened, toy_images):
 @pytest.mark.parametrize("options", [{}, {"baseline": "blur"}, {"score": "logit"}])
 def test_all_targets_share_one_pass_a_channel(toy_images, options):
     model, counter = build_counting()
-    explainer = gcam.Explainer(model, layer="features")
+    explainer = opened_at_features(model)
     passes = []
     for targets in ([0], [0, 1, 2, 3]):
         counter.rows = 0
@@ -220,7 +227,7 @@ def test_all_targets_share_one_pass_a_channel(toy_images, options):
 def test_constant_channels_cost_no_pass_and_count_nothing(toy_images):
     model, counter = build_counting(dead=4)
     model.get_layer("features").bias.assign([0, 0, 0.5, 0.5, 0, 0])
-    explainer = gcam.Explainer(model, layer="features")
+    explainer = opened_at_features(model)
     counter.rows = 0
     scorecam = explainer.maps(toy_images, [1] * 3, "scorecam", raw=True)
     assert counter.rows == 3 + 3 * 2
@@ -279,7 +286,7 @@ def test_softmax_over_channels_cancels_the_baseline(scaling, pictures):
 
 def test_is_traced_once(compiled, toy_images):
     model, counter = build_counting()
-    explainer = gcam.Explainer(model, layer="features")
+    explainer = opened_at_features(model)
     counter.traces = 0
     kernel = explainer.pipeline.kernel(get_method("scorecam", block_size=4))
     kernel(toy_images[:1], np.array([[1]], np.int32))
@@ -314,7 +321,7 @@ def test_a_picture_without_live_channels_gives_zero(toy_images, options, value):
     model, counter = build_counting(dead=6)
     model.get_layer("features").bias.assign([value] * 6)
     model.get_layer("scores").bias.assign([-9.0] * 4)
-    explainer = gcam.Explainer(model, layer="features")
+    explainer = opened_at_features(model)
     counter.rows = 0
     raw = explainer.maps(toy_images, [0, 1, 2], "scorecam", raw=True, **options)
     np.testing.assert_array_equal(raw, np.zeros((3, 8, 8)))

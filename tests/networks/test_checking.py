@@ -324,3 +324,10 @@ def test_preprocessing_across_the_batch_is_refused(name):
     with pytest.raises(InputError, match="same for a picture alone and beside others; it comp"):
         gcam.Explainer(model, preprocess=ACROSS[name])
     gcam.Explainer(model, preprocess=tf.image.per_image_standardization)
+
+
+def test_a_model_that_keras_cannot_run_is_refused():
+    inputs = keras.Input((16, 16, 3), dtype="uint8")
+    model = keras.Model(inputs, layers.Flatten()(layers.Conv2D(4, 3)(inputs)), name="whole")
+    with pytest.raises(InputError, match="model 'whole' cannot be run: "):
+        gcam.Explainer(model, preprocess="none")

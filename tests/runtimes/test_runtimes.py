@@ -111,6 +111,32 @@ def test_maps_are_tensorflows(toys, images, name, runtime):
     check_same(ours, theirs, name, images, targets)
 
 
+@pytest.mark.parametrize("head", ["one unit", "recurrent"])
+def test_heads_that_convert_differently(head, images):
+    pytest.importorskip("openvino")
+    layers = keras.layers
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, strides=2, activation="relu", name="conv")(inputs)
+    if head == "one unit":
+        x = layers.Dense(1, activation="sigmoid")(layers.Flatten()(x))
+    else:
+        x = layers.Dense(3, activation="softmax")(layers.LSTM(4)(layers.Reshape((7, 28))(x)))
+    model = keras.Model(inputs, x)
+    one, other = (
+        gcam.Explainer(model, preprocess="none", layer="conv", runtime=runtime)
+        for runtime in ("tensorflow", "openvino")
+    )
+    np.testing.assert_allclose(other.predict(images), one.predict(images), atol=1e-5)
+    for name in ("guided", "gradcam", "hirescam", "relevance_cam"):
+        if head == "recurrent":
+            with pytest.raises(gcam.InputError, match=r"gradient of a loop|no rule"):
+                other.maps(images, 1, name)
+        else:
+            np.testing.assert_allclose(
+                other.maps(images, 1, name), one.maps(images, 1, name), atol=SAME
+            )
+
+
 def test_an_operation_that_openvino_lacks_is_named(images):
     explainer = gcam.Explainer(
         build_sorting(), layer="conv2", preprocess="none", scores="logits", runtime="openvino"

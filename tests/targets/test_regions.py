@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -144,3 +145,33 @@ def test_a_mask_file_has_one_object(segmenter, tmp_path):
     Image.fromarray(levels).save(tmp_path / "mask.png")
     message = refused(lambda: segmenter.explain(PICTURES[0], f"class 1 in {tmp_path}/mask.png"))
     assert "must be grey, with 0 and one other value" in message
+
+
+MOVES = {
+    "mirrored": (lambda x: keras.ops.flip(x, 2), 1),
+    "a crop enlarged": (
+        lambda x: keras.layers.Resizing(24, 24, "nearest")(x[:, 4:16, 8:20]),
+        0.5,
+    ),
+    "as it is": (lambda x: x, 1),
+}
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("name", MOVES)
+def test_a_region_lies_in_the_picture_whatever_moves_it_first(name, strides, rng):
+    """The gradient reaches the region, and around it as far as the network looks."""
+    move, cell = MOVES[name]
+    inputs = keras.Input((24, 24, 3))
+    x = keras.layers.Conv2D(6, 3, strides=strides, padding="same", name="conv")(move(inputs))
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(x))
+    explainer = gcam.Explainer(model, preprocess="none", scores="logits")
+    mask = np.zeros((24, 24), bool)
+    mask[6:10, 12:18] = True
+    pictures = rng.random((1, 24, 24, 3)).astype(np.float32)
+    for where in ((12, 6, 18, 10), mask):
+        raw = explainer.maps(pictures, gcam.targets.region(1, where), "gradient", raw=True)[0]
+        rows, columns = np.nonzero(raw)
+        reach = int(np.ceil((strides + 1) * cell))
+        assert 6 - reach <= rows.min() <= 7 and 8 <= rows.max() < 10 + reach
+        assert 12 - reach <= columns.min() <= 13 and 16 <= columns.max() < 18 + reach

@@ -134,3 +134,19 @@ def test_fixed_values_that_do_not_fit_are_refused(words, name):
 def test_a_ragged_argument_is_refused():
     message = refused(lambda: gcam.targets.function(len, box=[[1], [1, 2]]))
     assert "argument 'box' must be an array, or a list whose parts have one shape" in message
+
+
+def test_an_input_of_strings():
+    image = keras.Input((16, 16, 3), name="image")
+    kind = keras.Input((1,), dtype="string", name="kind")
+    known = layers.StringLookup(vocabulary=["m", "f"], output_mode="one_hot")(kind)
+    x = layers.Flatten()(layers.Conv2D(2, 3, activation="relu", name="conv")(image / 64))
+    x = layers.Dense(3, activation="softmax")(layers.Concatenate()([x, 5 * known]))
+    model = keras.Model([image, kind], x)
+    explainer, words = gcam.Explainer(model, input="image"), np.array([["m"], ["f"], ["m"]])
+    expected = model.predict([PICTURES, tf.constant(words)], verbose=0)
+    found = explainer.predict({"image": PICTURES, "kind": words})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    maps = explainer.maps({"image": PICTURES, "kind": words}, 0)
+    fixed = gcam.Explainer(model, input="image", fixed_inputs={"kind": ["f"]})
+    np.testing.assert_allclose(maps[1], fixed.maps(PICTURES, 0)[1], atol=1e-5)
