@@ -119,6 +119,11 @@ def check_images(images: np.ndarray, network: Network) -> np.ndarray:
     hint = ": bring pictures to one size, or explain them one by one"
     array = as_array(images, "images", hint)
     axes = len(network.input_size)
+    if array.dtype == object or array.dtype.kind in "US":
+        raise InputError(
+            f"images must be an array [N, {_layout(network)}]; received {shown(images)}: "
+            "Explainer.explain takes one picture at a time, also a file"
+        )
     if array.ndim != axes + 2 or array.shape[-1] != network.channels or not array.size:
         raise InputError(
             f"images must have shape [N, {_layout(network)}] with N at least 1; "

@@ -124,6 +124,11 @@ def _chosen(
     explainer: Explainer, method: str | Method, options: dict[str, Any], toolkit: str
 ) -> Method:
     """The method, for an explainer that takes what the toolkit hands over."""
+    if not isinstance(explainer, Explainer):
+        raise InputError(
+            f"{toolkit.lower()}_explain takes an Explainer; received {type(explainer).__name__}: "
+            'open Explainer(model, preprocess="none")'
+        )
     if explainer.network.takes_pixels:
         raise InputError(
             f"{toolkit.lower()}_explain needs an explainer that does not preprocess, as {toolkit} "

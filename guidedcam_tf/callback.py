@@ -15,6 +15,7 @@ from PIL import Image
 
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
@@ -73,8 +74,8 @@ class SaliencyCallback(keras.callbacks.Callback):
                 "images must be [N, H, W, 3] or [N, H, W, 1] with N at least 1; "
                 f"received {self.images.shape}"
             )
-        if every < 1:
-            raise InputError(f"every must be at least 1; received {every}")
+        if not np.issubdtype(type(every), np.integer) or every < 1:
+            raise InputError(f"every must be a whole number from 1; received {shown(every)}")
         if folder is None and log_dir is None:
             raise InputError("give a folder, a log_dir, or both: nothing would be written")
         self.targets = targets

@@ -77,6 +77,8 @@ def test_maps_by_xplique_s_signature(explainer, toy_images):
             gcam.InputError, match=r"targets must be one-hot, \[N, classes\]; received"
         ):
             explain(toy_images, targets)
+    with pytest.raises(gcam.InputError, match="xplique_explain takes an Explainer; received Func"):
+        gcam.xplique_explain(explainer.network.model)
     with pytest.raises(gcam.InputError, match=r"xplique_explain needs .* does not preprocess"):
         gcam.xplique_explain(gcam.Explainer(explainer.network.model, preprocess="tf"))
 

@@ -105,7 +105,8 @@ BAD = {
         lambda p: train(gcam.SaliencyCallback(p, [1], folder="."), p),
         "one entry for each of the 2; received 1",
     ),
-    "every": (lambda p: gcam.SaliencyCallback(p, every=0), "every must be at least 1"),
+    "every": (lambda p: gcam.SaliencyCallback(p, every=0), "every must be a whole number from 1"),
+    "text": (lambda p: gcam.SaliencyCallback(p, every="2"), "number from 1; received '2'"),
     "nowhere": (lambda p: gcam.SaliencyCallback(p, folder=None), "give a folder, a log_dir"),
     "layer": (
         lambda p: train(gcam.SaliencyCallback(p, layer="conv9", folder="."), p),

@@ -85,7 +85,8 @@ def open_coco(
         check_pycocotools()
     document = _read_json(file, root)
     categories = {
-        str(entry.get("id")): str(entry.get("name", "")).strip() for entry in document["categories"]
+        _number(entry.get("id")): str(entry.get("name", "")).strip()
+        for entry in document["categories"]
     }
     if callable(class_map):
         class_map = class_map(tuple(dict.fromkeys(categories.values())))
@@ -93,11 +94,11 @@ def open_coco(
     read = partial(_annotate, categories=categories, masks=masks, class_map=class_map)
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in document["annotations"]:
-        entries[str(entry.get("image_id"))].append(entry)
+        entries[_number(entry.get("image_id"))].append(entry)
     samples: dict[str, Sample] = {}
     skipped = []
     for image in document["images"]:
-        name, number = str(image.get("file_name")), str(image.get("id"))
+        name, number = str(image.get("file_name")), _number(image.get("id"))
         record = _Record(
             where=f"{file}, {name}",
             size=(image.get("height"), image.get("width")),
@@ -143,7 +144,7 @@ def _read_json(file: Path, root: Path) -> dict[str, list[dict[str, Any]]]:
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise InputError(f"{file} is not a COCO file of instances: it has no list {key!r}")
     for key in ("images", "categories"):
-        numbers = Counter(str(entry.get("id")) for entry in document[key])
+        numbers = Counter(_number(entry.get("id")) for entry in document[key])
         if twice := [number for number, count in numbers.items() if count > 1]:
             raise InputError(
                 f"{file}: {key} has the id {', '.join(twice):.100} twice, so that annotations of "
@@ -162,6 +163,11 @@ def _compact(entry: dict[str, Any]) -> dict[str, Any]:
     elif isinstance(entry.get("counts"), list):
         entry["counts"] = packed(entry["counts"])
     return entry
+
+
+def _number(written: Any) -> str:
+    """An `id` as a key; tools that hold them in columns of floats write 1 as 1.0."""
+    return f"{written:.0f}" if isinstance(written, float) and written % 1 == 0 else str(written)
 
 
 def _find_picture(folder: Path, name: str, where: str) -> Path:
@@ -190,7 +196,7 @@ def _annotate(
         )
     by_name: dict[str, list[Mapping[str, Any]]] = {name: [] for name in categories.values()}
     for entry in record.entries:
-        category = str(entry.get("category_id"))
+        category = _number(entry.get("category_id"))
         if category not in categories:
             raise SampleError("bad annotation", f"{where} has no known category: {category}")
         by_name[categories[category]].append(entry)

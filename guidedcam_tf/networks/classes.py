@@ -138,7 +138,7 @@ def class_names_for(count: int, given: Sequence[str] | Mapping[Any, Any] | None)
         return ClassNames(tuple(f"class {index}" for index in range(count)))
     if isinstance(given, Mapping):
         return ClassNames(_of_one_line(_by_index(given, count)))
-    if isinstance(given, str):
+    if isinstance(given, str) or not hasattr(given, "__len__"):
         raise InputError(
             f"class_names must be one name for each of the network's {count} classes; "
             f"received {shown(given)}"

@@ -68,6 +68,18 @@ def test_a_picture(tree):
     np.testing.assert_array_equal(second.labels[0].mask, RECTANGLE)
 
 
+def test_numbers_may_be_written_as_floats(tree):
+    """As pandas writes those of a column that has a gap."""
+    coco_json(
+        tree,
+        ["b.jpg"],
+        [{**DOG, "image_id": 1.0, "category_id": 18.0}],
+        [{"id": 18, "name": "dog"}],
+    )
+    ((loaded,), skipped) = read_all(open_coco(tree))
+    assert [label.name for label in loaded.labels] == ["dog"] and not skipped
+
+
 def test_categories_of_one_name_are_one_class(tree):
     box = [0, 0, 2, 1]
     twin = {

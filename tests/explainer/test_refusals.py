@@ -14,7 +14,9 @@ BAD_CALLS = {
     "rank": (lambda e: e.maps(GOOD[0]), r"images must have shape \[N, H, W, 3\].*\(8, 8, 3\)"),
     "channels": (lambda e: e.maps(GOOD[..., :2]), r"images must have shape.*\(2, 8, 8, 2\)"),
     "no pictures": (lambda e: e.maps(GOOD[:0]), r"N at least 1; received \(0, 8, 8, 3\)"),
-    "text": (lambda e: e.maps(np.full((1, 8, 8, 3), "a")), "images must be uint8 or float"),
+    "text": (lambda e: e.maps(np.full((1, 8, 8, 3), "a")), r"must be an array \[N, H, W, 3\]"),
+    "a file": (lambda e: e.maps("cat.png"), r"received 'cat.png': Explainer.explain .* a file"),
+    "nothing": (lambda e: e.maps(None), r"images must be an array .*; received None"),
     "nan": (lambda e: e.maps(GOOD * np.nan), "images must be finite"),
     "one pixel": (lambda e: e.maps(GOOD[:, :1, :1]), "at least 2 x 2"),
     "ids' length": (

@@ -99,3 +99,8 @@ def test_class_indices_whose_names_are_numbers():
 def test_numbers_to_numbers_are_in_doubt(given):
     with pytest.raises(InputError, match="in doubt which are the indices; give the names as text"):
         class_names_for(3, given)
+
+
+def test_names_that_come_one_by_one_are_refused():
+    with pytest.raises(InputError, match=r"class_names must be one name for each .*received <gen"):
+        class_names_for(2, (name for name in ("cat", "dog")))
