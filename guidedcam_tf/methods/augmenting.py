@@ -11,7 +11,7 @@ from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.copies import sum_over_copies
 from guidedcam_tf.networks import LayerView
-from guidedcam_tf.networks.geometry import NEGLIGIBLE
+from guidedcam_tf.networks.shown import NEGLIGIBLE
 
 if TYPE_CHECKING:
     from guidedcam_tf.methods.base import OnePass

@@ -15,6 +15,7 @@ from keras.src.ops.numpy import Add
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods.relevance_rules import Call
+from guidedcam_tf.networks.graph import TARGET
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
@@ -93,7 +94,7 @@ def rule_of(step: Step) -> Callable[[Step], Edit] | None:
         return None
     kind = type(layer).__name__ if layer is not None else "a function"
     function = getattr(getattr(layer, "activation", None), "__name__", "")
-    if step.layer is None:
+    if step.name == TARGET:
         raise InputError(
             "deeplift explains classes: it has no rule for a target that is a function"
         )

@@ -28,6 +28,7 @@ from guidedcam_tf.networks.biases import along
 from guidedcam_tf.networks.biases import bias_of
 from guidedcam_tf.networks.channels_first import channels_last_call
 from guidedcam_tf.networks.class_pair import ClassPair
+from guidedcam_tf.networks.graph import TARGET
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 
@@ -258,7 +259,7 @@ def rule_of(step: Step, method: str = "relevance_cam") -> Rule:
         )
     if _is_rectifier(layer):
         return unchanged
-    if layer is None:
+    if step.name == TARGET:
         raise InputError(
             f"{method} explains classes: it has no rule for a target that is a function"
         )
@@ -266,9 +267,10 @@ def rule_of(step: Step, method: str = "relevance_cam") -> Rule:
         known = sorted(
             {each.__name__ for each in RULES if each is not ClassPair} | {"Activation", "ReLU"}
         )
+        kind = "a function" if layer is None else f"of type {type(layer).__name__}"
         raise InputError(
-            f"{method} has no rule for layer {step.name!r} of type {type(layer).__name__}; "
-            f"it has rules for {', '.join(known)}"
+            f"{method} has no rule for layer {step.name!r} {kind}; it has rules for "
+            f"{', '.join(known)}"
         )
     return RULES[type(layer)]
 

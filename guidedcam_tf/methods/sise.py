@@ -180,9 +180,10 @@ def block_ends(view: LayerView) -> list[Step]:
         InputError: If no layer has a size that is known, as in a network of any size.
     """
     network, ends = view.network, {}
-    cuts = set(network.graph.cuts)
+    cuts, steps = set(network.graph.cuts), network.graph.picture_steps
+    first = next((at for at, step in enumerate(steps) if step.is_trained), 0)
     for step in network.layers.values():
-        if step in network.tokens.grids:
+        if step in network.tokens.grids or step in steps[:first]:
             continue
         passive = Trait.REARRANGES in step.traits or Trait.PREPARES in step.traits
         if step in cuts and not passive and None not in step.shape[1:] and step.shape[-1] != 1:

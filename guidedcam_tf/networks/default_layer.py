@@ -40,7 +40,8 @@ def explainable_layers(graph: Graph, tokens: Tokens) -> dict[str, Step]:
 
 def _is_map(graph: Graph, step: Step) -> bool:
     has_axes = len(step.shape) == len(graph.input_shape)
-    return has_axes and set(step.shape[1:-1]) != {1} and not step.is_linear_part
+    is_layer = step.layer is not None and not step.is_linear_part
+    return has_axes and is_layer and set(step.shape[1:-1]) != {1}
 
 
 def expected_shape(graph: Graph) -> str:

@@ -14,6 +14,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import input_error_behind
 from guidedcam_tf.errors import reason_of
 from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.graph import TARGET
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
@@ -73,6 +74,8 @@ def refuse_too_small(network: Network, size: tuple[int, ...]) -> None:
     known: dict[Slot, tf.Tensor] = {graph.input: network.preprocess(pictures)}
     with inference(), WithValues(samples(graph.specs)):
         for step in graph.scoring_steps:
+            if step.name == TARGET:
+                break
             try:
                 known.update(zip(step.outputs, step.run(known), strict=True))
                 reason = "it leaves nothing of them"

@@ -18,13 +18,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from guidedcam_tf.networks.geometry import part_shown
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.graph import Graph
 from guidedcam_tf.networks.graph import Role
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.preprocessing import SOME_SIZE
 from guidedcam_tf.networks.preprocessing import Preprocess
+from guidedcam_tf.networks.shown import box_around
+from guidedcam_tf.networks.shown import lines_shown
 
 TOLERANCE = 1e-2
 """How far a step in half precision may be from an affine function, in parts of the largest."""
@@ -74,9 +76,22 @@ def split_own_preprocessing(
 
 
 def with_moving(graph: Graph, preprocess: Preprocess) -> Graph | None:
-    """Return the graph with preprocessing as its first step, if that moves pixels; else `None`."""
+    """Return the graph with preprocessing as its first step, if that moves pixels; else `None`.
+
+    Raises:
+        InputError: If it puts rows or columns in another order.
+    """
     size = tuple(side or SOME_SIZE for side in graph.input_shape[1:-1])
-    if part_shown(preprocess, size, graph.input_shape[-1] or 3, [0.0] * len(size)) is None:
+    shown = lines_shown(preprocess, size, graph.input_shape[-1] or 3)
+    if shown is None:
+        return None
+    lines = [line for line in shown if line is not None]
+    if len(lines) < len(shown):
+        raise InputError(
+            "preprocess puts rows or columns of pictures in another order, as a transposition or a "
+            "roll does, so maps would lie beside what they are about; do that to pictures first"
+        )
+    if box_around(lines) is None:
         return None
     start, shape = graph.new_slot(), graph.input_shape
     first = Step("preprocess", None, preprocess, (start,), {}, (graph.input,), shape)

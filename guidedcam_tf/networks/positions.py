@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.networks.calls import inference
+from guidedcam_tf.networks.graph import TARGET
 from guidedcam_tf.networks.graph import Slot
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.remembering import remembered
@@ -37,7 +38,11 @@ LARGEST = 2**22
 
 @remembered
 def lines_of(
-    network: Network, begin: Slot, step: Step, size: tuple[int, ...]
+    network: Network,
+    begin: Slot,
+    step: Step,
+    size: tuple[int, ...],
+    lines: tuple[Line, ...] | None = None,
 ) -> tuple[Line | None, ...] | None:
     """Find where the positions of a layer's map lie in a tensor before it.
 
@@ -49,6 +54,7 @@ def lines_of(
         begin: The tensor to follow from.
         step: The layer.
         size: Height and width of the pictures.
+        lines: Where that tensor lies itself; by default it is the whole.
 
     Returns:
         One line an axis, mirrored where its first edge is the larger one, and `None` for an axis
@@ -57,18 +63,20 @@ def lines_of(
     """
     needed = set(network.graph.needed(step.outputs[0]))
     steps = [each for each in network.graph.picture_steps if each in needed]
-    if not any(_may_move(each) for each in steps):
+    if lines is None and not any(may_move(each) for each in steps):
         return None
-    followed = _followed(network, begin, size)
+    followed = _followed(network, begin, size, lines or ((0.0, 1.0),) * len(size))
     for each in steps:
         followed.add(each)
     return followed.lines(step.outputs[0])
 
 
 @remembered
-def _followed(network: Network, begin: Slot, size: tuple[int, ...]) -> _Followed:
+def _followed(
+    network: Network, begin: Slot, size: tuple[int, ...], lines: tuple[Line, ...]
+) -> _Followed:
     """What was followed so far of a network, for one layer or another."""
-    return _Followed(_shapes(network, size), begin, size)
+    return _Followed(_shapes(network, size), begin, lines)
 
 
 def extent_of(network: Network, step: Step, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -81,8 +89,9 @@ def _shapes(network: Network, size: tuple[int, ...]) -> Mapping[Slot, tuple[int,
     """The shapes of tensors for one picture of a size."""
     graph = network.graph
     shape = (1, *size, network.channels or 3)
-    slots = [step.outputs[0] for step in graph.picture_steps]
-    shapes: list[Any] = [(1, *step.shape[1:]) for step in graph.picture_steps]
+    steps = [step for step in graph.picture_steps if step.name != TARGET]
+    slots = [step.outputs[0] for step in steps]
+    shapes: list[Any] = [(1, *step.shape[1:]) for step in steps]
     if any(None in each for each in shapes):
         with tf.init_scope():
             values = {graph.input: network.preprocess(tf.zeros(shape))}
@@ -90,7 +99,7 @@ def _shapes(network: Network, size: tuple[int, ...]) -> Mapping[Slot, tuple[int,
     return {graph.input: shape, **dict(zip(slots, shapes, strict=True))}
 
 
-def _may_move(step: Step) -> bool:
+def may_move(step: Step) -> bool:
     """Whether a step puts the values of one tensor elsewhere; a mirroring `pad` adds others."""
     layer: Any = step.layer
     is_one = isinstance(layer, MOVES) and len(step.inputs) == 1
@@ -105,17 +114,17 @@ class _Followed:
     """
 
     def __init__(
-        self, shapes: Mapping[Slot, tuple[int, ...]], begin: Slot, size: tuple[int, ...]
+        self, shapes: Mapping[Slot, tuple[int, ...]], begin: Slot, lines: tuple[Line, ...]
     ) -> None:
-        self._shapes, self._axes = dict(shapes), len(size)
-        self._places: dict[Slot, Any] = {begin: ((0.0, 1.0),) * len(size)}
+        self._shapes, self._axes = dict(shapes), len(lines)
+        self._places: dict[Slot, Any] = {begin: lines}
 
     def add(self, step: Step) -> None:
         """Follow a step."""
         given = [slot for slot in step.inputs if slot in self._places]
         if step.outputs[0] in self._places or not given:
             return
-        found = self._moved(step, given[0]) if _may_move(step) else None
+        found = self._moved(step, given[0]) if may_move(step) else None
         found = self._mixed(step, given) if found is None else found
         if found is not None:
             self._places[step.outputs[0]] = found

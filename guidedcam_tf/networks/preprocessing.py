@@ -26,7 +26,7 @@ def preprocessing(
 ) -> Preprocess:
     """Return the function of a mode: float32 RGB in 0..255 to the model's input of that shape.
 
-    Where the model casts that to whole numbers, it gives these numbers, in float32.
+    It gives float32; where the model casts its input to whole numbers, these numbers.
 
     `"caffe"`, `"tf"` and `"torch"` are the modes of Keras Applications; `"unit"` is x / 255,
     `"signed"` is x / 127.5 - 1; `None` and `"none"` leave pictures alone.
@@ -39,7 +39,11 @@ def preprocessing(
     def prepared(images: tf.Tensor) -> tf.Tensor:
         # As a tensor, because Keras's own preprocessing writes into NumPy arrays.
         inputs = function(tf.convert_to_tensor(images))
-        return inputs if dtype.is_floating else tf.cast(tf.cast(inputs, dtype), tf.float32)
+        if inputs.shape.rank is None:  # As of what `tf.numpy_function` returns.
+            inputs.set_shape(shape)
+        if not dtype.is_floating:
+            inputs = tf.cast(inputs, dtype)
+        return tf.cast(inputs, tf.float32)
 
     return prepared
 
@@ -91,6 +95,9 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
         InputError: If it cannot be compiled, gives another shape, no finite numbers, others for
             the same pictures, or others for a picture beside another one.
     """
+    some = [*(side or SOME_SIZE for side in shape[1:-1]), shape[-1] or 3]
+    noise = tf.constant(seeded_pictures(some, one_in_unit_range=True))
+    preprocess(noise)  # What a layer builds at its first call would stay in the function's graph.
     compiled = tf.function(preprocess, autograph=False)
     given = compiled.get_concrete_function(tf.TensorSpec(shape, tf.float32)).structured_outputs
     if not given.shape.is_compatible_with(shape):
@@ -98,8 +105,6 @@ def _check(preprocess: Preprocess, shape: tuple[int | None, ...]) -> None:
             f"preprocess must return the model's input {shape}; from float32 {shape} it returned "
             f"{tuple(given.shape)}"
         )
-    some = [*(side or SOME_SIZE for side in shape[1:-1]), shape[-1] or 3]
-    noise = tf.constant(seeded_pictures(some, one_in_unit_range=True))
     once, again = (compiled(noise).numpy() for _ in range(2))
     if not np.isfinite(once.astype(np.float32)).all():
         raise InputError(

@@ -20,12 +20,12 @@ from guidedcam_tf.networks.calls import inference
 from guidedcam_tf.networks.calls import traced
 from guidedcam_tf.networks.default_layer import expected_shape
 from guidedcam_tf.networks.failures import gradient_stopper
-from guidedcam_tf.networks.geometry import Box
 from guidedcam_tf.networks.geometry import box_of
 from guidedcam_tf.networks.geometry import lay
 from guidedcam_tf.networks.geometry import out_of_order
 from guidedcam_tf.networks.geometry import some_size
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.shown import Box
 from guidedcam_tf.networks.tokens import RANK
 from guidedcam_tf.networks.tokens import FromTokens
 from guidedcam_tf.networks.tokens import ToTokens

@@ -22,7 +22,7 @@ def seen_through(step: Step, axis: int, line: Line, extent: int) -> Line:
     """
     start, stop = line
     position = (stop - start) / extent
-    if position < 0:
+    if position < 0 or step.is_activation:
         return line
     if isinstance(step.layer, TRANSPOSED) and step.layer.padding == "valid":
         kernel, stride = step.layer.kernel_size[axis], step.layer.strides[axis]
@@ -31,6 +31,9 @@ def seen_through(step: Step, axis: int, line: Line, extent: int) -> Line:
     outside, taken = max(0.0, -start) + max(0.0, stop - 1), window(step, axis) * position
     if outside <= 2 * taken + 1e-6:  # Causal padding is all at one side.
         return max(0.0, start), min(1.0, stop)
+    # Windows that stand apart by a stride each cover as many positions.
+    strides = getattr(step.layer, "strides", None) or 1
+    taken = max(0.0, taken - position * (_side(strides, axis) - 1) / 2)
     return start + min(taken, max(0.0, -start)), stop - min(taken, max(0.0, stop - 1))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 from typing import Literal
@@ -24,6 +25,7 @@ from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods.base import Kernel
+from guidedcam_tf.networks.geometry import lay
 from guidedcam_tf.networks.preprocessing import seeded_pictures
 from guidedcam_tf.runtimes.freezing import frozen
 from guidedcam_tf.serving.saved_model import check_explainer
@@ -83,7 +85,8 @@ def export_litert(
 def _converted(explainer: Explainer, method: Method, precision: str) -> bytes:
     network, pipeline = explainer.network, explainer.pipeline
     kernel: Kernel = pipeline.kernel(method).python_function  # type: ignore[attr-defined]
-    shape = [1, *network.input_size, network.channels]
+    size = tuple(side or 1 for side in network.input_size)
+    shape = [1, *size, network.channels]
 
     @tf.function(
         input_signature=[
@@ -94,8 +97,10 @@ def _converted(explainer: Explainer, method: Method, precision: str) -> bytes:
     )
     def explain(images: tf.Tensor, class_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         maps = kernel(images, class_ids[:, None])
+        raw = maps["saliency"][:, 0]
+        box = pipeline.view.box(tuple(raw.shape[1:]), size)
         return {
-            "saliency": pipeline.postprocessing(maps["saliency"][:, 0], network.input_size),
+            "saliency": lay(partial(pipeline.postprocessing, raw), box, size),
             "probabilities": network.probabilities(maps["logits"]),
             "target": maps["class_ids"][:, 0],
         }

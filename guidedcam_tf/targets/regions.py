@@ -230,7 +230,8 @@ def _on_grid(masks: np.ndarray, scene: Scene, grid: tuple[int, ...]) -> np.ndarr
     end = scene.network.graph.source(scene.network.graph.logits)
     box = (end and box_of(scene.network, end, fitted)) or (0.0, 0.0, 1.0, 1.0)
     middles = [
-        np.floor(start + (low + (np.arange(count) + 0.5) / count * (high - low)) * length)
+        # Edges are known but for rounding, and a middle may be on one.
+        np.floor(start + (low + (np.arange(count) + 0.5) / count * (high - low)) * length + 1e-6)
         for start, length, low, high, count in (
             (top, height, box[0], box[2], grid[0]),
             (left, width, box[1], box[3], grid[1]),

@@ -114,6 +114,27 @@ def test_behind_a_mirror_a_map_is_that_of_the_mirrored_picture_turned_back(toy, 
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["sise", "ada_sise"])
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_what_prepares_pictures_is_no_layer_of_sise(pictures, name, place):
+    """Also where no layer of the network has the pictures' extent."""
+    inputs = x = keras.Input((HEIGHT, WIDTH, 3))
+    for _ in range(2):
+        x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
+    network = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    alone = gcam.Explainer(network, preprocess="none", scores="logits")
+    if place == "outside":
+        whole = gcam.Explainer(network, preprocess=mirror, scores="logits")
+    else:
+        inputs = keras.Input((HEIGHT, WIDTH, 3))
+        model = keras.Model(inputs, network(mirror(inputs)))
+        whole = gcam.Explainer(model, preprocess="none", scores="logits")
+    expected = maps_of(alone, pictures[:, :, ::-1], name)[:, :, ::-1]
+    assert expected.any()
+    np.testing.assert_allclose(maps_of(whole, pictures, name), expected, atol=1e-4)
+    assert "preprocess" not in whole.network.layers
+
+
 def test_fullgrad_is_zero_where_the_network_does_not_look(toy, pictures):
     found = maps_of(behind(toy, cropping), pictures, "fullgrad")
     assert crop(found).any()

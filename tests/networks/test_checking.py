@@ -331,3 +331,27 @@ def test_a_model_that_keras_cannot_run_is_refused():
     model = keras.Model(inputs, layers.Flatten()(layers.Conv2D(4, 3)(inputs)), name="whole")
     with pytest.raises(InputError, match="model 'whole' cannot be run: "):
         gcam.Explainer(model, preprocess="none")
+
+
+ORDINARY = {
+    "unbuilt layer": layers.Normalization(mean=[100.0] * 3, variance=[50.0] * 3),
+    "unbuilt layers": keras.Sequential(
+        [layers.Rescaling(1 / 255), layers.Normalization(mean=0.4, variance=0.1)]
+    ),
+    "whole numbers": lambda x: tf.cast(tf.round(x), tf.uint8),
+    "doubles": lambda x: tf.cast(x, tf.float64) / 255,
+    "numpy": lambda x: tf.numpy_function(lambda v: v / np.float32(255), [x], tf.float32),
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_preprocessing(name, pictures):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    explainer = gcam.Explainer(model, preprocess=ORDINARY[name])
+    pictures = np.floor(pictures)
+    expected = model.predict(np.asarray(ORDINARY[name](tf.constant(pictures))), verbose=0)
+    np.testing.assert_allclose(explainer.predict(pictures), expected, rtol=1e-3, atol=1e-4)
+    for method in ("gradcam", "gradient", "scorecam"):
+        assert np.isfinite(explainer.maps(pictures, method=method)).all()

@@ -135,3 +135,112 @@ def test_maps_are_laid_by_hand():
     )
     np.testing.assert_array_equal(lay(finish, (-0.5, 1.0, 0.5, 0.0), (2, 2))[0], [[4, 3], [0, 0]])
     np.testing.assert_array_equal(lay(finish, None, (2, 2)), maps)
+
+
+def crop(x):
+    return tf.image.resize(x[:, 8:24, 12:28], (32, 32))
+
+
+def stretched(x):
+    low = tf.reduce_min(x, axis=[1, 2, 3], keepdims=True)
+    return (x - low) / (tf.reduce_max(x, axis=[1, 2, 3], keepdims=True) - low)
+
+
+CROPPED, WHOLE, MIRRORED = (0.25, 0.375, 0.75, 0.875), None, (0, 1, 1, 0)
+OTHERWISE = {
+    "crop, standardised": (lambda x: tf.image.per_image_standardization(crop(x)), CROPPED),
+    "standardised, crop": (lambda x: crop(tf.image.per_image_standardization(x)), CROPPED),
+    "crop, stretched": (lambda x: stretched(crop(x)), CROPPED),
+    "crop, clipped": (lambda x: tf.clip_by_value(1.5 * crop(x), 0, 255), CROPPED),
+    "crop, gamma": (lambda x: (crop(x) / 255) ** 0.7, CROPPED),
+    "crop, negative": (lambda x: 255 - crop(x), CROPPED),
+    "crop, grey": (
+        lambda x: tf.image.grayscale_to_rgb(tf.image.rgb_to_grayscale(crop(x))), CROPPED
+    ),
+    "mirrored, standardised": (
+        lambda x: tf.image.per_image_standardization(x[:, :, ::-1]), MIRRORED
+    ),
+    "nearest": (lambda x: tf.image.resize(x[:, 8:24, 12:28], (32, 32), "nearest"), CROPPED),
+    "contrast": (lambda x: tf.image.adjust_contrast(x, 2.0), WHOLE),
+    "less contrast": (lambda x: tf.image.adjust_contrast(x, 0.5), WHOLE),
+    "standardised": (tf.image.per_image_standardization, WHOLE),
+    "logarithm": (lambda x: tf.math.log1p(x), WHOLE),
+    "thresholded": (lambda x: tf.cast(x > 128, tf.float32), WHOLE),
+    "blurred": (
+        lambda x: tf.nn.avg_pool2d(x, 3, 1, "SAME"), WHOLE
+    ),
+    "smaller and larger": (
+        lambda x: tf.image.resize(tf.image.resize(x, (16, 16)), (32, 32)), WHOLE
+    ),
+    "other channels": (lambda x: x[..., ::-1] - [103.9, 116.8, 123.7], WHOLE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+@pytest.mark.parametrize("kind", OTHERWISE)
+def test_what_is_done_to_values_does_not_hide_where_they_lie(kind, place):
+    prepare, expected = OTHERWISE[kind]
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Lambda(prepare)(inputs) if place == "inside" else inputs
+    x = layers.Conv2D(4, 2, strides=2, name="conv")(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    explainer = gcam.Explainer(
+        model, preprocess="none" if place == "inside" else prepare, scores="logits"
+    )
+    found = explainer.pipeline.view.covered
+    if expected is None:
+        assert found is None
+    else:
+        np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+DISORDERED = {
+    "transposed": lambda x: tf.transpose(x, [0, 2, 1, 3]),
+    "turned": tf.image.rot90,
+    "rolled": lambda x: tf.roll(x, 12, 2),
+    "tiled": lambda x: tf.tile(tf.image.resize(x, (16, 16)), [1, 2, 2, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", DISORDERED)
+def test_another_order_before_the_first_layer_is_refused(kind):
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 2, strides=2, name="conv")(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    with pytest.raises(gcam.InputError, match=r"preprocess puts rows or columns .* another order"):
+        gcam.Explainer(model, preprocess=DISORDERED[kind])
+    x = layers.Lambda(DISORDERED[kind], name="mover")(inputs)
+    x = layers.Conv2D(4, 2, strides=2, name="conv")(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    with pytest.raises(gcam.InputError, match="'conv' cannot be explained: 'mover' puts"):
+        gcam.Explainer(model, preprocess="none", scores="logits").maps(np.ones((1, 32, 32, 3)))
+
+
+@pytest.mark.parametrize("pad", ["ZeroPadding2D", "a function"])
+@pytest.mark.parametrize(
+    ("kernel", "count", "strides"), [(5, 2, 1), (3, 3, 1), (5, 2, 2), (3, 4, 2)]
+)
+def test_padding_is_taken_away_by_all_windows_that_follow(pad, kernel, count, strides):
+    """Kernels that hand on their middle: what is bright is where it is in the picture."""
+    margin = count * (kernel - 1) // 2
+    middle = np.zeros((kernel, kernel, 3, 3), np.float32)
+    middle[kernel // 2, kernel // 2] = np.eye(3)
+    inputs = keras.Input((48, 48, 3))
+    if pad == "ZeroPadding2D":
+        x = layers.ZeroPadding2D(margin)(inputs)
+    else:
+        x = layers.Lambda(lambda x: tf.pad(x, [[0, 0], [margin] * 2, [margin] * 2, [0, 0]]))(inputs)
+    for place in range(count):
+        last = strides if place == count - 1 else 1
+        conv = layers.Conv2D(3, kernel, strides=last, activation="relu", use_bias=False)
+        x = conv(x)
+        conv.set_weights([middle])
+    model = keras.Model(inputs, layers.Dense(2, kernel_initializer="ones")(layers.Flatten()(x)))
+    explainer = gcam.Explainer(model, preprocess="none", scores="logits", layer=conv.name)
+    assert explainer.pipeline.view.covered is None
+    for row in (5, 25, 43):
+        picture = np.zeros((1, 48, 48, 3), np.float32)
+        picture[:, row : row + 2, 20:22] = 1
+        (saliency,) = explainer.maps(picture, [0], "hirescam")
+        found = np.argwhere(saliency >= 0.9 * saliency.max()).mean(axis=0)
+        np.testing.assert_allclose(found, (row + 0.5, 20.5), atol=1.1)

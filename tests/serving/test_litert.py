@@ -1,7 +1,9 @@
 """A file for phones answers as the explainer does, in LiteRT's own interpreter."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from common import build_toy
 
 import guidedcam_tf as gcam
@@ -26,6 +28,24 @@ def test_maps_are_the_explainers(tmp_path, method, precision, allowed):
         np.testing.assert_allclose(found["probabilities"], probabilities, atol=allowed)
         maps = explainer.maps(PICTURE, [expected], method)
         np.testing.assert_allclose(found["saliency"], maps, atol=allowed)
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_a_map_lies_over_the_part_that_the_network_sees(tmp_path, place):
+    toy = build_toy("gap")
+    if place == "outside":
+        explainer = gcam.Explainer(toy, preprocess=lambda x: tf.reverse(x, [2]) / 64)
+        size = 8
+    else:
+        inputs, size = keras.Input((12, 16, 3)), (12, 16)
+        model = keras.Model(inputs, toy(keras.layers.Cropping2D(((1, 3), (5, 3)))(inputs)))
+        explainer = gcam.Explainer(model, preprocess="none")
+    picture = np.random.default_rng(2).uniform(0, 255, (1, *np.broadcast_to(size, 2), 3))
+    picture = picture.astype(np.float32)
+    file = export_litert(explainer, tmp_path / "toy.tflite", "gradcam")
+    found = run_litert(file.read_bytes(), picture, 1)["saliency"]
+    assert found.any()
+    np.testing.assert_allclose(found, explainer.maps(picture, [1], "gradcam"), atol=1e-4)
 
 
 def test_what_is_refused(tmp_path, capfd):
