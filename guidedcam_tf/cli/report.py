@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from guidedcam_tf.cli.quiet import import_tensorflow
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.storage import as_path
 
@@ -32,6 +33,8 @@ def report(
     ] = None,
 ) -> None:
     """Write one HTML file with the tables, figures and best and worst cases of runs."""
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; expected the HTML file, such as report.html")
     folder = output_folder(out.parent)
     import_tensorflow()
     from guidedcam_tf.report.writing import write_report

@@ -131,7 +131,8 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
         earlier = _earlier(folder)
         differing = [key for key in identity if earlier.get(key, identity[key]) != identity[key]]
         if differing:
-            names = [key.removesuffix("_sha256").replace("_", " ") for key in differing]
+            words = (key.removesuffix("_sha256").replace("_", " ") for key in differing)
+            names = list(dict.fromkeys(words))
             raise InputError(
                 f"{folder} holds a run with another {', '.join(names)}; "
                 "choose another name or --out, or remove the folder"

@@ -115,7 +115,11 @@ class _Stage:
 
 
 def _randomised(model: keras.Model, mode: Mode, stages: int, seed: int) -> Iterator[_Stage]:
-    """The stages from the top down, with their random weights."""
+    """The stages from the top down, with their random weights.
+
+    Those are new ones of the model's initialisers, shuffled: an initialiser with a seed of its own,
+    or the seed that the model was built with, would give the ones that training began with.
+    """
     state = random.getstate()
     random.seed(seed)  # Keras draws the seeds of initialisers without one from here.
     try:
@@ -126,14 +130,19 @@ def _randomised(model: keras.Model, mode: Mode, stages: int, seed: int) -> Itera
         ) from error
     finally:
         random.setstate(state)
+    generator = np.random.default_rng(seed)
     pairs = [
-        (layer, new.get_weights())
+        (layer, [_shuffled(weights, generator) for weights in new.get_weights()])
         for layer, new in zip(model.layers, fresh.layers, strict=True)
         if layer.weights
     ][::-1]
     cuts = np.unique(np.linspace(0, len(pairs), min(stages, len(pairs)) + 1).astype(int))
     for above, below in pairwise(cuts):
         yield _Stage(pairs[above:below] if mode == "cascading" else [pairs[above]])
+
+
+def _shuffled(weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    return generator.permutation(weights.ravel()).reshape(weights.shape)
 
 
 def _maps(

@@ -60,3 +60,11 @@ def test_tables_that_are_damaged_or_gone_are_written_again(run, paper_table):
     (run / "units.csv").write_bytes(b"\xff")
     done(["evaluate", str(paper_table), *CHANGE, "--out", str(run.parent)])
     assert {name: (run / name).read_bytes() for name in whole} == whole
+
+
+def test_a_report_is_no_folder(run, tmp_path):
+    error = CliRunner().invoke(app, ["report", str(run), "--out", str(tmp_path)]).exception
+    assert isinstance(error, InputError)
+    assert (
+        str(error) == f"--out {tmp_path} is a folder; expected the HTML file, such as report.html"
+    )

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from guidedcam_tf.cli import app
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation import sanity
 from guidedcam_tf.evaluation.sanity import sanity_check
 from guidedcam_tf.evaluation.sanity import ssim
 from guidedcam_tf.explainer import Explainer
@@ -91,6 +92,27 @@ def test_guided_backprop_hardly_sees_the_classifier_and_gradcam_does(resnet50, p
     found = table.set_index("method")["spearman"]
     assert found["guided_backprop"] > 0.8
     assert found["gradcam"] < 0.5
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_random_weights_are_not_those_that_training_began_with(own):
+    """Neither where initialisers have seeds, nor where the model was built with the check's."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    inputs = x = keras.Input((8, 8, 3))
+    for seed in (1, 2):
+        glorot = keras.initializers.GlorotUniform(seed=seed if own else None)
+        x = layers.Conv2D(4, 3, activation="relu", kernel_initializer=glorot)(x)
+    glorot = keras.initializers.GlorotUniform(seed=3 if own else None)
+    outputs = layers.Dense(3, "softmax", kernel_initializer=glorot)(layers.Flatten()(x))
+    model = keras.Model(inputs, outputs)
+    start = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    for stage in list(sanity._randomised(model, "cascading", 3, seed=0)):
+        stage.apply()
+    for name, (kernel, _) in start.items():
+        (drawn, _) = model.get_layer(name).get_weights()
+        assert abs(np.corrcoef(kernel.ravel(), drawn.ravel())[0, 1]) < 0.4
+        np.testing.assert_allclose(drawn.std(), kernel.std(), rtol=0.2)
 
 
 def test_ssim_is_scikit_image_s(rng):
