@@ -40,7 +40,7 @@ def box_of(network: Network, step: Step, size: tuple[int, ...]) -> Box | None:
     """
     begin, shown = _prepared(network, step, size)
     before = None if shown is None else tuple(line or (0.0, 1.0) for line in shown)
-    lines = _moved_lines(network, begin, step, size, before) or before
+    lines = _moved_lines(network, begin, step, size, before)
     return box_around(lines) if lines else None
 
 
@@ -69,13 +69,15 @@ def _moved_lines(
     size: tuple[int, ...],
     before: tuple[Line, ...] | None,
 ) -> tuple[Line, ...] | None:
-    """Where a layer's map lies; `None` for the whole picture, and where it cannot be followed."""
+    """Where a layer's map lies; as what the layers begin with where it cannot be followed."""
     # Of pictures of any size, what is all of it at one of them is all of it at others.
     for each in (some_size(network), size):
         found = lines_of(network, slot, step, each, before) or ()
         lines = tuple(line for line in found if line is not None)
-        if len(lines) < len(size) or all(line == (0.0, 1.0) for line in lines):
-            return None
+        if len(lines) < len(size):
+            return before
+        if all(line == (0.0, 1.0) for line in lines):
+            break
     return lines
 
 

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import guidedcam_tf as gcam
+from guidedcam_tf.networks import geometry
 from guidedcam_tf.networks.geometry import lay
 
 layers, ops = keras.layers, keras.ops
@@ -244,3 +245,16 @@ def test_padding_is_taken_away_by_all_windows_that_follow(pad, kernel, count, st
         (saliency,) = explainer.maps(picture, [0], "hirescam")
         found = np.argwhere(saliency >= 0.9 * saliency.max()).mean(axis=0)
         np.testing.assert_allclose(found, (row + 0.5, 20.5), atol=1.1)
+
+
+def test_padding_that_is_taken_away_to_the_last_bit_counts_nothing(monkeypatch):
+    """What is found by trying is a little off, to one side or the other."""
+    for off in (-1e-3, 0.0, 1e-3):
+        edges = -4 / 48 + off, 52 / 48 - off
+        monkeypatch.setattr(geometry, "lines_shown", lambda *_, edges=edges: (edges, edges))
+        inputs = keras.Input((48, 48, 3))
+        x = layers.Lambda(lambda x: tf.pad(x, [[0, 0], [4, 4], [4, 4], [0, 0]]))(inputs)
+        x = layers.Conv2D(3, 5, name="last")(layers.Conv2D(3, 5)(x))
+        model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+        explainer = gcam.Explainer(model, preprocess="none", scores="logits", layer="last")
+        assert explainer.pipeline.view.covered is None
