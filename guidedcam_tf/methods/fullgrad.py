@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -23,11 +22,9 @@ from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.biases import biased_steps
 from guidedcam_tf.networks.graph import Step
+from guidedcam_tf.networks.view import Enlarger
 
 EPSILON = 1e-6
-
-Enlarger = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""U: from maps `[N, h, w]` and the input's size to `[N, H, W]`."""
 
 
 @method

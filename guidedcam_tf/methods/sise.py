@@ -34,6 +34,7 @@ from guidedcam_tf.methods.scorecam import masks_from
 from guidedcam_tf.networks import LayerView
 from guidedcam_tf.networks.graph import Step
 from guidedcam_tf.networks.traits import Trait
+from guidedcam_tf.networks.view import Enlarger
 
 MasksOf = Callable[[tf.Tensor], tf.Tensor]
 """From pairs (picture, channel), int64 `[B, 2]`, to masks `[B, H, W]`."""
@@ -197,7 +198,7 @@ def block_ends(view: LayerView) -> list[Step]:
 
 
 def _masks(
-    enlarge: Callable[..., tf.Tensor], channels: tf.Tensor, inputs: tf.Tensor, pairs: tf.Tensor
+    enlarge: Enlarger, channels: tf.Tensor, inputs: tf.Tensor, pairs: tf.Tensor
 ) -> tf.Tensor:
     """H^k for pairs (picture, channel), int64 `[B, 2]`, float32 `[B, H, W]` in `[0, 1]`."""
     return enlarge(tf.gather_nd(channels, pairs), tf.shape(inputs)[1:3])

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from guidedcam_tf.networks.network import Network
 
 
+Enlarger = Callable[[tf.Tensor, Any], tf.Tensor]
+"""From maps `[M, h, w]` and a size `[H, W]` to maps of that size."""
+
 Compiler = Callable[[Callable[..., Any], Sequence[Any]], Callable[..., Any]]
 """What compiles a function of tensors for its signature."""
 
@@ -152,9 +155,7 @@ class LayerView:
         """Which part of a picture the layer covers, of some size where the network takes any."""
         return box_of(self.network, self.step, some_size(self.network))
 
-    def enlarger(
-        self, resize: Callable[[tf.Tensor, Any], tf.Tensor] = resize_maps, step: Step | None = None
-    ) -> Callable[[tf.Tensor, Any], tf.Tensor]:
+    def enlarger(self, resize: Enlarger = resize_maps, step: Step | None = None) -> Enlarger:
         """Return what brings maps `[M, h, w]` of a layer to the size `[H, W]` of the pictures.
 
         They lie over the part of the pictures that the layer covers, and are zero elsewhere.

@@ -26,6 +26,7 @@ from guidedcam_tf.files import writing
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods.base import Kernel
 from guidedcam_tf.networks.geometry import lay
+from guidedcam_tf.networks.geometry import some_size
 from guidedcam_tf.networks.preprocessing import seeded_pictures
 from guidedcam_tf.runtimes.freezing import frozen
 from guidedcam_tf.serving.saved_model import check_explainer
@@ -85,7 +86,7 @@ def export_litert(
 def _converted(explainer: Explainer, method: Method, precision: str) -> bytes:
     network, pipeline = explainer.network, explainer.pipeline
     kernel: Kernel = pipeline.kernel(method).python_function  # type: ignore[attr-defined]
-    size = tuple(side or 1 for side in network.input_size)
+    size = some_size(network)
     shape = [1, *size, network.channels]
 
     @tf.function(
