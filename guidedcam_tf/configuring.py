@@ -263,7 +263,8 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
         return f"key {path} is unknown; nearest: {', '.join(nearest)}"
     if problem["type"] == "missing":
         return f"key {path} is missing (--set {path}=... gives it)"
-    return f"key {path}: {problem['msg']}; received {shown(problem['input'])}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"key {path}: {message}; received {shown(problem['input'])}" if path else message
 
 
 def _follow(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
+from pydantic import model_validator
 
 from guidedcam_tf.colour_maps import ColourMap
 from guidedcam_tf.configuring import FolderName
@@ -18,7 +19,11 @@ from guidedcam_tf.errors import shown
 from guidedcam_tf.figures.fitting import Style
 from guidedcam_tf.figures.fitting import Width
 from guidedcam_tf.metrics import STEP
+from guidedcam_tf.opening import KEYS
 from guidedcam_tf.opening import NetworkConfig
+
+OF_ANY_NETWORK = {"postprocessing", "fit", "runtime", "precision"}
+"""The keys of `NetworkConfig` that hold for all networks of a figure, not for `model` alone."""
 
 
 class PictureConfig(Strict):
@@ -49,6 +54,24 @@ class FigureConfig(NetworkConfig):
     width: Width = Field(default="double", description="Of paper and talk: one column or two.")
     dots_per_inch: int = Field(default=300, ge=50, le=1200, description="Of the PNG.")
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that it shows, by the names that `model` has."""
+        return tuple(picture.model or self.model for picture in (*self.pictures, *self.demo))
+
+    @model_validator(mode="after")
+    def _speaks_of_what_it_shows(self) -> FigureConfig:
+        if self.networks and self.model not in self.networks:
+            self.refuse_of_one_network(f"shows {', '.join(dict.fromkeys(self.networks))}")
+        return self
+
+    def refuse_of_one_network(self, because: str) -> None:
+        """Refuse keys that say something of `model` alone, where that is not what is shown."""
+        if said := [key for key in KEYS if key in self.model_fields_set - OF_ANY_NETWORK]:
+            raise InputError(
+                f"{', '.join(said)} would change nothing: figure {self.name} {because}"
+            )
+
 
 class GuidanceConfig(FigureConfig):
     """Figures 1 and 3: what the guidance map adds."""
@@ -71,9 +94,31 @@ class InterpretationConfig(FigureConfig):
 
     kind: Literal["interpretation"]
     methods: tuple[str, ...] = Field(min_length=1)
-    models: tuple[str, ...] = Field(default=("vgg16", "resnet50"), min_length=1)
+    models: tuple[str, ...] = Field(
+        default=(), description="Where there is more than `model`: the networks of each picture."
+    )
     context: tuple[PictureConfig, ...] = Field(default=(), description="Part (b).")
     demo_context: tuple[PictureConfig, ...] = ()
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks that it shows, by the names that `model` has."""
+        return self.models or (self.model,)
+
+    @model_validator(mode="after")
+    def _models_are_all(self) -> InterpretationConfig:
+        if self.models:
+            self.refuse_of_one_network(
+                f"shows its key models, {', '.join(self.models)}; change that, or say what is of "
+                "one model in guidedcam.yaml beside its file"
+            )
+        for picture in (*self.pictures, *self.demo, *self.context, *self.demo_context):
+            if picture.model:
+                raise InputError(
+                    f"model {picture.model} of picture {picture.file} would change nothing: each "
+                    "picture is shown by all of the key models"
+                )
+        return self
 
 
 class CurvesConfig(FigureConfig):
@@ -91,6 +136,12 @@ class LayersConfig(FigureConfig):
     kind: Literal["layers"]
     methods: tuple[str, ...] = Field(min_length=1)
     layers: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _layers_are_a_list(self) -> LayersConfig:
+        if self.layer is not None:
+            raise InputError("layer would change nothing: the key layers says which are shown")
+        return self
 
 
 class AreasConfig(FigureConfig):

@@ -19,6 +19,7 @@ from guidedcam_tf.evaluation.measuring.groups import group_methods
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
+from guidedcam_tf.figures.config import OF_ANY_NETWORK
 from guidedcam_tf.figures.config import FigureConfig
 from guidedcam_tf.figures.config import PictureConfig
 from guidedcam_tf.figures.pictures import find_picture
@@ -44,23 +45,20 @@ class Networks:
         self._opened: dict[str, Explainer | None] = {}
         self.left_out: list[str] = []
 
-    def get(self, model: str, layer: str | None = None) -> Explainer | None:
+    def get(self, model: str) -> Explainer | None:
         """Return an explainer, or `None` where the network's ImageNet weights are not available.
 
         A note says so once, and the work continues. An unknown network raises `InputError`.
         """
         if model not in self._opened:
             self._opened[model] = self._open(model)
-        opened = self._opened[model]
-        if opened is None or layer is None:
-            return opened
-        return opened.at(layer)
+        return self._opened[model]
 
     def _open(self, model: str) -> Explainer | None:
         try:
             if model == self._config.model:
-                return self._config.open(layer=None)
-            shared = {"postprocessing": self._config.postprocessing, "fit": self._config.fit}
+                return self._config.open(layer=one_layer(self._config.layer))
+            shared = {key: getattr(self._config, key) for key in OF_ANY_NETWORK}
             return open_explainer({"model": model, **shared})
         except WeightsError:
             title = style.network_title(model)
@@ -104,8 +102,7 @@ def load_pictures(
     for picture in pictures:
         file = find_picture(picture.file, config.root)
         content = read(file)
-        model = picture.model or config.model
-        explainer = networks.get(model, one_layer(config.layer) if model == config.model else None)
+        explainer = networks.get(picture.model or config.model)
         if explainer is not None:
             check_sees_pictures(explainer.network, "a figure's configuration")
             resolve(picture.targets, explainer.network)

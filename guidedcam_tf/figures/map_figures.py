@@ -106,7 +106,7 @@ def interpretation(
     config: InterpretationConfig, networks: Networks, pictures: Any, demo: bool, _: bool
 ) -> Result:
     """Figure 5: a class that is not in the picture, by several networks, and pictures of it."""
-    explainers = [found for model in config.models if (found := networks.get(model)) is not None]
+    explainers = [found for model in config.networks if (found := networks.get(model)) is not None]
     if not explainers:
         raise InputError(f"figure {config.name} has nothing left to draw: no network has weights")
     numbers = MapNumbers()
@@ -165,9 +165,7 @@ def layers(config: LayersConfig, networks: Networks, pictures: Any, *_: bool) ->
     for loaded in progress(load_pictures(config, networks, pictures), config.name):
         found: dict[str, list[Explanation]] = {}
         for layer in config.layers:
-            explainer = networks.get(config.model, layer)
-            assert explainer is not None, "`load_pictures` keeps pictures of opened networks"
-            found[layer] = explain(loaded, config.methods, explainer)
+            found[layer] = explain(loaded, config.methods, loaded.explainer.at(layer))
             for explanation in found[layer]:
                 numbers.add(loaded.name, explanation)
         first = found[config.layers[0]][0]

@@ -7,6 +7,7 @@ from functools import cache
 from functools import partial
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +24,7 @@ from guidedcam_tf.figures.config import KINDS
 from guidedcam_tf.figures.config import read_figure_config
 from guidedcam_tf.figures.making import make_figure
 from guidedcam_tf.figures.pictures import find_picture
+from guidedcam_tf.opening import open_explainer
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SHIPPED = sorted(CONFIGS.glob("figure*.yaml"))
@@ -51,7 +53,6 @@ def written(toy_file, root):
             "pictures": [{"file": "a.png", "targets": [2, 0]}, {"file": "b.png"}],
             "dots_per_inch": 60,
             **EXTRA[kind],
-            **({"models": [str(toy_file)]} if kind == "interpretation" else {}),
             **changes,
         }
         file = folder / "small.yaml"
@@ -113,10 +114,63 @@ def test_another_layer_keeps_the_source_of_the_weights_and_the_names(toy_file, t
     networks = explaining.Networks(KINDS["layers"].model_validate(raw))
     picture = np.zeros((16, 16, 3), np.uint8)
     for layer in ("conv2", "conv1"):
-        explanation = networks.get(str(toy_file), layer).explain(picture, "goldfish")
+        explanation = networks.get(str(toy_file)).at(layer).explain(picture, "goldfish")
         assert explanation.layer == layer
         assert explanation.names == ["goldfish"]
         assert explanation.weights == "file"
+
+
+def test_a_pictures_own_model_is_the_one_of_its_rows_and_shares_the_runtime(
+    config, toy_file, root, tmp_path
+):
+    """At several layers its maps were those of the figure's model, in TensorFlow."""
+    other = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(5, 3, activation="relu", name="conv1"),
+            keras.layers.Conv2D(6, 3, activation="relu", name="conv2"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4),
+        ],
+        name="other",
+    )
+    file = tmp_path / "other.keras"
+    other.save(file)
+    pictures = [{"file": "b.png"}, {"file": "a.png", "targets": [3], "model": str(file)}]
+    read = config("layers", pictures=pictures, methods=["gradcam"], runtime="openvino")
+    opened = explaining.Networks(read).get(str(file))
+    assert opened.pipeline.network.name == "other"
+    for explainer in (opened, explaining.Networks(read).get(str(toy_file))):
+        assert explainer.pipeline.runtime.name == "openvino"
+    arrays = np.load(make_figure(read, tmp_path)[0].parent / "small.npz")
+    for layer in ("conv1", "conv2"):
+        with pytest.warns(UserWarning, match="gets pictures as they are"):
+            expected = open_explainer({"model": str(file), "layer": layer})
+        raw = expected.explain(root / "a.png", 3, "gradcam").raw
+        found = arrays[f"a__other__{layer}__gradcam__raw"]
+        np.testing.assert_allclose(found, raw, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("interpretation", {"models": ["vgg16", "resnet50"]}, "^config .*: model would change"),
+        ("layers", {"layer": "conv1"}, "layer would change nothing: the key layers"),
+        (
+            "interpretation",
+            {"pictures": [{"file": "a.png", "model": "vgg16"}]},
+            "model vgg16 of picture a.png would change nothing",
+        ),
+        (
+            "guidance",
+            {"pictures": [{"file": "a.png", "model": "vgg16"}], "preprocess": "unit"},
+            "model, preprocess would change nothing: figure small shows vgg16$",
+        ),
+    ],
+)
+def test_keys_that_would_change_nothing_are_refused(config, kind, changes, message):
+    with pytest.raises(InputError, match=message):
+        config(kind, **changes)
 
 
 def test_full_adds_the_slow_columns(config, made, tmp_path):
