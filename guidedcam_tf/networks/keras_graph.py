@@ -127,12 +127,14 @@ class Structure:
 
     That is its layers, their variables and dtype policies, and those public attributes that are
     functions or, of Keras's own layers, numbers, words, tuples or arrays. It keeps what it
-    compares, so that nothing new can get an old object's identity.
+    compares, so that nothing new can get an old object's identity. Preprocessing is a part of it
+    where it is a layer or a model.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self._model = model
-        self._layers = list(model._flatten_layers())
+    def __init__(self, model: keras.Model, preprocess: Any = None) -> None:
+        self._model, self._preprocess = model, preprocess
+        asked = [each for each in (model, preprocess) if isinstance(each, keras.layers.Layer)]
+        self._layers = [layer for each in asked for layer in each._flatten_layers()]
         self._parts = [(f"layer {layer.name!r}", layer) for layer in self._layers]
         self._lists, self._readers = [], []
         for layer in self._layers:
@@ -151,7 +153,7 @@ class Structure:
                 return ""
         except Exception:  # What is missing by now, and what some things raise when compared.
             pass
-        now = Structure(self._model)
+        now = Structure(self._model, self._preprocess)
         if len(now._layers) != len(self._layers):
             return "its layers"
         for (_, value), (part, new) in zip(self._parts, now._parts, strict=False):

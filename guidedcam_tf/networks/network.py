@@ -133,7 +133,7 @@ class Network:
         self._given_names = class_names
         shape = self.graph.output_shape
         self._class_names = names_of_output(shape, class_names, has_pair=self.has_pair)
-        self.structure = Structure(model)
+        self.structure = Structure(model, preprocess)
 
     def noise(self) -> tf.Tensor:
         """Two pictures of noise as `preprocess` returns them, the same each time."""

@@ -182,3 +182,19 @@ def test_a_callback_opens_a_model_anew_that_a_schedule_changes(tmp_path):
     expected = gcam.SaliencyCallback(images, [0, 1], folder=tmp_path)
     expected.set_model(model)
     np.testing.assert_array_equal(found, expected._overlays())
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_preprocessing_that_was_adapted_again_is_refused(nested):
+    images = pictures(8)
+    inner = layers.Normalization(name="statistics")
+    inner.adapt(images)
+    prepare = keras.Sequential([keras.Input((SIDE, SIDE, 3)), inner]) if nested else inner
+    explainer = gcam.Explainer(build(), layer="leaky", preprocess=prepare)
+    explainer.predict(images)
+    inner.adapt(images * 0.3 + 40)
+    with pytest.raises(gcam.InputError, match="has changed since .*mean of layer 'statistics'"):
+        explainer.predict(images)
+    fresh = gcam.Explainer(build(), layer="leaky", preprocess=prepare)
+    expected = build().predict(np.asarray(prepare(images)), verbose=0)
+    np.testing.assert_allclose(fresh.predict(images), expected, rtol=1e-4, atol=1e-5)
