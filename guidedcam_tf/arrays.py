@@ -74,9 +74,12 @@ def as_input(picture: Decoded, network: TakesPictures) -> np.ndarray:
         return np.repeat(values, 3, axis=-1)
     if is_picture and has == 3 and channels == 1:
         return to_grey(values) if values.dtype == np.uint8 else values @ LUMINANCE
+    first = (
+        " (channels come last: np.moveaxis(array, 0, -1))" if values.shape[0] == channels else ""
+    )
     raise InputError(
         f"{network.name} takes {channels} channels, the picture has {has}; give an array "
-        f"[{_layout(network)}], or an NPY file of one"
+        f"[{_layout(network)}]{first}, or an NPY file of one"
     )
 
 

@@ -132,6 +132,7 @@ def test_scaled_arrays_are_refused_where_0_to_255_is_expected(rng, tmp_path, sca
 REFUSED = {
     "rank": (np.zeros((2, 4, 4, 3)), r"shape \[H, W\] or \[H, W, C\]; received \(2, 4, 4, 3\)"),
     "no channel": (np.zeros((4, 4, 0)), "received"),
+    "first": (np.ones((3, 5, 4)), r"the picture has 4; .*come last: np.moveaxis\(array, 0, -1\)"),
     "channels": (np.ones((4, 4, 5)), "takes 3 channels, the picture has 5; give an array"),
     "infinite": (np.full((4, 4, 3), np.inf), "finite numbers"),
     "complex": (np.ones((4, 4, 3), complex), "its dtype is complex128"),

@@ -117,9 +117,10 @@ def _of_values(array: np.ndarray, name: str, axes: int) -> Decoded:
     values = array[..., None] if array.ndim == axes else array
     if values.ndim != axes + 1 or not values.shape[-1]:
         layout = LAYOUTS[axes]
+        hint = ": Explainer.maps takes a batch" if array.ndim == axes + 2 else ""
         raise InputError(
             f"{name} must have shape [{layout.removesuffix(', C')}] or [{layout}]; "
-            f"received {array.shape}"
+            f"received {array.shape}{hint}"
         )
     height, width = (1, *values.shape[:-1])[-2:]
     if axes == 2:

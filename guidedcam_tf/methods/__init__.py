@@ -120,10 +120,10 @@ def get_method(method: str | Method, /, **options: Any) -> Method:
     """
     if isinstance(method, Method):
         known, given = type(method), {f.name: getattr(method, f.name) for f in fields(method)}
-    elif method in METHODS:
+    elif isinstance(method, str) and method in METHODS:
         known, given = METHODS[method], {}
     else:
-        nearest = difflib.get_close_matches(str(method), METHODS, n=3, cutoff=0.3)
+        nearest = difflib.get_close_matches(str(method).lower(), METHODS, n=3, cutoff=0.3)
         raise InputError(
             f"method {shown(method)} is not known; nearest: {', '.join(nearest) or 'none'}; "
             f"expected one of {', '.join(METHODS)}"

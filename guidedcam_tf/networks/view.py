@@ -249,6 +249,8 @@ def one_layer(layer: Any) -> str | None:
 
 
 def _is_several(layer: Any) -> InputError:
+    if isinstance(name := getattr(layer, "name", None), str):
+        return InputError(f"layer must be the name of a layer, as {name!r}; received {layer!r}")
     return InputError(
         f"layer must be the name of one layer here; received {shown(layer)}: "
         "gcam.explain_layers and `guidedcam explain --layer` give the maps of several, and "
