@@ -193,7 +193,7 @@ def test_preprocessing_that_was_adapted_again_is_refused(nested):
     explainer = gcam.Explainer(build(), layer="leaky", preprocess=prepare)
     explainer.predict(images)
     inner.adapt(images * 0.3 + 40)
-    with pytest.raises(gcam.InputError, match="has changed since .*mean of layer 'statistics'"):
+    with pytest.raises(gcam.InputError, match=r"has changed since .*mean of layer 'statistics'"):
         explainer.predict(images)
     fresh = gcam.Explainer(build(), layer="leaky", preprocess=prepare)
     expected = build().predict(np.asarray(prepare(images)), verbose=0)
