@@ -14,6 +14,7 @@ from models.kinds import state
 
 import guidedcam_tf as gcam
 from guidedcam_tf.methods import fullgrad_completeness
+from guidedcam_tf.networks import open_network
 
 layers = keras.layers
 
@@ -75,7 +76,8 @@ def test_channels_first_is_explained_as_channels_last(reference, pictures):
 @needs_channels_first
 def test_layers_without_a_channels_last_twin_are_turned(pictures):
     inputs = keras.Input((3, 8, 8))
-    x = layers.Conv2D(4, 3, activation="relu", **FIRST)(layers.Permute((1, 3, 2))(inputs))
+    x = layers.Permute((1, 3, 2))(layers.Permute((1, 3, 2))(inputs))
+    x = layers.Conv2D(4, 3, activation="relu", **FIRST)(x)
     x = layers.LayerNormalization(axis=1)(x)
     x = keras.ops.concatenate([x, -x], axis=1)
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
@@ -83,6 +85,15 @@ def test_layers_without_a_channels_last_twin_are_turned(pictures):
     expected = tf.nn.softmax(model(pictures.transpose(0, 3, 1, 2)))
     np.testing.assert_allclose(explainer.predict(pictures), expected, atol=1e-5)
     assert explainer.maps(pictures, raw=True).shape == (3, 6, 6)
+
+
+@needs_channels_first
+def test_rows_that_become_columns_are_refused():
+    inputs = keras.Input((3, 8, 8))
+    x = layers.Conv2D(4, 3, **FIRST)(layers.Permute((1, 3, 2), name="turn")(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    with pytest.raises(gcam.InputError, match="'turn' puts its positions in another order"):
+        gcam.Explainer(model)
 
 
 @needs_channels_first
@@ -103,7 +114,7 @@ def test_a_bias_lies_along_the_axis_of_its_layer(middle, pictures):
     model = channels_first([*steps, layers.Dense(3)])
     for variable in model.weights:
         variable.assign(keras.random.uniform(variable.shape, 0.1, 1.0))
-    parts = fullgrad_completeness(gcam.Explainer(model).network, pictures, [0, 1, 2])
+    parts = fullgrad_completeness(open_network(model), pictures, [0, 1, 2])
     np.testing.assert_allclose(parts.residuals, 0, atol=1e-4 * np.abs(parts.logits).max())
     assert np.all(np.abs(parts.bias_terms) > 1e-2 * np.abs(parts.logits))
 
@@ -165,7 +176,6 @@ def test_where_tensorflow_cannot_compute_it_that_is_said():
         gcam.Explainer(model)
 
 
-@pytest.mark.slow
 @lacks_channels_first
 def test_with_onednn_the_other_tests_pass():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
