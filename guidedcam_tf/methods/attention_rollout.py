@@ -18,8 +18,10 @@ class AttentionRollout(OnePass):
     """S = the class token's row of R = R_L ... R_1, with R_l = (mean_heads A_l + I) / 2.
 
     A_l is the attention of block l, `[heads, T, T]`; the unit matrix stands for the path around it.
-    Without a class token S is the mean row. No gradient and no target enter: every target has the
-    same map. All blocks are explained: the layer that an explainer is opened at does not matter.
+    Where the scores are made of several tokens, such as all patches, S is the mean of their rows;
+    which ones they are is found out by trying. No gradient and no target enter: every target has
+    the same map. All blocks are explained: the layer that an explainer is opened at does not
+    matter.
     """
 
     name = "attention_rollout"
@@ -36,7 +38,7 @@ class AttentionRollout(OnePass):
         rollout = unit
         for each in weights:
             rollout = (tf.reduce_mean(tf.cast(each, tf.float32), axis=1) + unit) / 2 @ rollout
-        row = rollout[:, 0] if attention.grid.before else tf.reduce_mean(rollout, axis=1)
+        row = tf.reduce_mean(tf.boolean_mask(rollout, attention.read, axis=1), axis=1)
         saliency = attention.placed(row)[:, None]
         return {
             "saliency": tf.repeat(saliency, tf.shape(class_ids)[1], axis=1),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
@@ -17,6 +18,13 @@ from guidedcam_tf.networks.network import Network
 from guidedcam_tf.networks.tokens import FromTokens
 from guidedcam_tf.networks.tokens import TokenGrid
 from guidedcam_tf.networks.tokens import ToTokens
+from guidedcam_tf.networks.traits import Trait
+
+KINDS = (
+    *(keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention),
+    *(keras.layers.Attention, keras.layers.AdditiveAttention),
+)
+"""Keras's layers of attention, of which only the first can be read."""
 
 TOLERANCE = 1e-4
 """How far the scores may differ, in parts of the largest, if attention is a step of its own."""
@@ -32,12 +40,15 @@ class Attention:
             each row adds up to 1.
         ends: Where the tokens after each block are, as far as the blocks are alike; else empty.
         grid: The places of the T tokens.
+        read: Which of the last block's tokens the scores are made of, bool `[T]`: the class token,
+            or all patches.
     """
 
     graph: Graph
     weights: tuple[Slot, ...]
     ends: tuple[Slot, ...]
     grid: TokenGrid
+    read: np.ndarray
 
     def placed(self, tokens: tf.Tensor) -> tf.Tensor:
         """Lay one number for each token, `[N, T]`, on the grid, `[N, h, w]`."""
@@ -52,9 +63,10 @@ def read_attention(network: Network, method: str) -> Attention:
         method: What asks, for errors.
 
     Raises:
-        InputError: If there is no such layer, or the tokens have no known places.
+        InputError: If there is no such layer, if there are others beside them, or the tokens have
+            no known places.
     """
-    steps = [step for step in network.graph.picture_steps if _is_self_attention(network, step)]
+    steps = [step for step in network.graph.picture_steps if _is_self_attention(step)]
     grids = {step.name: grid for step, grid in network.tokens.grids.items()}
     placed = [step for step in steps if step.name in grids]
     if not placed:
@@ -66,15 +78,30 @@ def read_attention(network: Network, method: str) -> Attention:
         )
     grid = grids[placed[-1].name]
     blocks = [step for step in placed if grids[step.name] == grid]
+    read_layers = [step.layer for step in blocks]
+    if left_out := [each for each in _attentions(network.graph) if each not in read_layers]:
+        raise InputError(
+            f"{method} reads the attention of all blocks of {network.name!r}, and cannot read that "
+            f"of {left_out[0].name!r}: it has other tokens than {blocks[-1].name!r}, or is no "
+            "keras.layers.MultiHeadAttention; choose gradcam or another method of gradients"
+        )
     graph, weights = network.graph, []
     for step in blocks:
         graph, slot = _split(graph, step)
         weights.append(slot)
     _check(network, graph, method)
-    return Attention(graph, tuple(weights), _ends(network.graph, blocks), grid)
+    read = _read(network, blocks[-1].outputs[0])
+    return Attention(graph, tuple(weights), _ends(network.graph, blocks), grid, read)
 
 
-def _is_self_attention(network: Network, step: Step) -> bool:
+def _attentions(graph: Graph) -> list[Any]:
+    """The layers of attention that a picture goes through, those inside other layers too."""
+    through = [step.layer for step in graph.picture_steps if isinstance(step.layer, keras.Layer)]
+    inner = [each for layer in through for each in layer._flatten_layers()]
+    return [layer for layer in inner if isinstance(layer, KINDS)]
+
+
+def _is_self_attention(step: Step) -> bool:
     layer = step.layer
     whole = isinstance(layer, keras.layers.MultiHeadAttention) and (
         type(layer).call is keras.layers.MultiHeadAttention.call
@@ -90,9 +117,10 @@ def _split(graph: Graph, step: Step) -> tuple[Graph, Slot]:
     def weights(inputs: tf.Tensor) -> tf.Tensor:
         return layer(inputs, inputs, return_attention_scores=True, training=False)[1]
 
-    def outputs(inputs: tf.Tensor, attention: tf.Tensor) -> tf.Tensor:
+    def outputs(inputs: tf.Tensor, attention: tf.Tensor) -> tuple[tf.Tensor, ...]:
         values = layer._value_dense(inputs)
-        return layer._output_dense(tf.einsum(layer._combine_equation, attention, values))
+        mixed = layer._output_dense(tf.einsum(layer._combine_equation, attention, values))
+        return (mixed, attention)[: len(step.outputs)]
 
     shape = (None, layer.num_heads, step.shape[1], step.shape[1])
     one = Step(step.name, layer, weights, (tokens,), {}, (slot,), shape)
@@ -118,16 +146,42 @@ def _check(network: Network, graph: Graph, method: str) -> None:
         )
 
 
+def _read(network: Network, tokens: Slot) -> np.ndarray:
+    """Which tokens the scores are made of, bool `[T]`, found by their gradient on noise."""
+    graph = network.graph
+
+    @tf.function
+    def gradient(inputs: tf.Tensor) -> tf.Tensor:
+        values, logits = graph.tried({graph.input: inputs}, [tokens, graph.logits])
+        mixture = tf.random.stateless_normal(tf.shape(logits), (0, 1), dtype=logits.dtype)
+        # Tapes do not record where a function that is being compiled is left.
+        return tf.gradients(logits, values, mixture, unconnected_gradients="zero")[0]
+
+    with tf.init_scope():
+        noise = network.noise()
+        given = gradient.get_concrete_function(noise)(noise)
+        found = tf.reduce_any(given != 0, axis=[0, 2]).numpy()
+    return found if found.any() else np.ones_like(found)
+
+
 def _ends(graph: Graph, blocks: list[Step]) -> tuple[Slot, ...]:
     """The last cut of each block, counted from its attention; empty where blocks are not alike."""
     order = {step: place for place, step in enumerate(graph.steps)}
-    cuts = [step for step in graph.cuts if not isinstance(step.layer, (FromTokens, ToTokens))]
+    cuts = [cut for cut in graph.cuts if not _hands_on(cut)]
     places = [order[block] for block in blocks]
     within = [
         [cut for cut in cuts if start < order[cut] < stop]
         for start, stop in zip(places, [*places[1:], len(order)], strict=True)
     ]
-    counts = {len(each) for each in within[:-1]}
-    if len(counts) > 1 or 0 in counts or len(within[-1]) < max(counts, default=1):
+    count = max((len(each) for each in within[:-1]), default=1)
+    within[-1] = within[-1][:count]
+    if any(len(each) != count for each in within) or not count:
         return ()
-    return tuple(each[max(counts, default=1) - 1].outputs[0] for each in within)
+    ends = [each[-1] for each in within]
+    kinds = {(type(end.layer), end.shape) for end in ends}
+    return tuple(end.outputs[0] for end in ends) if len(kinds) == 1 else ()
+
+
+def _hands_on(step: Step) -> bool:
+    """Whether a step computes nothing, as dropout when a network is used."""
+    return isinstance(step.layer, (FromTokens, ToTokens)) or Trait.SAME_VALUES in step.traits

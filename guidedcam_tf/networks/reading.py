@@ -224,16 +224,21 @@ class _Reader:
     def _read_layer(
         self, node: Any, opened: tuple[Any, list[Any]], given: list[Slot], name: str
     ) -> list[Slot]:
-        """Add the steps inside a layer, and one under its own name that has their outputs."""
+        """Add the steps inside a layer, and one under its own name that has their outputs.
+
+        Of several that are tensors it has the first alone, so that no path seems to pass through it
+        that does not.
+        """
         function, returned = opened
         found = self.read(function, given, prefix=f"{name}/")
         slots = dict(zip((id(tensor) for tensor in function.outputs), found, strict=True))
         args = tuple(slots.get(id(each), each) for each in returned)
-        outputs = tuple(self.new_slot() for _ in node.outputs)
+        through = 1 if all(isinstance(each, Slot) for each in args) else len(args)
+        outputs = tuple(self.new_slot() for _ in args[:through])
         shape = self.shape(node.outputs[0])
-        end = Step(name, node.operation, _handed_on, args, {}, outputs, shape, Role.END)
+        end = Step(name, node.operation, _handed_on, args[:through], {}, outputs, shape, Role.END)
         self.steps.append(end)
-        return list(outputs)
+        return [*outputs, *args[through:]]
 
 
 def _calling(layer: Any, turned: bool) -> Callable[..., Any]:

@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from common import build_toy
+from networks.test_tokens import PATCH
+from networks.test_tokens import SIDE
+from networks.test_tokens import WIDTH
+from networks.test_tokens import block
 from networks.test_tokens import pictures
 from networks.test_tokens import vit
 
@@ -12,6 +16,7 @@ import guidedcam_tf as gcam
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods import METHODS
 
+layers = keras.layers
 READING = [name for name, method in METHODS.items() if method.reads_attention]
 
 
@@ -42,8 +47,8 @@ def attention(model, block, images):
 def test_rollout_is_the_product_of_all_blocks(model, explainer):
     images = pictures()
     total = np.eye(17)
-    for block in ("first", "last"):
-        mean = attention(model, block, images)[2].numpy().mean(1)
+    for name in ("first", "last"):
+        mean = attention(model, name, images)[2].numpy().mean(1)
         total = (mean + np.eye(17)) / 2 @ total
     found = explainer.maps(images, 1, "attention_rollout", raw=True)
     np.testing.assert_allclose(found, total[:, 0, 1:].reshape(2, 4, 4), rtol=1e-4)
@@ -51,8 +56,8 @@ def test_rollout_is_the_product_of_all_blocks(model, explainer):
 
 def test_legrad_sums_the_positive_gradients_of_all_blocks(model, explainer):
     images, total = pictures(), 0
-    for block, before in (("first", "embedded"), ("last", "first_out")):
-        normed, layer, weights = attention(model, block, images)
+    for name, before in (("first", "embedded"), ("last", "first_out")):
+        normed, layer, weights = attention(model, name, images)
         value, output = layer.value_dense, layer.output_dense
         with tf.GradientTape() as tape:
             tape.watch(weights)
@@ -60,7 +65,7 @@ def test_legrad_sums_the_positive_gradients_of_all_blocks(model, explainer):
             mixed = tf.einsum("bhij,bjhd->bihd", weights, values)
             mixed = tf.einsum("bihd,hdc->bic", mixed, output.kernel) + output.bias
             tokens = tokens_at(model, before, images) + mixed
-            tokens = between(model, f"{block}_add1", f"{block}_out")(tokens)
+            tokens = between(model, f"{name}_add1", f"{name}_out")(tokens)
             score = keras.Model(model.get_layer("last_out").output, model.output)(tokens)[:, 2]
         gradients = tape.gradient(score, weights).numpy()
         total = total + np.maximum(gradients, 0).mean((1, 2))
@@ -87,3 +92,81 @@ def test_a_network_without_attention_is_refused(method):
     message = f"{method} reads the attention of keras.layers.MultiHeadAttention .* has none"
     with pytest.raises(InputError, match=message):
         gcam.Explainer(build_toy()).maps(np.zeros([1, 8, 8, 3], np.uint8), 0, method)
+
+
+@pytest.mark.parametrize(
+    ("extra", "read"),
+    [((1, 0), (0, 1)), ((4, 0), (4, 20)), ((1, 0), (1, 17)), ((0, 1), (16, 17)), ((1, 0), (0, 17))],
+    ids=["class", "patches behind registers", "patches", "class at the end", "all"],
+)
+def test_rollout_is_the_mean_row_of_the_tokens_that_the_scores_are_made_of(extra, read):
+    """It was the first token's wherever there was one before the patches."""
+    whole, images, total = vit(extra), pictures(), np.eye(16 + sum(extra))
+    tokens = whole.get_layer("norm").output[:, slice(*read)]
+    scores = layers.Dense(3)(layers.GlobalAveragePooling1D()(tokens))
+    for name in ("first", "last"):
+        mean = attention(whole, name, images)[2].numpy().mean(1)
+        total = (mean + np.eye(len(mean[0]))) / 2 @ total
+    explainer = gcam.Explainer(keras.Model(whole.input, scores), scores="logits")
+    found = explainer.maps(images, 1, "attention_rollout", raw=True)
+    row = total[:, slice(*read)].mean(1)[:, extra[0] : extra[0] + 16]
+    np.testing.assert_allclose(found, row.reshape(2, 4, 4), rtol=1e-4)
+
+
+def blocks(between, seed=0):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = layers.Reshape((16, WIDTH))(layers.Conv2D(WIDTH, PATCH, strides=PATCH)(inputs))
+    x = block(between(block(x, "first")), "last")
+    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization(name="norm")(x))
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    generator = np.random.default_rng(seed)
+    model.set_weights([w + 0.3 * generator.normal(size=w.shape) for w in model.get_weights()])
+    return gcam.Explainer(model, preprocess="unit", scores="logits")
+
+
+@pytest.mark.parametrize("method", READING)
+@pytest.mark.parametrize("idle", [layers.Dropout(0.1), layers.Identity()])
+def test_what_computes_nothing_between_blocks_changes_nothing(method, idle):
+    plain, other = blocks(lambda x: x), blocks(idle)
+    np.testing.assert_array_equal(plain.predict(pictures()), other.predict(pictures()))
+    expected = plain.maps(pictures(), 1, method, raw=True)
+    np.testing.assert_allclose(other.maps(pictures(), 1, method, raw=True), expected, rtol=1e-5)
+
+
+def halved(x):
+    x = layers.Reshape((4, 4, WIDTH))(x)
+    return layers.Reshape((4, WIDTH))(layers.AveragePooling2D(2)(x))
+
+
+def by_groups(x):
+    return x + layers.GroupQueryAttention(4, 2, 1, name="other")(x, x)
+
+
+class Hidden(layers.Layer):
+    """Has its attention inside, behind an operation that Keras cannot follow."""
+
+    def build(self, shape):
+        self.inner = layers.MultiHeadAttention(2, 4, name="hidden")
+        self.inner.build(shape, shape)
+
+    def call(self, x):
+        return tf.add(x, self.inner(x, x))
+
+
+@pytest.mark.parametrize("method", READING)
+@pytest.mark.parametrize(
+    ("between", "told"),
+    [(halved, "first_attention"), (by_groups, "other"), (Hidden(), "hidden")],
+    ids=["fewer tokens", "another kind", "inside a layer"],
+)
+def test_attention_that_cannot_be_read_is_not_left_out(method, between, told):
+    message = f"{method} reads .* of all blocks .* cannot read that of '{told}'"
+    with pytest.raises(InputError, match=message):
+        blocks(between).maps(pictures(), 1, method)
+
+
+def test_blocks_that_end_in_other_kinds_of_layers_are_refused():
+    explainer = blocks(layers.Dense(WIDTH))
+    with pytest.raises(InputError, match="legrad needs blocks of attention that are alike"):
+        explainer.maps(pictures(), 1, "legrad")

@@ -12,6 +12,7 @@ from hub_families import build
 import guidedcam_tf as gcam
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.networks.attention import read_attention
 
 pytest.importorskip("keras_hub", reason="KerasHub is no requirement")
 pytestmark = [
@@ -173,6 +174,31 @@ def test_methods_by_themselves(opened, family):
     np.testing.assert_allclose(
         found, expected, rtol=1e-4, atol=1e-5 * np.abs(channels).sum(0).max()
     )
+
+
+@pytest.mark.parametrize("family", families(["ViT", "DeiT", "DINOv2"]))
+def test_the_attention_of_all_blocks_is_read(opened, family, monkeypatch):
+    model, explainer = opened(family)
+    seen, original = [], keras.layers.MultiHeadAttention.call
+
+    def call(layer, query, value, *args, **options):
+        seen.append(original(layer, query, value, return_attention_scores=True)[1].numpy())
+        return original(layer, query, value, *args, **options)
+
+    inputs = explainer.network.preprocess(tf.constant(pictures()))
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.layers.MultiHeadAttention, "call", call)
+        model({"images": inputs} if isinstance(model.input, dict) else inputs, training=False)
+    assert len(seen) == 2
+    unit = np.eye(seen[0].shape[-1])
+    first, last = ((each.mean(1) + unit) / 2 for each in seen)
+    row = (last @ first)[:, 0, -16:].reshape(2, 4, 4)
+    found = explainer.maps(pictures(), 1, "attention_rollout", raw=True)
+    np.testing.assert_allclose(found, row, rtol=1e-4)
+    ends = read_attention(explainer.network, "legrad").ends
+    names = [explainer.network.graph.source(end).name for end in ends]
+    assert len({name.rstrip("0123456789") for name in names}) == 1 and len(set(names)) == 2
+    assert explainer.maps(pictures(), 1, "legrad", raw=True).max() > 0
 
 
 @pytest.mark.slow
