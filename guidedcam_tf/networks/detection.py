@@ -61,6 +61,12 @@ class Heads:
         objectness = tf.reshape(flat, [tf.shape(flat)[0], -1])
         return _logarithm(by_box, self.makers[0]), _logarithm(objectness, self.makers[1])
 
+    def ranked(self, scores: np.ndarray) -> np.ndarray:
+        """What boxes are compared by, of scores `[N, B, C]`: one logit of softmax is no measure."""
+        if self.objectness is None and self.makers[0] == "softmax":
+            return np.asarray(_logarithm(tf.constant(scores), "softmax"))
+        return scores
+
     def product(self, scores: tf.Tensor, objectness: tf.Tensor) -> tf.Tensor:
         """The logit of the product of two probabilities, whose logarithms are given."""
         logarithm = tf.minimum(scores + objectness, -SMALLEST)
@@ -94,7 +100,7 @@ def find_heads(
                 f"{network.name!r} gives {graph.output_shape}; a segmentation has regions, "
                 "'class 7 in mask.png', a classifier its classes"
             )
-        return Heads("")
+        return Heads("", makers=(graph.score_activation, ""))
     shapes = {name: _shape(network, name) for name in graph.ends}
     for given in (scores, objectness, boxes):
         if given is not None and given not in shapes:
@@ -123,9 +129,8 @@ def find_heads(
             f"it is not plain which output of {network.name!r} holds the classes of each box, "
             f"[N, boxes, classes]: {listing}; give scores=, and objectness= and boxes= if there are"
         )
-    if objectness is None:
-        return Heads(found, None, boxes)
-    return Heads(found, objectness, boxes, (_maker(network, found), _maker(network, objectness)))
+    there = "" if objectness is None else _maker(network, objectness)
+    return Heads(found, objectness, boxes, (_maker(network, found), there))
 
 
 def corners_of(
@@ -145,6 +150,11 @@ def corners_of(
     if decode is not None:
         tensors = {name: tf.constant(value) for name, value in outputs.items()}
         corners = np.asarray(decode(tensors, network.model_inputs(fitted)), np.float32)
+        if corners.ndim != 3 or corners.shape[::2] != (len(fitted), 4):
+            raise InputError(
+                "decode= must return the boxes' corners, [N, B, 4] for N pictures; received shape "
+                f"{corners.shape}"
+            )
     elif heads.boxes is not None:
         corners = outputs[heads.boxes].reshape(len(fitted), -1, 4)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ class Box(Asked):
         kept = None
         if self.nms is not None:
             corners = corners_of(scene.network, heads, scene.outputs, scene.fitted, self.decode)
-            own = self._classes_or_best(scene, scores)
+            own = self._classes_or_best(scene, heads.ranked(scores))
             ranks = heads.confidence(own, objectness)
             most = int(numbers.max()) + 1
             kept = [
@@ -208,6 +209,6 @@ def box(
             "index of a box must be a number from 0, or one for each picture; "
             f"received {shown(index)}"
         )
-    if nms is not None and not 0 < nms <= 1:
+    if nms is not None and not (isinstance(nms, Real) and 0 < nms <= 1):
         raise InputError(f"nms must be an overlap in 0..1; received {shown(nms)}")
     return Box(numbers.tolist(), class_id, nms, decode, (scores, objectness, boxes))

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from guidedcam_tf.data.decoding import opened
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
+from guidedcam_tf.finite import as_array
 from guidedcam_tf.networks import Network
 from guidedcam_tf.networks.geometry import box_of
 from guidedcam_tf.networks.target_functions import Outputs
@@ -178,12 +180,14 @@ def region(class_id: Any, mask_or_box: Any = None) -> Region:
         >>> whole, left = region("road"), region(7, (0, 0, 100, 200))
     """
     if mask_or_box is not None and not isinstance(mask_or_box, (str, os.PathLike)):
-        shape = np.shape(mask_or_box)
-        if not _is_box(mask_or_box) and len(shape) not in (2, 3):
+        given = as_array(mask_or_box, "mask_or_box")
+        if not _is_box(mask_or_box) and given.ndim not in (2, 3):
             raise InputError(
                 f"mask_or_box must be a mask [H, W], a file of one, or a box ({BOX}); received "
-                f"shape {shape}"
+                f"shape {given.shape}"
             )
+        if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+            raise InputError(f"mask_or_box must be finite numbers; received {shown(mask_or_box)}")
     return Region(class_id, mask_or_box)
 
 

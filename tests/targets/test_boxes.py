@@ -68,12 +68,36 @@ def test_after_suppression_boxes_are_counted_from_the_best(detector):
     assert "detection 2 is out of range: picture 0 has 2 boxes left at nms=0.5, 0 to 1" in message
 
 
+@pytest.mark.parametrize("output", [None, "classes"])
+@pytest.mark.parametrize("class_id", [None, 0, 1, 2])
+def test_boxes_of_a_softmax_are_ranked_by_probabilities(class_id, output):
+    """By a class's logit another box came first, as a box's logits are all large or all small."""
+    model = build_detector(objectness=False)
+    kernel = model.get_layer("c").kernel
+    kernel.assign(kernel + 20 * np.random.default_rng(4).normal(size=(6, 2)).repeat(3, axis=-1))
+    probabilities = model.predict(PICTURES[:1], verbose=0)["classes"][0]
+    logits = keras.Model(model.input, model.get_layer("c").output)(PICTURES[:1])
+    logits = np.reshape(logits, (32, 3))
+    ranks, by_logit = (
+        each.max(-1) if class_id is None else each[:, class_id] for each in (probabilities, logits)
+    )
+    assert ranks.argmax() != by_logit.argmax()
+    cells = np.arange(32)[:, None] * np.float32(4) + [1, 1, 3, 3]
+    explainer = gcam.Explainer(model, layer="conv", output=output)
+    target = gcam.targets.box(0, class_id, nms=0.5, decode=lambda o, p: cells[None])
+    best = gcam.targets.box(int(ranks.argmax()), class_id)
+    maps = (explainer.maps(PICTURES[:1], [each], "hirescam", raw=True) for each in (target, best))
+    np.testing.assert_array_equal(*maps)
+
+
 BOXES = {
     "index": (32, {}, "box 32 is out of range: picture 0 has 32 boxes, 0 to 31"),
     "kind": (1.5, {}, "index of a box must be a number from 0.*received 1.5"),
     "class": ((3, 7), {}, "target 7 is out of range: the network has 3 classes"),
     "number": ([1, 2], {}, "index of a box must be one for all pictures, or one for each of the 3"),
     "overlap": (1, {"nms": 50}, "nms must be an overlap in 0..1; received 50"),
+    "overlap in words": (1, {"nms": "0.5"}, "nms must be an overlap in 0..1; received '0.5'"),
+    "decoded": (1, {"nms": 0.5, "decode": lambda o, p: None}, r"decode= must return .*received"),
     "corners": (1, {"nms": 0.5}, "boxes must be two corners each.*of boxes are not.*give decode="),
     "output": (1, {"scores": "cls"}, "no output 'cls'; expected one of boxes, classes, objectness"),
     "plain": (

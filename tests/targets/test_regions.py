@@ -110,6 +110,9 @@ REGIONS = {
         np.ones(7),
         r"must be a mask \[H, W\], a file of one, or a box.*received shape \(7,\)",
     ),
+    "not a number": (np.full((16, 16), np.nan), "mask_or_box must be finite numbers; received"),
+    "texts": (("0", "0", "8", "8"), r"must be finite numbers; received \('0', '0', '8', '8'\)"),
+    "ragged": ([[1, 0], [1]], "mask_or_box must be an array, or a list whose parts have one shape"),
     "number": (np.ones((2, 16, 16)), "mask must be one for all pictures, or one for each of the 3"),
     "file": ("no.png", "no.png does not exist"),
 }
