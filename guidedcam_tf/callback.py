@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,15 @@ class SaliencyCallback(keras.callbacks.Callback):
             )
         if not np.issubdtype(type(every), np.integer) or every < 1:
             raise InputError(f"every must be a whole number from 1; received {shown(every)}")
+        numbers = np.asarray(list(epochs) if isinstance(epochs, Iterable) else epochs)
+        is_numbers = numbers.ndim == 1 and numbers.dtype.kind in "iu" and numbers.size
+        if epochs is not None and not (is_numbers and numbers.min() >= 1):
+            raise InputError(f"epochs must be whole numbers from 1; received {shown(epochs)}")
         if folder is None and log_dir is None:
             raise InputError("give a folder, a log_dir, or both: nothing would be written")
         self.targets = targets
         self.every = every
-        self.epochs = None if epochs is None else set(epochs)
+        self.epochs = None if epochs is None else set(numbers.tolist())
         self.method = method
         self.colour_map = colour_map
         self._folder = None if folder is None else Path(folder)

@@ -70,7 +70,10 @@ def matching_layers(network: Network, layers: str | Sequence[str]) -> list[str]:
     Raises:
         InputError: If a pattern matches no layer, or there is no layer of a name.
     """
-    given = layers.split(",") if isinstance(layers, str) else list(layers)
+    given = layers.split(",") if isinstance(layers, str) else layers
+    is_list = isinstance(given, Sequence) and all(isinstance(name, str) for name in given)
+    if not (is_list and given and all(map(str.strip, given))):
+        raise InputError(f"layers must be names or patterns of layers; received {shown(layers)}")
     names: list[str] = []
     for pattern in map(str.strip, given):
         found = [pattern]
@@ -104,6 +107,10 @@ def fuse(explanations: Sequence[Explanation], fusion: Fusion = "mean") -> Explan
         raise InputError(
             f"fusion must be one of {', '.join(get_args(Fusion))}; received {shown(fusion)}"
         )
+    if isinstance(explanations, (str, Explanation)) or not all(
+        isinstance(each, Explanation) for each in explanations
+    ):
+        raise InputError(f"explanations must be a list of them; received {shown(explanations)}")
     if not explanations:
         raise InputError("explanations is empty; expected those of at least one layer")
     first = explanations[0]
@@ -113,6 +120,8 @@ def fuse(explanations: Sequence[Explanation], fusion: Fusion = "mean") -> Explan
             first.method,
             first.names,
         )
+        # Two files of weights may have one name.
+        of_one &= np.allclose(other.probabilities, first.probabilities, rtol=1e-3, atol=1e-5)
         if not of_one or not np.array_equal(other.picture, first.picture):
             raise InputError(
                 "explanations must be of one picture, network, method and the same targets; "

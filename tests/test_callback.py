@@ -107,6 +107,11 @@ BAD = {
     ),
     "every": (lambda p: gcam.SaliencyCallback(p, every=0), "every must be a whole number from 1"),
     "text": (lambda p: gcam.SaliencyCallback(p, every="2"), "number from 1; received '2'"),
+    "epochs": (lambda p: gcam.SaliencyCallback(p, epochs=3), "whole numbers from 1; received 3"),
+    "no epochs": (lambda p: gcam.SaliencyCallback(p, epochs=[]), r"from 1; received \[\]"),
+    "epoch 0": (lambda p: gcam.SaliencyCallback(p, epochs=[0, 2]), r"from 1; received \[0, 2\]"),
+    "half an epoch": (lambda p: gcam.SaliencyCallback(p, epochs=[1.5]), r"received \[1.5\]"),
+    "epochs in words": (lambda p: gcam.SaliencyCallback(p, epochs="12"), "received '12'"),
     "nowhere": (lambda p: gcam.SaliencyCallback(p, folder=None), "give a folder, a log_dir"),
     "layer": (
         lambda p: train(gcam.SaliencyCallback(p, layer="conv9", folder="."), p),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from common import build_toy
@@ -60,5 +61,18 @@ def test_what_does_not_go_together_is_refused(explainer, picture):
         gcam.fuse([one, other], "max")
     with pytest.raises(gcam.InputError, match="explanations is empty"):
         gcam.fuse([])
-    with pytest.raises(gcam.InputError, match="of one picture, network, method and the same"):
-        gcam.fuse([one, explainer.explain(picture, 1, "gradcam")])
+    model = keras.models.clone_model(explainer.network.model)
+    elsewhere = gcam.Explainer(model, layer="conv1").explain(picture, 0, "gradcam")
+    assert elsewhere.model == one.model
+    for wrong in (explainer.explain(picture, 1, "gradcam"), elsewhere):
+        with pytest.raises(gcam.InputError, match="of one picture, network, method and the same"):
+            gcam.fuse([one, wrong])
+    for wrong in (one, "ab", [one, "ab"]):
+        with pytest.raises(gcam.InputError, match="explanations must be a list of them; received"):
+            gcam.fuse(wrong)
+
+
+@pytest.mark.parametrize("layers", ["", " ,conv1", [], 5, ["conv1", 5]])
+def test_what_names_no_layers_is_refused(explainer, picture, layers):
+    with pytest.raises(gcam.InputError, match="layers must be names or patterns of layers; rec"):
+        gcam.explain_layers(explainer, picture, layers)

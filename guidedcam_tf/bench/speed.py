@@ -16,6 +16,7 @@ from statistics import median
 
 import numpy as np
 
+from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.bench.peers import peer_jobs
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
@@ -154,6 +155,7 @@ def measure_memory(model: str, *, layer: str | None) -> list[Timing]:
 
 def random_batch(explainer: Explainer, pictures: int) -> np.ndarray:
     """Seeded noise at the network's size, float32 in 0..255, `[pictures, H, W, C]`."""
+    check_sees_pictures(explainer.network, "guidedcam bench")
     height, width = (side or FREE_SIDE for side in explainer.network.input_size)
     size = (pictures, height, width, explainer.network.channels or 3)
     return np.random.default_rng(0).uniform(0, 255, size).astype(np.float32)

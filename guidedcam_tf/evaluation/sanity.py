@@ -117,8 +117,9 @@ class _Stage:
 def _randomised(model: keras.Model, mode: Mode, stages: int, seed: int) -> Iterator[_Stage]:
     """The stages from the top down, with their random weights.
 
-    Those are new ones of the model's initialisers, shuffled: an initialiser with a seed of its own,
-    or the seed that the model was built with, would give the ones that training began with.
+    Layers that learn nothing, such as a Normalization, are left as they are, frozen ones are not.
+    The weights are new ones of the model's initialisers, shuffled: an initialiser with a seed of
+    its own, or the seed that the model was built with, would give those that training began with.
     """
     state = random.getstate()
     random.seed(seed)  # Keras draws the seeds of initialisers without one from here.
@@ -134,7 +135,7 @@ def _randomised(model: keras.Model, mode: Mode, stages: int, seed: int) -> Itera
     pairs = [
         (layer, [_shuffled(weights, generator) for weights in new.get_weights()])
         for layer, new in zip(model.layers, fresh.layers, strict=True)
-        if layer.weights
+        if any(each._trainable_variables for each in layer._flatten_layers())
     ][::-1]
     cuts = np.unique(np.linspace(0, len(pairs), min(stages, len(pairs)) + 1).astype(int))
     for above, below in pairwise(cuts):

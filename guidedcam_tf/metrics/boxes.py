@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
+from guidedcam_tf.finite import as_array
 
 
 def box_mask(
@@ -33,11 +35,17 @@ def box_mask(
     Raises:
         InputError: If boxes or flags have another form, or a box ends before it begins.
     """
-    corners = np.asarray(boxes, float)
+    corners = as_array(boxes, "boxes")
     if not corners.size:
-        corners = corners.reshape(0, 4)
-    if corners.ndim != 2 or corners.shape[1] != 4 or not np.isfinite(corners).all():
-        raise InputError(f"boxes must be finite numbers [B, 4]; received shape {corners.shape}")
+        corners = np.zeros((0, 4))
+    is_numbers = corners.dtype.kind in "iuf" and np.isfinite(corners).all()
+    if corners.ndim != 2 or corners.shape[1] != 4 or not is_numbers:
+        raise InputError(
+            f"boxes must be finite numbers [B, 4]; received {corners.dtype} of shape "
+            f"{corners.shape}"
+        )
+    if len(shape) != 2:
+        raise InputError(f"shape must be the picture's height and width; received {shown(shape)}")
     if (corners[:, :2] > corners[:, 2:]).any():
         raise InputError("boxes must be (x_min, y_min, x_max, y_max); received a reversed one")
     if difficult is not None and len(difficult) != len(corners):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
+from guidedcam_tf.finite import as_array
 
 ROUNDING = 1e-6
 """How far rounding may take a value out of `[0, 1]`."""
@@ -22,7 +25,9 @@ def check_maps(maps: np.ndarray, *, unit: bool = False, single: bool = False) ->
     Raises:
         InputError: If the shape, a value or the range is another.
     """
-    array = np.ascontiguousarray(maps)
+    array = np.ascontiguousarray(as_array(maps, "saliency"))
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"saliency must be real numbers; received {array.dtype}")
     if array.ndim < 2 or not array.size or (single and array.ndim != 2):
         expected = "[H, W]" if single else "[..., H, W]"
         raise InputError(f"saliency must have shape {expected}; received {array.shape}")
@@ -58,6 +63,6 @@ def check_fraction(value: float, name: str) -> float:
     Raises:
         InputError: If it is none.
     """
-    if not 0 < value <= 1:
+    if not (isinstance(value, Real) and 0 < value <= 1):
         raise InputError(f"{name} must be above 0 and at most 1; received {shown(value)}")
     return float(value)

@@ -158,6 +158,12 @@ def curve_inputs(
             f"the picture must be floats [H, W, C] with the map's H and W, {np.shape(saliency)}; "
             f"received {picture.dtype} {picture.shape}"
         )
+    for other in (first, last):
+        if other.shape not in ((), picture.shape[2:], picture.shape):
+            raise InputError(
+                f"substrate must be a number, a colour [{picture.shape[2]}] or a picture of shape "
+                f"{picture.shape}; received shape {other.shape}"
+            )
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; received {shown(batch_size)}")
     first, last = first.astype(picture.dtype), last.astype(picture.dtype)
@@ -185,7 +191,8 @@ def auc(scores: ArrayLike, fractions: ArrayLike | None = None) -> np.ndarray:
         Float64 `[...]`.
 
     Raises:
-        InputError: If there are fewer than two scores, or not as many fractions.
+        InputError: If there are fewer than two scores, or not as many fractions that rise from 0 to
+            1.
     """
     values = np.asarray(scores, float)
     if values.ndim < 1 or values.shape[-1] < 2:
@@ -193,6 +200,8 @@ def auc(scores: ArrayLike, fractions: ArrayLike | None = None) -> np.ndarray:
     points = np.linspace(0, 1, values.shape[-1]) if fractions is None else np.asarray(fractions)
     if points.shape != values.shape[-1:]:
         raise InputError(f"fractions must have shape {values.shape[-1:]}; received {points.shape}")
+    if points[0] != 0 or points[-1] != 1 or (np.diff(points) < 0).any():
+        raise InputError(f"fractions must rise from 0 to 1; received {shown(fractions)}")
     result: np.ndarray = (np.diff(points) * (values[..., 1:] + values[..., :-1])).sum(axis=-1) / 2
     return result
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from guidedcam_tf.metrics.checks import check_maps
 from guidedcam_tf.metrics.masks import MaskRule
 
 
@@ -78,3 +79,7 @@ class PictureMap:
     maps: Callable[[np.ndarray], np.ndarray]
     cover: np.ndarray
     cover_inputs: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` if the map is another."""
+        object.__setattr__(self, "saliency", check_maps(self.saliency, unit=True, single=True))

@@ -125,6 +125,10 @@ def area_matched_masks(maps: np.ndarray, fractions: Sequence[float] = AREAS) -> 
     height, width = maps.shape[-2:]
     pixels = height * width
     flat = maps.reshape(-1, 1, pixels)
+    if np.ndim(fractions) != 1 or not len(fractions):
+        raise InputError(
+            f"fractions must be a list of one or more shares; received {shown(fractions)}"
+        )
     kept = [
         max(1, int(check_fraction(fraction, "fraction") * pixels + 0.5)) for fraction in fractions
     ]

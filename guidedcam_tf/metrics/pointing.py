@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -51,18 +52,19 @@ def pointing_game(
     """
     spot = peak(saliency)
     truth = check_mask(truth, np.shape(saliency), "truth")
-    if not 0 <= tolerance < math.inf:
+    if not (isinstance(tolerance, Real) and 0 <= tolerance < math.inf):
         raise InputError(f"tolerance must be at least 0 and finite; received {shown(tolerance)}")
     if not truth.any():
         return math.nan
     if spot is None:
         return 0.0
-    reach = math.ceil(tolerance)
+    radius = min(max(float(tolerance), 1.0), sum(truth.shape))
+    reach = math.ceil(radius)
     top, left = max(spot[0] - reach, 0), max(spot[1] - reach, 0)
     window = truth[top : spot[0] + reach + 1, left : spot[1] + reach + 1]
     rows, columns = np.nonzero(window)
     distances = (rows + top - spot[0]) ** 2 + (columns + left - spot[1]) ** 2
-    return float((distances < max(tolerance, 1.0) ** 2).any())
+    return float((distances < radius**2).any())
 
 
 @metric(

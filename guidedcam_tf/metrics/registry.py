@@ -133,7 +133,7 @@ def get_metric(name: str, /, **options: Any) -> Metric:
         >>> get_metric("insertion", start="mean").label
         'insertion (start=mean)'
     """
-    if name not in METRICS:
+    if not isinstance(name, str) or name not in METRICS:
         nearest = difflib.get_close_matches(str(name), METRICS, n=3, cutoff=0.3)
         raise InputError(
             f"metric {name!r} is not known; nearest: {', '.join(nearest) or 'none'}; "

@@ -206,6 +206,15 @@ def test_bench_prints_ratios(run, model):
     assert "guided, 2 pictures" in out
 
 
+def test_bench_of_a_network_of_signals_is_refused_in_words(run, tmp_path):
+    x = inputs = keras.Input((16, 2))
+    x = keras.layers.Conv1D(4, 3, activation="relu")(x)
+    keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x))).save("signals.keras")
+    code, _, err = run("bench", "--model", "signals.keras")
+    assert code == 2
+    assert "guidedcam bench takes networks of pictures [N, H, W, C]" in err
+
+
 def test_folders_options_and_the_version(run, model, picture, tmp_path):
     (tmp_path / "more" / "below").mkdir(parents=True)
     for name in ("b.png", "below/a.png"):

@@ -115,6 +115,20 @@ def test_random_weights_are_not_those_that_training_began_with(own):
         np.testing.assert_allclose(drawn.std(), kernel.std(), rtol=0.2)
 
 
+@pytest.mark.parametrize("mode", ["cascading", "independent"])
+def test_layers_that_learn_nothing_have_no_row_and_frozen_ones_do(mode, pictures):
+    """Other weights of a Normalization change nothing, so its row said that nothing was learned."""
+    layers = keras.layers
+    normal = layers.Normalization(name="normal")
+    normal.adapt(pictures)
+    inside = keras.Sequential([keras.Input((8, 8, 4)), layers.Conv2D(4, 3)], name="inside")
+    steps = [normal, layers.Conv2D(4, 3, padding="same", name="conv"), inside, layers.Flatten()]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *steps, layers.Dense(3, name="end")])
+    inside.trainable = False
+    stages = list(sanity._randomised(model, mode, 9, seed=0))
+    assert [stage.name for stage in stages] == ["end", "inside", "conv"]
+
+
 def test_ssim_is_scikit_image_s(rng):
     metrics = pytest.importorskip("skimage.metrics")
     first, second = rng.random((2, 20, 30))

@@ -45,7 +45,13 @@ def test_a_class_that_is_difficult_throughout_has_no_pixels():
 @pytest.mark.parametrize(
     ("boxes", "difficult", "message"),
     [
-        ([0, 0, 1, 1], None, r"boxes must be finite numbers \[B, 4\]; received shape \(4,\)"),
+        (
+            [0, 0, 1, 1],
+            None,
+            r"boxes must be finite numbers \[B, 4\]; received int64 of shape \(4,\)",
+        ),
+        ([["a", 0, 1, 1]], None, r"boxes must be finite numbers \[B, 4\]; received <U"),
+        ([[0, 0, 1, 1], [1, 1]], None, "boxes must be an array, or a list whose parts have one"),
         ([[0, 0, np.nan, 1]], None, r"boxes must be finite numbers"),
         ([[2, 0, 1, 1]], None, r"\(x_min, y_min, x_max, y_max\); received a reversed one"),
         ([[0, 0, 1, 1]], [True, False], "difficult must have one flag a box, 1; received 2"),
@@ -54,3 +60,8 @@ def test_a_class_that_is_difficult_throughout_has_no_pixels():
 def test_bad_boxes_are_errors(boxes, difficult, message):
     with pytest.raises(InputError, match=message):
         box_mask(boxes, (4, 4), difficult)
+
+
+def test_a_shape_with_channels_is_an_error():
+    with pytest.raises(InputError, match=r"the picture's height and width; received \(4, 4, 3\)"):
+        box_mask([[0, 0, 1, 1]], (4, 4, 3))

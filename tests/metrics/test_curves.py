@@ -173,6 +173,12 @@ def test_area_is_scipys_trapezoid_and_linear(curves):
         ),
         (lambda: metrics.auc([0.5]), r"scores must have shape \[..., n \+ 1\], n >= 1"),
         (lambda: metrics.auc([0, 1], [0, 0.5, 1]), r"fractions must have shape \(2,\)"),
+        (lambda: metrics.auc([0, 1], [1, 0]), r"must rise from 0 to 1; received \[1, 0\]"),
+        (lambda: metrics.auc([0, 1], [0, 100]), "fractions must rise from 0 to 1; received"),
+        (
+            lambda: metrics.deletion(PICTURE, SALIENCY, total, substrate=np.zeros((4, 4, 1))),
+            r"substrate must be a number, a colour \[1\] or a picture .*received shape \(4, 4, 1\)",
+        ),
     ],
 )
 def test_bad_arguments_are_errors(call, message):

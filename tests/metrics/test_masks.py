@@ -182,6 +182,9 @@ def test_a_bad_rule_is_an_error(arguments, message):
         (np.zeros((0, 4)), r"saliency must have shape \[..., H, W\]; received \(0, 4\)"),
         (np.array([[0, np.nan]]), "saliency must be finite; received NaN or infinity"),
         (np.array([[0, np.inf]]), "saliency must be finite"),
+        ([[0, 1], [1]], "saliency must be an array, or a list whose parts have one shape"),
+        (np.array([[0, 1j]]), "saliency must be real numbers; received complex128"),
+        ([["0", "1"]], "saliency must be real numbers; received <U1"),
         (np.array([[0, 255]], np.uint8), r"must be in \[0, 1\]; received values from 0.0 to 255"),
     ],
 )
@@ -191,3 +194,9 @@ def test_a_bad_map_is_an_error(saliency, message):
     if "finite" in message or "shape" in message:
         with pytest.raises(InputError, match=message):
             metrics.area_matched_masks(saliency)
+
+
+@pytest.mark.parametrize("fractions", [[], 0.2, ["0.5"], [0]])
+def test_bad_fractions_are_errors(fractions):
+    with pytest.raises(InputError, match=r"fractions? must be"):
+        metrics.area_matched_masks(np.eye(4), fractions)

@@ -129,3 +129,18 @@ def test_options_are_checked():
         get_metric("road", percentiles=[100])
     with pytest.raises(InputError, match=r"'max_sensitivity': option samples: .*greater than or"):
         get_metric("max_sensitivity", samples=0)
+
+
+@pytest.mark.parametrize(
+    ("saliency", "message"),
+    [
+        (np.eye(4) - 0.5, r"saliency must be in \[0, 1\]; received values from -0.5 to 0.5"),
+        (np.full((4, 4), 255), "saliency must be in"),
+        (np.where(np.eye(4), np.nan, 0.5), "saliency must be finite"),
+        (np.zeros((1, 4, 4)), r"must have shape \[H, W\]; received \(1, 4, 4\)"),
+    ],
+)
+def test_a_map_of_another_form_is_an_error(saliency, message):
+    """A sparseness of 12 had come out, and an undefined one of NaN."""
+    with pytest.raises(InputError, match=message):
+        evidence(saliency, np.zeros((4, 4, 3), np.float32))

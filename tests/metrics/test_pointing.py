@@ -82,6 +82,13 @@ def test_a_flat_map_misses(value):
     assert pointing_game(flat, np.ones((20, 30), bool)) == 0.0
 
 
+def test_a_tolerance_larger_than_the_picture_hits_any_object():
+    truth = np.zeros((20, 30), bool)
+    truth[-1, -1] = True
+    for tolerance in (60, 1e300):
+        assert pointing_game(peak_at(0, 0), truth, tolerance=tolerance) == 1.0
+
+
 def test_without_an_object_there_is_no_game():
     assert math.isnan(pointing_game(peak_at(2, 2), np.zeros((20, 30), bool)))
 
@@ -94,6 +101,7 @@ def test_without_an_object_there_is_no_game():
         ((np.zeros((4, 4)), np.full((4, 4), 255), 15), "truth must hold only 0 and 1"),
         ((np.zeros((4, 4)), np.ones((4, 4)), -1), "tolerance must be at least 0 and finite"),
         ((np.zeros((4, 4)), np.ones((4, 4)), math.inf), "tolerance must be at least 0 and finite"),
+        ((np.zeros((4, 4)), np.ones((4, 4)), "15"), "tolerance must be .*; received '15'"),
     ],
 )
 def test_bad_arguments_are_errors(arguments, message):
