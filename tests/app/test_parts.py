@@ -4,6 +4,7 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from common import build_toy
@@ -53,6 +54,29 @@ def test_the_best_classes_are_those_of_predict(explainer, picture):
     order = np.argsort(-scores)[:2]
     names = ("ant", "bee", "cat")
     assert found == tuple(Choice(int(i), f"{names[i]}: {scores[i]:.1%}") for i in order)
+
+
+def biased(biases, activation=None):
+    """A network whose scores are close to the biases of its last layer."""
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(len(biases), activation=activation),
+        ]
+    )
+    kernel = np.random.default_rng(3).normal(0, 0.1, (4, len(biases)))
+    model.layers[-1].set_weights([kernel, np.array(biases, np.float32)])
+    return model
+
+
+def test_a_saturated_sigmoids_best_classes_are_those_of_its_logits(picture):
+    """Probabilities of 1 were ranked by their index: the page's best class was another one."""
+    explainer = Explainer(biased([20, 30, 25, -1], "sigmoid"), preprocess="unit")
+    sight = look_at(explainer, picture, "gradcam")
+    assert [choice.index for choice in sight.best] == [1, 2, 0, 3]
+    assert sight.target == explainer.explain(picture, "top1").targets[0] == 1
 
 
 def test_what_is_looked_at_first_is_the_best_class(explainer, picture):
