@@ -20,6 +20,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import explaining
+from guidedcam_tf.figures.computing import compute
 from guidedcam_tf.figures.config import KINDS
 from guidedcam_tf.figures.config import read_figure_config
 from guidedcam_tf.figures.making import make_figure
@@ -171,6 +172,69 @@ def test_a_pictures_own_model_is_the_one_of_its_rows_and_shares_the_runtime(
 def test_keys_that_would_change_nothing_are_refused(config, kind, changes, message):
     with pytest.raises(InputError, match=message):
         config(kind, **changes)
+
+
+@pytest.mark.parametrize("kind", ["curves", "areas"])
+@pytest.mark.parametrize("shown", ["pictures", "demo"])
+def test_curves_and_means_are_of_one_network(config, kind, shown):
+    """Pictures of two were drawn and averaged under the name of the last one's."""
+    pictures = [{"file": "a.png", "model": "vgg16"}, {"file": "b.png", "model": "resnet50"}]
+    message = f"pictures of kind {kind} must be of one network; received vgg16, resnet50: make a"
+    with pytest.raises(InputError, match=message):
+        config(kind, model="vgg16", **{shown: pictures})
+    one = [{"file": "a.png", "model": "vgg16"}]
+    assert config(kind, pictures=one, demo=[{"file": "b.png"}]).pictures[0].model == "vgg16"
+
+
+def network_file(folder, name, last, seed=0):
+    """A small network whose convolution is called conv2, in a file."""
+    keras.utils.set_random_seed(seed)
+    conv = keras.layers.Conv2D(6, 3, activation="relu", name="conv2")
+    model = keras.Sequential([keras.Input((16, 16, 3)), conv, *last], name=name)
+    model.save(folder / f"{name}{seed}.keras")
+    return folder / f"{name}{seed}.keras"
+
+
+def test_a_regressions_curves_are_of_its_value(config, tmp_path, root):
+    """They were drawn from 0 to 1, where none of them is, as probabilities."""
+    last = [keras.layers.Flatten(), keras.layers.Dense(3, bias_initializer="ones")]
+    file = network_file(tmp_path, "regression", last)
+    pictures = [{"file": "a.png", "targets": ["unit 1"]}]
+    read = config(
+        "curves", model=str(file), scores="regression", preprocess="none", pictures=pictures
+    )
+    result = compute(read, explaining.Networks(read), demo=False, full=False)
+    explainer = Explainer(file, scores="regression", preprocess="none")
+    value = explainer.explain(root / "a.png", 1).probabilities[0]
+    assert abs(value) > 2
+    axes = result.figure.axes[1:]
+    assert [each.get_ylabel() for each in axes] == ["value of the class"] * 2
+    for each in axes:
+        drawn = np.concatenate([line.get_ydata() for line in each.lines])
+        low, high = each.get_ylim()
+        assert low < drawn.min() and drawn.max() < high
+        assert np.isclose(drawn, value, rtol=1e-4).any()
+    assert f"class 1\n{value:.4g}" in [text.get_text() for text in result.figure.texts]
+
+
+@pytest.mark.parametrize("kind", ["curves", "areas"])
+@pytest.mark.parametrize("target", ["top1", "class 1 in 0,0,8,8"])
+def test_curves_of_a_network_without_classes_are_refused(config, tmp_path, kind, target):
+    """Its targets had ended in a TypeError, or in what `score` must return."""
+    file = network_file(tmp_path, "segments", [keras.layers.Conv2D(4, 1)])
+    pictures = [{"file": "a.png", "targets": [target]}]
+    read = config(kind, model=str(file), preprocess="unit", pictures=pictures)
+    message = f"^kind {kind} follows one class of the whole picture; 'segments' has none, but kind"
+    with pytest.raises(InputError, match=message):
+        make_figure(read, tmp_path)
+
+
+def test_areas_of_a_regression_are_refused(config, tmp_path):
+    """Drops are shares of a probability."""
+    file = network_file(tmp_path, "regression", [keras.layers.Flatten(), keras.layers.Dense(3)])
+    read = config("areas", model=str(file), scores="regression", preprocess="unit")
+    with pytest.raises(InputError, match="measures by probabilities; 'regression' gives values"):
+        make_figure(read, tmp_path)
 
 
 def test_full_adds_the_slow_columns(config, made, tmp_path):
