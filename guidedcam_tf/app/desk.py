@@ -31,6 +31,9 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 
+NOTHING_BESIDE: list[Any] = [None, []]
+"""In the place of several methods' maps of another picture, class or layer."""
+
 
 def answered(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Say on the page why something cannot be done; what is shown there stays."""
@@ -81,8 +84,10 @@ class Desk:
         """Another class, layer or method was chosen."""
         file = chosen(sight).file
         explanation = explained(self.explainer.at(layer), file, target, method)
+        stays = question(explanation) == question(sight.explanation)
+        beside = [gr.skip(), gr.skip()] if stays else NOTHING_BESIDE
         sight = replace(sight, explanation=explanation)
-        return [sight, *self.views(sight, *look)]
+        return [sight, *self.views(sight, *look), *self._nothing_made(), *beside]
 
     @answered
     def explain_named(
@@ -100,7 +105,13 @@ class Desk:
 
     def _seen(self, sight: Sight, *look: Any) -> list[Any]:
         classes = [(each.label, each.index) for each in sight.best]
-        return [sight, gr.Radio(choices=classes, value=sight.target), *self.views(sight, *look)]
+        radio = gr.Radio(choices=classes, value=sight.target)
+        views = self.views(sight, *look)
+        return [sight, radio, *views, *self._nothing_made(), *NOTHING_BESIDE]
+
+    def _nothing_made(self) -> list[Any]:
+        """In the place of what was made of another map: curves, networks, files."""
+        return [None, "", *([[], ""] if self.other else []), None]
 
     def views(self, sight: Sight | None, *look: Any) -> list[Any]:
         """Overlay, mask, map, words, guidance, program."""
@@ -143,11 +154,22 @@ class Desk:
 
     @answered
     def take(
-        self, event: gr.SelectData, sight: Sight, beside: Sequence[Explanation], *look: Any
+        self,
+        event: gr.SelectData,
+        sight: Sight,
+        beside: Sequence[Explanation],
+        layer: str,
+        *look: Any,
     ) -> list[Any]:
         """One of several methods' maps was chosen to be looked at."""
-        sight = replace(chosen(sight), explanation=beside[event.index])
-        return [sight, *self.views(sight, *look)]
+        explanation, now = beside[event.index], chosen(sight).explanation
+        if question(explanation) != (*question(now)[:2], layer):
+            raise InputError(
+                f"the methods side by side are of {in_short(explanation, explanation.layer)}; what "
+                f"is looked at is {in_short(now, layer)}: press Compute to have them of that"
+            )
+        sight = replace(sight, explanation=explanation)
+        return [sight, *self.views(sight, *look), *self._nothing_made()]
 
     @answered
     def trace(
@@ -159,7 +181,9 @@ class Desk:
         """The curves of what is shown were asked for."""
         with work.told(told_by(tell)):
             curves = curves_of(self.explainer.at(chosen(sight).explanation.layer), sight)
-        return showing.curve_table(curves), showing.curve_words(curves)
+        explanation = sight.explanation
+        table = showing.curve_table(curves, explanation.quantity)
+        return table, showing.curve_words(curves, explanation)
 
     @answered
     def compare_networks(self, sight: Sight, colour_map: str, opacity: float) -> tuple[Any, ...]:
@@ -182,6 +206,16 @@ class Desk:
         explanation = whole(self.explainer.at(chosen(sight).explanation.layer), sight)
         program = script(explanation, self.said, colour_map, opacity)
         return [str(file) for file in written(explanation, program, colour_map, opacity)]
+
+
+def question(explanation: Explanation) -> tuple[Any, ...]:
+    """What several methods answer side by side: a picture, a class and a layer."""
+    return explanation.origin["picture"], int(explanation.targets[0]), explanation.layer
+
+
+def in_short(explanation: Explanation, layer: str) -> str:
+    """The picture and class of an explanation, and a layer, in words."""
+    return f"{explanation.stem}, {explanation.names[0]}, at layer {layer}"
 
 
 def chosen(sight: Sight | None) -> Sight:

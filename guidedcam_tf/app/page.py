@@ -42,6 +42,7 @@ class Page:
             self._sight = gr.State(time_to_live=SECONDS)
             self._beside = gr.State(time_to_live=SECONDS)
             self._work = gr.State(Work())
+            self._made: list[Any] = []
             gr.Markdown(f"# What {desk.titles[0]} looks at")
             with gr.Row():
                 with gr.Column(scale=2, min_width=300):
@@ -154,18 +155,19 @@ class Page:
             self._guidance_gallery = _gallery("How the map comes about", "guidance", columns=5)
 
     def _curves(self) -> None:
+        quantity = self._desk.explainer.network.quantity
         with gr.Tab("Insertion and deletion"):
             with gr.Row():
                 trace = gr.Button("Trace the curves", variant="primary", elem_id="trace")
                 cancel = gr.Button("Cancel")
             plot = gr.LinePlot(
                 x="share",
-                y="probability",
+                y=quantity,
                 color="curve",
                 x_title="share of the pixels",
-                y_title="probability of the class",
+                y_title=f"{quantity} of the class",
                 x_lim=[0, 1],
-                y_lim=[0, 1],
+                y_lim=[0, 1] if quantity == "probability" else [None, None],
                 height=320,
                 elem_id="curves",
             )
@@ -178,6 +180,7 @@ class Page:
                 **SLOWLY,
             )
             cancel.click(Work.stop, self._work, queue=False, **QUIETLY)
+            self._made += [plot, words]
 
     def _networks(self) -> None:
         with gr.Tab("Two networks"):
@@ -190,6 +193,7 @@ class Page:
                 [gallery, table],
                 **QUICKLY,
             )
+            self._made += [gallery, table]
 
     def _files(self) -> None:
         with gr.Tab("Files and code"):
@@ -207,6 +211,7 @@ class Page:
             make.click(
                 self._desk.files, [self._sight, self._colour_map, self._opacity], files, **QUICKLY
             )
+            self._made.append(files)
 
     def _connect(self) -> None:
         """Say what each control does to what is shown."""
@@ -220,7 +225,8 @@ class Page:
             self._code,
         ]
         how = [self._layer, self._method, *look]
-        seen = [sight, self._classes, *views]
+        beside = [self._beside, self._beside_gallery]
+        seen = [sight, self._classes, *views, *self._made, *beside]
         quickly = {**QUICKLY, "show_progress_on": self._overlay}
         came = self._file.upload(desk.look, [self._file, *how], seen, **quickly)
         # Whether it could be read or not, the next picture can be dropped.
@@ -228,11 +234,19 @@ class Page:
         self._photographs.select(desk.look_at_photograph, how, seen, **quickly)
         self._name.submit(desk.explain_named, [sight, self._name, *how], seen, **quickly)
         for control in (self._classes, self._layer, self._method):
-            control.input(desk.explain, [sight, self._classes, *how], [sight, *views], **quickly)
+            control.input(
+                desk.explain,
+                [sight, self._classes, *how],
+                [sight, *views, *self._made, *beside],
+                **quickly,
+            )
         for control in look:
             control.input(desk.views, [sight, *look], views, **DRAWN)
         self._beside_gallery.select(
-            desk.take, [sight, self._beside, *look], [sight, *views], **quickly
+            desk.take,
+            [sight, self._beside, self._layer, *look],
+            [sight, *views, *self._made],
+            **quickly,
         )
 
 

@@ -109,10 +109,10 @@ def guidance_panels(explanation: Explanation, finish: Finish, colour_map: str) -
     return [(picture, "The picture"), *zip(overlays, words, strict=True)]
 
 
-def curve_table(curves: Mapping[str, Curve]) -> pd.DataFrame:
-    """Curves as lines of `share` (of the pixels), `probability` and `curve`."""
+def curve_table(curves: Mapping[str, Curve], quantity: str) -> pd.DataFrame:
+    """Curves as lines of `share` (of the pixels), `probability` or `value`, and `curve`."""
     lines = [
-        {"share": share, "probability": score, "curve": name}
+        {"share": share, quantity: score, "curve": name}
         for name, curve in curves.items()
         for share, score in zip(curve.fractions, curve.scores, strict=True)
     ]
@@ -120,12 +120,13 @@ def curve_table(curves: Mapping[str, Curve]) -> pd.DataFrame:
     return table
 
 
-def curve_words(curves: Mapping[str, Curve]) -> str:
-    """The areas under the curves in a sentence."""
+def curve_words(curves: Mapping[str, Curve], explanation: Explanation) -> str:
+    """The areas under the curves of a map in a sentence."""
     areas = ", ".join(f"{name} {curve.auc:.3f}" for name, curve in curves.items())
     return (
-        f"Areas under the curves: {areas}. A good map makes the probability fall soon where its "
-        "pixels are deleted (a small area), and rise soon where they are inserted (a large one)."
+        f"Areas under the curves of {explanation.stem}, {what(explanation)}: {areas}. "
+        f"A good map makes the {explanation.quantity} fall soon where its pixels are deleted "
+        "(a small area), and rise soon where they are inserted (a large one)."
     )
 
 

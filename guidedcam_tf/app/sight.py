@@ -72,8 +72,10 @@ def best_classes(explainer: Explainer, file: Path, count: int = BEST) -> tuple[C
     network = explainer.network
     with by_its_name(file):
         fitted = explainer.pipeline.fitted(as_input(read(file), network)[None])
-    scores = network.probabilities(explainer.forward(fitted)).numpy()[0]
-    order = np.argsort(-scores, kind="stable")[:count]
+    logits = explainer.forward(fitted)
+    scores = network.probabilities(logits).numpy()[0]
+    # Where a sigmoid saturates, only the logits tell its classes apart.
+    order = np.argsort(-logits.numpy()[0], kind="stable")[:count]
     form = ".4g" if network.quantity == "value" else ".1%"
     names = network.classes.names
     return tuple(Choice(int(i), f"{names[i]}: {scores[i]:{form}}") for i in order)

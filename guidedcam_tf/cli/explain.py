@@ -213,8 +213,8 @@ def _check_targets(targets: list[str], network: dict[str, Any]) -> None:
     if model.suffix or model.exists() or "class_names" in network:
         return
     for target in targets:
-        if not re.fullmatch(r"top\d+|unit \d+", target):
-            imagenet_classes().find(target)
+        if not re.fullmatch(r"unit \d+", target):
+            imagenet_classes().ids(target)
 
 
 def _pictures(given: list[Path]) -> Iterator[Path]:

@@ -121,7 +121,22 @@ class InterpretationConfig(FigureConfig):
         return self
 
 
-class CurvesConfig(FigureConfig):
+class OneNetworkConfig(FigureConfig):
+    """A figure whose title names the one network that all of its pictures go through."""
+
+    @model_validator(mode="after")
+    def _is_of_one_network(self) -> OneNetworkConfig:
+        for pictures in (self.pictures, self.demo):
+            models = dict.fromkeys(picture.model or self.model for picture in pictures)
+            if len(models) > 1:
+                raise InputError(
+                    f"pictures of kind {self.kind} must be of one network; received "
+                    f"{', '.join(models)}: make a figure of each"
+                )
+        return self
+
+
+class CurvesConfig(OneNetworkConfig):
     """Figure 6: insertion and deletion."""
 
     kind: Literal["curves"]
@@ -144,7 +159,7 @@ class LayersConfig(FigureConfig):
         return self
 
 
-class AreasConfig(FigureConfig):
+class AreasConfig(OneNetworkConfig):
     """The zone metrics over the mask's area."""
 
     kind: Literal["areas"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures.config import AreasConfig
 from guidedcam_tf.figures.config import CurvesConfig
+from guidedcam_tf.figures.config import OneNetworkConfig
+from guidedcam_tf.figures.config import PictureConfig
 from guidedcam_tf.figures.curves import AreaCurves
 from guidedcam_tf.figures.curves import PictureCurves
 from guidedcam_tf.figures.curves import draw_area_curves
@@ -33,6 +36,7 @@ from guidedcam_tf.progress import progress
 def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
     """Figure 6: deletion and insertion curves of each picture's first target."""
     found, lines = [], []
+    _check_classes(config, networks, pictures)
     loaded = load_pictures(config, networks, pictures)
     pairs = [(one, method) for one in loaded for method in config.methods]
     steps = iter(progress(pairs, config.name))
@@ -65,7 +69,10 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
                     for fraction, value in zip(curve.fractions, curve.scores, strict=True)
                 ]
         probability = float(first.probabilities[0])
-        found.append(PictureCurves(one.content.shown, first.names[0], probability, **traced))
+        shown = one.content.shown
+        found.append(
+            PictureCurves(shown, first.names[0], probability, **traced, quantity=first.quantity)
+        )
     title = f"Insertion and deletion, {network_line(first)}"
     return Result(draw_curves(found, title=title), pd.DataFrame(lines))
 
@@ -73,6 +80,7 @@ def curves(config: CurvesConfig, networks: Networks, pictures: Any, *_: bool) ->
 def areas(config: AreasConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
     """The zone metrics of each picture's first target, mask by mask of growing area."""
     wanted = [_zone_metric(name) for name in config.metrics]
+    _check_classes(config, networks, pictures)
     loaded = load_pictures(config, networks, pictures)
     lines: list[dict[str, Any]] = []
     for one in progress(loaded, config.name):
@@ -113,6 +121,26 @@ def areas(config: AreasConfig, networks: Networks, pictures: Any, *_: bool) -> R
     title = f"Zone metrics over the mask's area, {network_line(first)}, "
     title += f"mean of {len(loaded)} pictures"
     return Result(draw_area_curves(area_curves(table, config), title=title), table)
+
+
+def _check_classes(
+    config: OneNetworkConfig, networks: Networks, pictures: Sequence[PictureConfig]
+) -> None:
+    """Refuse a network whose classes the figure cannot follow, before its targets are read."""
+    explainer = networks.get(pictures[0].model or config.model)
+    if explainer is None:
+        return
+    network = explainer.network
+    if not network.has_classes:
+        raise InputError(
+            f"kind {config.kind} follows one class of the whole picture; {network.name!r} has "
+            "none, but kind comparison shows the maps of its targets"
+        )
+    if isinstance(config, AreasConfig) and network.quantity == "value":
+        raise InputError(
+            f"kind areas measures by probabilities; {network.name!r} gives values (scores: "
+            "regression), but kind curves follows those"
+        )
 
 
 def area_curves(table: pd.DataFrame, config: AreasConfig) -> AreaCurves:

@@ -28,6 +28,7 @@ class PictureCurves:
         probability: The class's clean probability.
         deletion: The curves by method.
         insertion: Likewise.
+        quantity: What all of them are: `"probability"`, or a regression's `"value"`.
     """
 
     picture: np.ndarray
@@ -35,6 +36,7 @@ class PictureCurves:
     probability: float
     deletion: Mapping[str, Curve]
     insertion: Mapping[str, Curve]
+    quantity: str = "probability"
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,20 @@ def draw_curves(results: Sequence[PictureCurves], *, title: str = "") -> Figure:
         page = _Page(WIDTH_INCHES, ROW_INCHES * len(results) + 0.4, title)
         for place, result in enumerate(results):
             top = 0.4 + ROW_INCHES * place
-            label = f"{result.label}\n{style.shown_probability(result.probability)}"
-            label = style.wrap(label, 1.7)
+            clean = style.shown_probability(result.probability, result.quantity)
+            label = f"{result.label}\n{clean}"
+            # Values have longer numbers at their axis than probabilities.
+            wide = 1.7 if result.quantity == "probability" else 1.3
+            label = style.wrap(label, wide)
             below = style.text_height(label) + 0.05
             page.text(0.1, top + 0.25, label)
-            picture = page.axes(0.1, top + 0.25 + below, 1.7, ROW_INCHES - 0.5 - below)
+            picture = page.axes(0.1, top + 0.25 + below, wide, ROW_INCHES - 0.5 - below)
             picture.imshow(result.picture)
             picture.set_anchor("NW")
             picture.set_axis_off()
             for left, name in ((2.45, "deletion"), (6.95, "insertion")):
                 axis = page.axes(left, top + 0.25, 2.1, ROW_INCHES - 0.8)
-                _curves(axis, name, getattr(result, name), result.probability)
+                _curves(axis, name, getattr(result, name), result)
     return page.figure
 
 
@@ -103,16 +108,18 @@ class _Page:
         return self.figure.add_axes(place)
 
 
-def _curves(axis: Axes, name: str, curves: Mapping[str, Curve], probability: float) -> None:
+def _curves(axis: Axes, name: str, curves: Mapping[str, Curve], result: PictureCurves) -> None:
     for place, (method, curve) in enumerate(curves.items()):
         label = f"{style.method_title(method)}\nAUC {curve.auc:.3f}"
         axis.plot(curve.fractions, curve.scores, label=label, **style.line(place))
-    axis.axhline(probability, color="#888888", linewidth=0.8, zorder=1, label="clean picture")
+    clean = result.probability
+    axis.axhline(clean, color="#888888", linewidth=0.8, zorder=1, label="clean picture")
     axis.set_title(f"{name} ({'lower' if name == 'deletion' else 'higher'} is better)")
     axis.set_xlabel(f"share of the pixels {'removed' if name == 'deletion' else 'brought back'}")
-    axis.set_ylabel("probability of the class")
+    axis.set_ylabel(f"{result.quantity} of the class")
     axis.set_xlim(0, 1)
-    axis.set_ylim(0, 1.03)
+    if result.quantity == "probability":
+        axis.set_ylim(0, 1.03)
     axis.legend(loc="upper left", bbox_to_anchor=(1.02, 1.03), borderaxespad=0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 
 import tensorflow as tf
 
@@ -23,7 +24,7 @@ from guidedcam_tf.figures.config import OF_ANY_NETWORK
 from guidedcam_tf.figures.config import FigureConfig
 from guidedcam_tf.figures.config import PictureConfig
 from guidedcam_tf.figures.pictures import find_picture
-from guidedcam_tf.figures.pictures import picture_name
+from guidedcam_tf.figures.pictures import picture_names
 from guidedcam_tf.methods import get_method
 from guidedcam_tf.networks.view import one_layer
 from guidedcam_tf.opening import open_explainer
@@ -67,6 +68,16 @@ class Networks:
             warnings.warn(f"{line}; `guidedcam weights fetch {model}` says more", stacklevel=2)
             return None
 
+    def called(self, model: str) -> str:
+        """What the figure calls a network that is open: its name, or `model` where that is shared.
+
+        Args:
+            model: As `get` has it.
+        """
+        names = {key: each.network.name for key, each in self._opened.items() if each is not None}
+        name = names[model]
+        return name if list(names.values()).count(name) == 1 else model
+
     def weights(self) -> dict[str, dict[str, str | None]]:
         """Where each network's weights came from."""
         return {
@@ -81,13 +92,14 @@ class Networks:
 
 @dataclass(frozen=True)
 class LoadedPicture:
-    """A picture with the explainer of its row."""
+    """A picture with the explainer of its row, and what the figure calls its network."""
 
     name: str
     picture: Picture
     content: Decoded
     targets: Sequence[int | str]
     explainer: Explainer
+    model: str
 
 
 def load_pictures(
@@ -99,19 +111,21 @@ def load_pictures(
         InputError: If a picture or class is not available, or if no picture is left.
     """
     found = []
+    names = picture_names(picture.file for picture in pictures)
     for picture in pictures:
         file = find_picture(picture.file, config.root)
         content = read(file)
-        explainer = networks.get(picture.model or config.model)
+        model = picture.model or config.model
+        explainer = networks.get(model)
         if explainer is not None:
             check_sees_pictures(explainer.network, "a figure's configuration")
             resolve(picture.targets, explainer.network)
-            found.append(
-                LoadedPicture(picture_name(picture.file), file, content, picture.targets, explainer)
-            )
+            name, targets = names[picture.file], picture.targets
+            found.append(LoadedPicture(name, file, content, targets, explainer, model))
     if not found:
         raise InputError(f"figure {config.name} has nothing left to draw: no network has weights")
-    return found
+    # A name may be shared with a network that was opened later.
+    return [replace(one, model=networks.called(one.model)) for one in found]
 
 
 def explain(
@@ -140,7 +154,7 @@ def explain(
                 names=settled.names[0] if settled.names else [classes.names[i] for i in targets],
                 wnids=[classes.wnids[index] for index in targets] if classes.wnids else [],
                 probabilities=network.probabilities(result["logits"][0]).numpy()[targets],
-                model=network.name,
+                model=loaded.model,
                 layer=explainer.layer,
                 method=name,
                 weights=network.weights.source,

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.figures import style
+from guidedcam_tf.figures.explaining import network_line
 from guidedcam_tf.figures.grid import Grid
 from guidedcam_tf.figures.grid import GridRow
 from guidedcam_tf.figures.grid import Panel
@@ -30,13 +31,17 @@ def draw_guidances(explanations: Sequence[Explanation], colour_map: str = "infer
     """Draw a row a target: the picture, A^l, G_M, and the maps without and with guidance.
 
     Args:
-        explanations: Of pictures, by one network and the method `"guided"`.
+        explanations: Of pictures, by the method `"guided"`; of several networks, a grid each.
         colour_map: One of `guidedcam_tf.overlay.COLOUR_MAPS`.
     """
-    first = explanations[0]
-    rows = tuple(row for explanation in explanations for row in _rows(explanation))
-    title = f"{style.network_title(first.model)}, {first.layer}"
-    return draw_grids([Grid(COLUMNS, rows)], title=title, colour_map=colour_map)
+    rows: dict[str, list[GridRow]] = {}
+    for explanation in explanations:
+        rows.setdefault(network_line(explanation), []).extend(_rows(explanation))
+    if len(rows) == 1:
+        ((title, found),) = rows.items()
+        return draw_grids([Grid(COLUMNS, tuple(found))], title=title, colour_map=colour_map)
+    grids = [Grid(COLUMNS, tuple(found), title) for title, found in rows.items()]
+    return draw_grids(grids, title="What the guidance map adds", colour_map=colour_map)
 
 
 def _rows(explanation: Explanation) -> list[GridRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ from guidedcam_tf.figures.grid import Panel
 from guidedcam_tf.figures.grid import draw_grids
 from guidedcam_tf.figures.guidance import draw_guidances
 from guidedcam_tf.figures.pictures import find_picture
-from guidedcam_tf.figures.pictures import picture_name
+from guidedcam_tf.figures.pictures import picture_names
 from guidedcam_tf.figures.result import MapNumbers
 from guidedcam_tf.figures.result import Result
 from guidedcam_tf.progress import progress
@@ -38,6 +39,7 @@ def guidance(config: GuidanceConfig, networks: Networks, pictures: Any, *_: bool
     numbers, explanations = MapNumbers(), []
     for loaded in progress(load_pictures(config, networks, pictures), config.name):
         explanation = loaded.explainer.explain(loaded.picture, loaded.targets, "guided")
+        explanation = replace(explanation, model=loaded.model)
         numbers.add(loaded.name, explanation)
         explanations.append(explanation)
     return numbers.result(draw_guidances(explanations, config.colour_map))
@@ -106,33 +108,37 @@ def interpretation(
     config: InterpretationConfig, networks: Networks, pictures: Any, demo: bool, _: bool
 ) -> Result:
     """Figure 5: a class that is not in the picture, by several networks, and pictures of it."""
-    explainers = [found for model in config.networks if (found := networks.get(model)) is not None]
+    opened = {model: networks.get(model) for model in config.networks}
+    explainers = {
+        networks.called(model): each for model, each in opened.items() if each is not None
+    }
     if not explainers:
         raise InputError(f"figure {config.name} has nothing left to draw: no network has weights")
     numbers = MapNumbers()
     grids = []
     context = config.demo_context if demo else config.context
+    names = picture_names(picture.file for picture in (*pictures, *context))
     parts = (
-        ("(a) what each method and network points at", pictures, explainers),
-        ("(b) pictures of the second class", context, explainers[-1:]),
+        ("(a) what each method and network points at", pictures, list(explainers.items())),
+        ("(b) pictures of the second class", context, list(explainers.items())[-1:]),
     )
     for title, shown, used in parts:
         rows: list[GridRow] = []
         for picture in shown:
             file = find_picture(picture.file, config.root)
-            name, content = picture_name(picture.file), read(file)
-            one = LoadedPicture(name, file, content, picture.targets, used[0])
-            by_network = [explain(one, config.methods, explainer) for explainer in used]
+            name, content = names[picture.file], read(file)
+            ones = [
+                LoadedPicture(name, file, content, picture.targets, explainer, model)
+                for model, explainer in used
+            ]
+            by_network = [explain(one, config.methods) for one in ones]
             explanations = [
                 found for by_method in zip(*by_network, strict=True) for found in by_method
             ]
             for explanation in explanations:
-                numbers.add(one.name, explanation)
+                numbers.add(name, explanation)
             columns = ("picture", *map(_method_and_network, explanations))
-            rows += [
-                GridRow(_label(explanations[0], at, probability=len(used) == 1), panels)
-                for at, panels in enumerate(_captioned(explanations))
-            ]
+            rows += _rows_of_networks(explanations)
         if rows:
             grids.append(Grid(columns, tuple(rows), title))
     return numbers.result(
@@ -145,17 +151,18 @@ def _method_and_network(explanation: Explanation) -> str:
     return f"{style.method_title(explanation.method)}, {network}"
 
 
-def _captioned(explanations: Sequence[Explanation]) -> Iterator[tuple[Panel | None, ...]]:
-    """The panels of each target; where networks differ, each map says its own probability."""
+def _rows_of_networks(explanations: Sequence[Explanation]) -> Iterator[GridRow]:
+    """A row a target; each map says of several networks what these do not share with the others."""
+    first = explanations[0]
     several = len({explanation.model for explanation in explanations}) > 1
-    for at in range(len(explanations[0].targets)):
-        panels = [_picture(explanations[0], at)]
-        for explanation in explanations:
-            probability = style.shown_probability(
-                explanation.probabilities[at], explanation.quantity
-            )
-            panels.append(_panel(explanation, at, probability if several else ""))
-        yield tuple(panels)
+    for at in range(len(first.targets)):
+        shared = len({explanation.names[at] for explanation in explanations}) == 1
+        panels = [_picture(first, at)]
+        for each in explanations:
+            caption = _probability(each, at) if shared else _label(each, at)
+            panels.append(_panel(each, at, caption if several else ""))
+        label = _label(first, at, probability=not several) if shared else ""
+        yield GridRow(label, tuple(panels))
 
 
 def layers(config: LayersConfig, networks: Networks, pictures: Any, *_: bool) -> Result:
@@ -199,7 +206,9 @@ def _panel(
 
 
 def _label(explanation: Explanation, at: int, *, probability: bool = True) -> str:
-    if not probability:
-        return explanation.names[at]
-    shown = style.shown_probability(explanation.probabilities[at], explanation.quantity)
-    return f"{explanation.names[at]}\n{shown}"
+    name = explanation.names[at]
+    return f"{name}\n{_probability(explanation, at)}" if probability else name
+
+
+def _probability(explanation: Explanation, at: int) -> str:
+    return style.shown_probability(explanation.probabilities[at], explanation.quantity)

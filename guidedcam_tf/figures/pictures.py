@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +46,14 @@ def find_picture(file: str, root: Path) -> Path | np.ndarray:
     return np.vstack([np.hstack([_square(name) for name in line]) for line in lines])
 
 
-def picture_name(file: str) -> str:
-    """A short name for a picture in tables and files."""
+def picture_names(files: Iterable[str]) -> dict[str, str]:
+    """Short names of pictures in tables and files; those that would have one keep their whole."""
+    short = {file: _short_name(file) for file in files}
+    count = Counter(short.values())
+    return {file: name if count[name] == 1 else file for file, name in short.items()}
+
+
+def _short_name(file: str) -> str:
     if file.startswith(PHOTOGRAPHS):
         return file.removeprefix(PHOTOGRAPHS).replace("+", "_").replace("/", "_")
     return Path(file).stem

@@ -32,11 +32,11 @@ class MapNumbers:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def add(self, picture: str, explanation: Explanation) -> None:
-        """Note a line for each target, and the raw arrays."""
+        """Note a line for each target, and the raw arrays, in the order of the lines."""
         key = f"{picture}__{explanation.model}__{explanation.layer}__{explanation.method}"
-        self.arrays[f"{key}__raw"] = explanation.raw
-        for name, array in explanation.intermediates.items():
-            self.arrays[f"{key}__{name}"] = array
+        for name, array in {"raw": explanation.raw, **explanation.intermediates}.items():
+            before = self.arrays.get(f"{key}__{name}", array[:0])
+            self.arrays[f"{key}__{name}"] = np.concatenate([before, array])
         for at, target in enumerate(explanation.targets):
             saliency = explanation.maps[at]
             row, column = np.unravel_index(saliency.argmax(), saliency.shape)

@@ -39,7 +39,7 @@ class ClassNames:
             InputError: As `find`, or if there are fewer than K classes.
         """
         if not (match := re.fullmatch(r"top(\d+)", target)):
-            return [self.find(target)]
+            return [self._find(target, "a class name, a wnid, 'top1' or 'topK'")]
         if not 1 <= int(match[1]) <= len(self.names):
             raise InputError(
                 f"target {shown(target)} is out of range: the network has {len(self.names)} classes"
@@ -55,6 +55,9 @@ class ClassNames:
         Raises:
             InputError: If no class or several have that name. The message offers the nearest.
         """
+        return self._find(target, "a class name or a wnid")
+
+    def _find(self, target: str, expected: str) -> int:
         if target in self.wnids:
             return self.wnids.index(target)
         exact = [i for i, name in enumerate(self.names) if _spaced(name) == _spaced(target)]
@@ -72,7 +75,7 @@ class ClassNames:
             return self.check(int(target))
         raise InputError(
             f"target {shown(target)} is not a class of this network; expected an index from 0 to "
-            f"{len(self.names) - 1}, a class name, a wnid, 'top1' or 'topK'; "
+            f"{len(self.names) - 1}, {expected}; "
             f"nearest names: {self._listing(self._nearest(target)) or 'none'}"
         )
 

@@ -4,6 +4,7 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from common import build_toy
@@ -17,8 +18,12 @@ from guidedcam_tf.progress import watched_by
 
 pytest.importorskip("gradio", reason="the extra app is not installed")
 
+import gradio as gr
+
 from guidedcam_tf.app import showing
+from guidedcam_tf.app.desk import Desk
 from guidedcam_tf.app.files import written
+from guidedcam_tf.app.page import Page
 from guidedcam_tf.app.script import script
 from guidedcam_tf.app.sight import Choice
 from guidedcam_tf.app.sight import Sight
@@ -53,6 +58,29 @@ def test_the_best_classes_are_those_of_predict(explainer, picture):
     order = np.argsort(-scores)[:2]
     names = ("ant", "bee", "cat")
     assert found == tuple(Choice(int(i), f"{names[i]}: {scores[i]:.1%}") for i in order)
+
+
+def biased(biases, activation=None):
+    """A network whose scores are close to the biases of its last layer."""
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(len(biases), activation=activation),
+        ]
+    )
+    kernel = np.random.default_rng(3).normal(0, 0.1, (4, len(biases)))
+    model.layers[-1].set_weights([kernel, np.array(biases, np.float32)])
+    return model
+
+
+def test_a_saturated_sigmoids_best_classes_are_those_of_its_logits(picture):
+    """Probabilities of 1 were ranked by their index: the page's best class was another one."""
+    explainer = Explainer(biased([20, 30, 25, -1], "sigmoid"), preprocess="unit")
+    sight = look_at(explainer, picture, "gradcam")
+    assert [choice.index for choice in sight.best] == [1, 2, 0, 3]
+    assert sight.target == explainer.explain(picture, "top1").targets[0] == 1
 
 
 def test_what_is_looked_at_first_is_the_best_class(explainer, picture):
@@ -154,10 +182,123 @@ def test_curves_are_those_of_the_metric(explainer, picture):
         step=3,
     )
     np.testing.assert_allclose(curves["deletion"].scores, expected.scores, atol=1e-6)
-    table = showing.curve_table(curves)
+    table = showing.curve_table(curves, "probability")
     assert len(table) == 2 * len(expected.scores)
     assert table["share"].max() == 1
-    assert f"deletion {expected.auc:.3f}" in showing.curve_words(curves)
+    words = showing.curve_words(curves, sight.explanation)
+    assert words.startswith("Areas under the curves of picture, Grad-CAM, ")
+    assert f"deletion {expected.auc:.3f}" in words and "makes the probability fall" in words
+
+
+def test_a_regressions_curves_are_of_its_values(picture):
+    """They were called probabilities, and drawn from 0 to 1."""
+    model = biased([-20, 30, 5])
+    explainer = Explainer(model, preprocess="unit", scores="regression")
+    sight = look_at(explainer, picture, "gradcam")
+    curves = curves_of(explainer, sight)
+    table = showing.curve_table(curves, sight.explanation.quantity)
+    assert table["value"].iloc[0] == pytest.approx(sight.explanation.probabilities[0], rel=1e-4)
+    assert table["value"].min() > 20
+    assert "makes the value fall" in showing.curve_words(curves, sight.explanation)
+    plots = {}
+    for opened in (explainer, Explainer(model, preprocess="unit", scores="logits")):
+        blocks = Page(Desk(opened, {})).blocks.blocks.values()
+        (plot,) = [each for each in blocks if isinstance(each, gr.LinePlot)]
+        plots[plot.y] = plot.y_title, plot.y_lim
+    assert plots == {
+        "value": ("value of the class", [None, None]),
+        "probability": ("probability of the class", [0, 1]),
+    }
+
+
+@pytest.fixture
+def other(tmp_path, rng):
+    file = tmp_path / "other.png"
+    Image.fromarray(rng.integers(0, 256, (10, 25, 3), np.uint8)).save(file)
+    return file
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What the page says in words."""
+    said = []
+    monkeypatch.setattr(gr, "Warning", lambda words, **_: said.append(words))
+    return said
+
+
+LOOK = "inferno", 0.5, 0.5
+
+
+def chosen_tile(place):
+    return gr.SelectData(None, {"index": place, "value": None})
+
+
+def test_a_list_of_methods_of_another_picture_class_or_layer_is_refused(
+    explainer, picture, other, told
+):
+    """Its map was laid over the picture that came after, and traced and written with that."""
+    desk = Desk(explainer, {})
+    sight = look_at(explainer, picture, "guided")
+    beside = explained_by(explainer, sight, ["gradcam", "layercam"])
+    taken = desk.take(chosen_tile(1), sight, beside, "conv2", *LOOK)[0]
+    assert taken.file == picture and taken.explanation is beside[1]
+    layer, target = "conv1", (sight.target + 1) % 3
+    another = [
+        (look_at(explainer, other, "guided"), "conv2"),
+        (Sight(picture, sight.best, explained(explainer, picture, target, "guided")), "conv2"),
+        (sight, layer),
+    ]
+    for now, layer in another:
+        assert desk.take(chosen_tile(1), now, beside, layer, *LOOK) == gr.skip()
+    assert told[0] == (
+        f"the methods side by side are of picture, {sight.explanation.names[0]}, at layer conv2; "
+        f"what is looked at is other, {another[0][0].explanation.names[0]}, at layer conv2: press "
+        "Compute to have them of that"
+    )
+    assert len(told) == 3
+
+
+MADE = ["curves", "areas", "networks", "table", "files"]
+
+
+def test_what_was_made_of_another_picture_class_layer_or_method_goes(explainer, picture, told):
+    """The panels, curves, table and files of the picture before stayed on the page."""
+    desk = Desk(explainer, {}, [picture], explainer, ("one", "other"))
+    events = {each.name: each for each in Page(desk).blocks.fns.values()}
+
+    def changed(name, *given):
+        outputs = events[name].outputs
+        values = getattr(desk, name)(*given, *LOOK)
+        found = zip(outputs, values, strict=True)
+        found = [(each.elem_id or type(each).__name__, value) for each, value in found]
+        return [(name, value) for name, value in found[1:] if name in (*MADE, "State", "beside")]
+
+    nothing = list(zip(MADE, [None, "", [], "", None], strict=True))
+    cleared = [*nothing, ("State", None), ("beside", [])]
+    kept = [*nothing, ("State", gr.skip()), ("beside", gr.skip())]
+    sight = look_at(explainer, picture, "guided")
+    target = (sight.target + 1) % 3
+    assert changed("look", str(picture), "conv2", "guided") == cleared
+    assert changed("look_at_photograph", chosen_tile(0), "conv2", "guided") == cleared
+    assert changed("explain_named", sight, str(target), "conv2", "guided") == cleared
+    assert changed("explain", sight, target, "conv2", "guided") == cleared
+    assert changed("explain", sight, sight.target, "conv1", "guided") == cleared
+    assert changed("explain", sight, sight.target, "conv2", "gradcam") == kept
+    beside = explained_by(explainer, sight, ["gradcam", "layercam"])
+    assert changed("take", chosen_tile(0), sight, beside, "conv2") == nothing
+    assert told == []
+
+
+def test_a_rank_is_no_class_that_can_be_written(explainer, picture, told):
+    """The message had said that 'topK' was expected."""
+    sight = look_at(explainer, picture, "guided")
+    Desk(explainer, {}).explain_named(sight, "top2", "conv2", "guided", *LOOK)
+    assert told == [
+        "target &#x27;top2&#x27; is not a class of this network; expected an index from 0 to 2, "
+        "a class name or a wnid; nearest names: none"
+    ]
+    with pytest.raises(InputError, match="a class name, a wnid, 'top1' or 'topK'; nearest"):
+        explainer.explain(picture, "top")
 
 
 def test_work_tells_of_each_method_and_stops_when_asked(explainer, picture):

@@ -47,7 +47,8 @@ def test_a_region_is_the_same_everywhere(segmenter, tmp_path, run):
     in_python = explainer.explain(tmp_path / "p.png", targets, "hirescam")
     np.testing.assert_array_equal(in_python.maps, maps)
     file = tmp_path / "p.png"
-    (drawn,) = explain(LoadedPicture("p", file, read(file), words, explainer), ["hirescam"])
+    loaded = LoadedPicture("p", file, read(file), words, explainer, "net")
+    (drawn,) = explain(loaded, ["hirescam"])
     np.testing.assert_array_equal(drawn.maps, maps)
     assert drawn.names == ["class 1 in mask.png", "class 2 in 8,3,20,15", "class 1 in 8,3,20,15"]
     np.testing.assert_array_equal(maps[0], maps[2])

@@ -77,6 +77,14 @@ def picture_curves():
     return PictureCurves(picture(), "tabby", 0.8, falls, rises)
 
 
+def value_curves():
+    """Curves of a regression, whose numbers have a sign and several digits."""
+    shares = np.linspace(0, 1, 11)
+    falls = {"guided": Curve(shares, -20.07 - shares / 10)}
+    rises = {"guided": Curve(shares, -20.17 + shares / 10)}
+    return PictureCurves(picture(), "unit 1", -20.07, falls, rises, "value")
+
+
 def area_curves():
     """Area curves of two methods for two metrics."""
     areas = np.linspace(0.1, 0.9, 5)

@@ -23,6 +23,7 @@ from synthetic import picture
 from synthetic import picture_curves
 from synthetic import row
 from synthetic import spot
+from synthetic import value_curves
 
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import guidance
@@ -102,9 +103,18 @@ STRESS = {
     ),
     "tall": lambda: draw_grids([Grid(("picture", "a"), (row("tall", 2, 400, 30),))]),
     "curves": FIGURES["curves"],
+    "values": lambda: draw_curves([value_curves()], title="values"),
     "areas": FIGURES["areas"],
     "guidance": FIGURES["guidance"],
 }
+
+
+def test_the_numbers_of_values_lie_beside_the_picture():
+    figure = STRESS["values"]()
+    figure.set_dpi(100)
+    figure.draw_without_rendering()
+    shown = figure.axes[0].get_window_extent()
+    assert figure.axes[1].yaxis.label.get_window_extent().x0 > shown.x1
 
 
 def texts(figure):

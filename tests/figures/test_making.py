@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 from functools import cache
 from functools import partial
@@ -20,10 +21,13 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import explaining
+from guidedcam_tf.figures import style
+from guidedcam_tf.figures.computing import compute
 from guidedcam_tf.figures.config import KINDS
 from guidedcam_tf.figures.config import read_figure_config
 from guidedcam_tf.figures.making import make_figure
 from guidedcam_tf.figures.pictures import find_picture
+from guidedcam_tf.figures.pictures import picture_names
 from guidedcam_tf.opening import open_explainer
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -171,6 +175,178 @@ def test_a_pictures_own_model_is_the_one_of_its_rows_and_shares_the_runtime(
 def test_keys_that_would_change_nothing_are_refused(config, kind, changes, message):
     with pytest.raises(InputError, match=message):
         config(kind, **changes)
+
+
+@pytest.mark.parametrize("kind", ["curves", "areas"])
+@pytest.mark.parametrize("shown", ["pictures", "demo"])
+def test_curves_and_means_are_of_one_network(config, kind, shown):
+    """Pictures of two were drawn and averaged under the name of the last one's."""
+    pictures = [{"file": "a.png", "model": "vgg16"}, {"file": "b.png", "model": "resnet50"}]
+    message = f"pictures of kind {kind} must be of one network; received vgg16, resnet50: make a"
+    with pytest.raises(InputError, match=message):
+        config(kind, model="vgg16", **{shown: pictures})
+    one = [{"file": "a.png", "model": "vgg16"}]
+    assert config(kind, pictures=one, demo=[{"file": "b.png"}]).pictures[0].model == "vgg16"
+
+
+def network_file(folder, name, last, seed=0):
+    """A small network whose convolution is called conv2, in a file."""
+    keras.utils.set_random_seed(seed)
+    conv = keras.layers.Conv2D(6, 3, activation="relu", name="conv2")
+    model = keras.Sequential([keras.Input((16, 16, 3)), conv, *last], name=name)
+    model.save(folder / f"{name}{seed}.keras")
+    return folder / f"{name}{seed}.keras"
+
+
+def test_a_regressions_curves_are_of_its_value(config, tmp_path, root):
+    """They were drawn from 0 to 1, where none of them is, as probabilities."""
+    last = [keras.layers.Flatten(), keras.layers.Dense(3, bias_initializer="ones")]
+    file = network_file(tmp_path, "regression", last)
+    pictures = [{"file": "a.png", "targets": ["unit 1"]}]
+    read = config(
+        "curves", model=str(file), scores="regression", preprocess="none", pictures=pictures
+    )
+    result = compute(read, explaining.Networks(read), demo=False, full=False)
+    explainer = Explainer(file, scores="regression", preprocess="none")
+    value = explainer.explain(root / "a.png", 1).probabilities[0]
+    assert abs(value) > 2
+    axes = result.figure.axes[1:]
+    assert [each.get_ylabel() for each in axes] == ["value of the class"] * 2
+    for each in axes:
+        drawn = np.concatenate([line.get_ydata() for line in each.lines])
+        low, high = each.get_ylim()
+        assert low < drawn.min() and drawn.max() < high
+        assert np.isclose(drawn, value, rtol=1e-4).any()
+    assert f"class 1\n{value:.4g}" in [text.get_text() for text in result.figure.texts]
+
+
+@pytest.mark.parametrize("kind", ["curves", "areas"])
+@pytest.mark.parametrize("target", ["top1", "class 1 in 0,0,8,8"])
+def test_curves_of_a_network_without_classes_are_refused(config, tmp_path, kind, target):
+    """Its targets had ended in a TypeError, or in what `score` must return."""
+    file = network_file(tmp_path, "segments", [keras.layers.Conv2D(4, 1)])
+    pictures = [{"file": "a.png", "targets": [target]}]
+    read = config(kind, model=str(file), preprocess="unit", pictures=pictures)
+    message = f"^kind {kind} follows one class of the whole picture; 'segments' has none, but kind"
+    with pytest.raises(InputError, match=message):
+        make_figure(read, tmp_path)
+
+
+def test_areas_of_a_regression_are_refused(config, tmp_path):
+    """Drops are shares of a probability."""
+    file = network_file(tmp_path, "regression", [keras.layers.Flatten(), keras.layers.Dense(3)])
+    read = config("areas", model=str(file), scores="regression", preprocess="unit")
+    with pytest.raises(InputError, match="measures by probabilities; 'regression' gives values"):
+        make_figure(read, tmp_path)
+
+
+def computed(read):
+    """A figure's result, and all its texts."""
+    result = compute(read, explaining.Networks(read), demo=False, full=False)
+    return result, [text.get_text() for text in result.figure.texts]
+
+
+def test_pictures_of_one_stem_are_told_apart(config, toy_file, tmp_path, root):
+    """One key had the second one's arrays only, and lines that did not say which they are of."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        shutil.copy(root / f"{name}.png", tmp_path / name / "cat.png")
+    shutil.copy(root / "b.png", tmp_path)
+    pictures = ["a/cat.png", "b/cat.png", "b.png"]
+    pictures = [{"file": file, "targets": [1]} for file in pictures]
+    # A further class of the first one: its map is put beside the other.
+    pictures.append({"file": "a/cat.png", "targets": [0]})
+    read = config("comparison", root=str(tmp_path), pictures=pictures, methods=["gradcam"])
+    result, _ = computed(read)
+    names = ["a/cat.png", "b/cat.png", "b", "a/cat.png"]
+    assert list(result.table["picture"]) == names
+    assert list(result.table["class"]) == [1, 1, 1, 0]
+    end = "toy_flatten__conv2__gradcam__raw"
+    assert sorted(result.arrays) == sorted(f"{name}__{end}" for name in set(names))
+    explainer = Explainer(toy_file)
+    for name, file, targets in zip(names, "abb", ([1, 0], [1], [1]), strict=False):
+        expected = explainer.explain(root / f"{file}.png", targets, "gradcam").raw
+        np.testing.assert_allclose(result.arrays[f"{name}__{end}"], expected, rtol=1e-4, atol=1e-6)
+    areas, _ = computed(config("areas", root=str(tmp_path), pictures=pictures[:2]))
+    assert list(dict.fromkeys(areas.table["picture"])) == names[:2]
+
+
+def test_short_names_are_kept_where_they_are_of_one_picture():
+    files = ["skimage:cat+coffee", "x/a.png", "y/a.png", "b.png", "x/a.png"]
+    assert picture_names(files) == {
+        "skimage:cat+coffee": "cat_coffee",
+        "x/a.png": "x/a.png",
+        "y/a.png": "y/a.png",
+        "b.png": "b",
+    }
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Two files of networks with one name, of which the second's best class is class 1."""
+    last = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    files = [network_file(tmp_path, "net", last, seed) for seed in range(2)]
+    for best, file in enumerate(files):
+        model = keras.saving.load_model(file)
+        kernel, _ = model.layers[-1].get_weights()
+        model.layers[-1].set_weights([np.abs(kernel) / 1000, 2 * np.eye(3)[best]])
+        model.save(file)
+    return [str(file) for file in files]
+
+
+def expected_of(checkpoints, root, target, method="gradcam"):
+    """What the Explainer gives for each, by the array's name in a figure."""
+    explained = {
+        file: Explainer(file, preprocess="none").explain(root / "a.png", target, method)
+        for file in checkpoints
+    }
+    return {f"a__{file}__conv2__{method}__raw": each for file, each in explained.items()}
+
+
+def interpreted(checkpoints, root, targets):
+    """The figure of both checkpoints on one picture."""
+    raw = {"name": "small", "kind": "interpretation", "root": root, "methods": ["gradcam"]}
+    raw |= {"models": checkpoints, "pictures": [{"file": "a.png", "targets": targets}]}
+    return computed(KINDS["interpretation"].model_validate(raw))
+
+
+def test_networks_of_one_name_are_told_apart(config, checkpoints, root):
+    """One name had the arrays of the second, and one heading the rows of both."""
+    expected = expected_of(checkpoints, root, 2)
+    pictures = [{"file": "a.png", "targets": [2], "model": file} for file in checkpoints]
+    made = {"model": checkpoints[0], "pictures": pictures}
+    compared, headings = computed(config("comparison", **made, methods=["gradcam"]))
+    guided, headings_of_guided = computed(config("guidance", **made))
+    several, columns = interpreted(checkpoints, root, [2])
+    for result in (compared, several):
+        assert list(result.table["model"]) == checkpoints
+        assert list(result.arrays) == list(expected)
+        for key, explanation in expected.items():
+            np.testing.assert_allclose(result.arrays[key], explanation.raw, rtol=1e-4, atol=1e-6)
+    assert list(guided.table["model"]) == checkpoints
+    for found, words in (
+        (headings, "{}, conv2"),
+        (headings_of_guided, "{}, conv2"),
+        (columns, "Grad-CAM, {}"),
+    ):
+        plain = ["".join(each.split()) for each in found]
+        for file in checkpoints:
+            assert "".join(words.format(file).split()) in plain
+    own = [style.shown_probability(each.probabilities[0]) for each in expected.values()]
+    assert [each for each in columns if each.startswith("p = ")] == own
+
+
+def test_where_the_networks_best_classes_differ_each_map_says_its_own(checkpoints, root):
+    """The first one's stood beside the maps of both."""
+    result, texts = interpreted(checkpoints, root, ["top1", 2])
+    assert list(result.table["class"]) == [0, 2, 1, 2]
+    first, second = (
+        [style.shown_probability(each) for each in explanation.probabilities]
+        for explanation in expected_of(checkpoints, root, ["top1", 2]).values()
+    )
+    captions = [f"class 0\n{first[0]}", f"class 1\n{second[0]}", first[1], second[1]]
+    assert [each for each in texts if "p = " in each] == captions
+    assert [each for each in texts if each.startswith("class ")] == [*captions[:2], "class 2"]
 
 
 def test_full_adds_the_slow_columns(config, made, tmp_path):
