@@ -17,7 +17,8 @@ FIT = Path(__file__).resolve().parent / "fit_thresholds.py"
 SETS = {"voc": "voc12", "coco": "coco14", "imagenet": "imagenet"}
 LAYERS = ("conv5_block3_out", "conv5_block3_3_conv", "conv4_block6_out")
 SEARCH = (CONFIGS / "search_imagenet_resnet50.yaml", "--protocols", "--fills", "mean", "black")
-SEARCHED = {LAYERS[0]: "tensorflow", LAYERS[2]: "openvino"}
+SEARCHED = {LAYERS[0]: (), LAYERS[2]: ("--set", "runtime=openvino")}
+KINDS = {"[op]*": LAYERS, "scorecam": LAYERS[:1]}
 
 
 def main() -> None:
@@ -28,21 +29,20 @@ def main() -> None:
     parser.add_argument("--out", default="runs", help="the folder of runs")
     given = parser.parse_args()
     failed = run(FIT.with_name("reproduce_flattened.py"), "--out", given.out)
-    asked = {name: vars(given)[name] for name in SETS if vars(given)[name]}
-    for name, folder in asked.items():
-        where = (*data_options(folder), "--out", given.out)
-        for config, layer in product(sorted(CONFIGS.glob(f"[op]*_{SETS[name]}_*.yaml")), LAYERS):
-            failed |= run(*GUIDEDCAM, "evaluate", config, *where, *at(layer, config.stem))
+    for name in filter(vars(given).get, SETS):
+        where = (*data_options(vars(given)[name]), "--out", given.out)
+        for kind, layers in KINDS.items():
+            for config, layer in product(CONFIGS.glob(f"{kind}_{SETS[name]}_*.yaml"), layers):
+                failed |= run(*GUIDEDCAM, "evaluate", config, *where, *at(layer, config.stem))
         for layer, runtime in SEARCHED.items() if name == "imagenet" else ():
-            keys = (*at(layer, "table3_imagenet_resnet50"), "--set", f"runtime={runtime}")
-            failed |= run(FIT, *SEARCH, *where, *keys)
+            failed |= run(FIT, *SEARCH, *where, *at(layer, "table3_imagenet_resnet50"), *runtime)
     sys.exit(bool(failed))
 
 
 def at(layer: str, name: str) -> tuple[str, ...]:
     """What a run at a layer is called with."""
-    end = "" if layer == LAYERS[0] else f"_{layer}"
-    return ("--set", f"layer={layer}", "--set", f"name={name}{end}")
+    run_name = name if layer == LAYERS[0] else f"{name}_{layer}"
+    return ("--set", f"layer={layer}", "--set", f"name={run_name}")
 
 
 if __name__ == "__main__":
