@@ -15,6 +15,7 @@ from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run_files import read_manifest
 from guidedcam_tf.evaluation.run_files import read_table
+from guidedcam_tf.evaluation.tables.writing import percent
 from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.storage import as_path
 
@@ -60,17 +61,17 @@ class Run:
     @cached_property
     def table(self) -> pd.DataFrame:
         """A line for each metric, area and method; columns as `evaluation.tables.summarise`."""
-        return self._read("table.csv", area=str)
+        return read_table(self.folder / "table.csv")
 
     @cached_property
     def classes(self) -> pd.DataFrame:
         """Columns metric, area, method, class_name, mean, pairs."""
-        return self._read("classes.csv", area=str)
+        return read_table(self.folder / "classes.csv")
 
     @cached_property
     def comparison(self) -> pd.DataFrame:
         """Paired differences to the best method and to the chosen one, with p values."""
-        return self._read("comparison.csv", area=str)
+        return read_table(self.folder / "comparison.csv")
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -103,14 +104,9 @@ class Run:
         html: str = self.grid().to_html()
         return f"<div><strong>{escape(self.folder.name)}</strong>{html}</div>"
 
-    def _read(self, name: str, **types: type) -> pd.DataFrame:
-        table = read_table(self.folder / name, dtype=types)
-        table["area"] = table["area"].fillna("")
-        return table
-
 
 def _head(line: dict[Any, Any]) -> str:
-    area = f" at {float(line['area']):.0%}" if line["area"] else ""
+    area = f" at {percent(line['area'])}" if line["area"] else ""
     return f"{metric_of(line['metric']).title}{area} {line['arrow']}"
 
 

@@ -64,15 +64,9 @@ LEFT_OUT_HEADER = tuple(field.name for field in fields(LeftOut))
 
 def read_rows(folder: Path) -> pd.DataFrame:
     """Read a run's rows, texts as texts."""
-    texts = dict.fromkeys(("image", "class_name", "method", "metric", "area", "note"), "str")
-    return read_table(
-        folder / "rows.csv",
-        dtype={**texts, "target": "Int64"},
-        keep_default_na=False,
-        na_values={"value": ["nan"], "target": [""]},
-    )
+    return read_table(folder / "rows.csv", target="Int64")
 
 
 def read_left_out(folder: Path) -> pd.DataFrame:
     """Read which pictures of a run gave no rows."""
-    return read_table(folder / "skipped.csv", column="image", dtype="str", keep_default_na=False)
+    return read_table(folder / "skipped.csv", column="image")

@@ -20,12 +20,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+TEXTS = (
+    *("image", "class_name", "method", "metric", "area", "reference", "note"),
+    *("reason", "message", "methods", "picture", "model", "layer", "curve", "mask"),
+)
+"""The columns of runs' tables that are texts, also where they look like numbers or nothing."""
+
 _AGAIN = "the command that made the run writes it again"
 _RESTORE = "restore it, or choose another name or --out"
 
 
-def read_table(file: Path, *, column: str = "method", **options: Any) -> pd.DataFrame:
-    """Read a CSV of a run, which has at least that column; the options are pandas'.
+def read_table(file: Path, *, column: str = "method", **types: str) -> pd.DataFrame:
+    """Read a CSV of a run, which has at least that column.
+
+    `TEXTS` are as they were written, empty ones too; of the others what is empty is missing.
 
     Raises:
         InputError: If it is missing or damaged.
@@ -33,7 +41,14 @@ def read_table(file: Path, *, column: str = "method", **options: Any) -> pd.Data
     import pandas as pd
 
     with _reading(file):
-        table: pd.DataFrame = pd.read_csv(readable(file), **options)
+        header = pd.read_csv(readable(file), nrows=0)
+        numbers = {str(name): ["", "nan"] for name in header if name not in TEXTS}
+        table: pd.DataFrame = pd.read_csv(
+            readable(file),
+            dtype={**dict.fromkeys(TEXTS, "str"), **types},
+            keep_default_na=False,
+            na_values=numbers,
+        )
         if column not in table:
             raise ValueError(f"it has no column {column!r}")
     return table

@@ -29,7 +29,7 @@ NAMES = 0.27
 
 def write_ranks(folder: Path) -> Path | None:
     """Draw `ranks.png` of the `ranks.csv` in a run's folder; `None` if there is nothing in it."""
-    ranks = read_table(folder / "ranks.csv", dtype={"area": "str"}, keep_default_na=False)
+    ranks = read_table(folder / "ranks.csv")
     figure = draw_ranks(ranks)
     if figure is None:
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from guidedcam_tf.evaluation.tables.writing import percent
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.report.parts import Bar
@@ -65,7 +66,7 @@ def lines_of(summary: pd.DataFrame) -> tuple[Lines, ...]:
             _line(str(method), mine, areas, (low, high), order.index(method))
             for method, mine in group.groupby("method", sort=False)
         )
-        marks = tuple((_across(area, areas), f"{area:.0%}") for area in areas)
+        marks = tuple((_across(area, areas), percent(area)) for area in areas)
         charts.append(Lines(_title(str(name)), lines, marks, (f"{low:.3f}", f"{high:.3f}")))
     return tuple(charts)
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
 from guidedcam_tf.evaluation.tables.comparing import compare
+from guidedcam_tf.evaluation.tables.writing import percent
 from guidedcam_tf.figures import style
 from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.report.parts import Cell
@@ -32,7 +33,7 @@ def tables_by_area(summary: pd.DataFrame) -> tuple[Table, ...]:
         for name in names:
             header.append(f"{metric_of(name).title} {metric_of(name).arrow}")
         lines = _lines_of_methods(group, names, partial(_cell, group=group))
-        caption = f"Masks of {float(area):.0%} of the picture" if area != "" else "All metrics"
+        caption = f"Masks of {percent(area)} of the picture" if area != "" else "All metrics"
         tables.append(Table(caption, tuple(header), lines))
     return tuple(tables)
 
@@ -123,7 +124,7 @@ def plain_table(caption: str, frame: pd.DataFrame) -> Table:
     """A table of a data frame as it is."""
     lines = tuple(
         tuple(
-            Cell(f"{v:.4g}", float(v))
+            Cell("-" if math.isnan(v) else f"{v:.4g}", float(v))
             if isinstance(v, (float, np.floating))
             else Cell(str(v), _key(v))
             for v in line

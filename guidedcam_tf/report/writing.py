@@ -24,6 +24,7 @@ from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run_files import read_manifest
 from guidedcam_tf.evaluation.run_files import read_table
 from guidedcam_tf.evaluation.tables.ranking import mean_ranks
+from guidedcam_tf.evaluation.tables.writing import percent
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.ranks import draw_ranks
 from guidedcam_tf.figures.saving import as_image
@@ -93,7 +94,7 @@ def _section(run: Path, cases: int, metric: str | None) -> Section:
 
 def _figure(run: Path, manifest: dict[str, Any]) -> Section:
     name = manifest["figure"]
-    numbers = read_table(run / f"{name}.csv", keep_default_na=False)
+    numbers = read_table(run / f"{name}.csv")
     kind = manifest["config"]["kind"]
     classes = ", ".join(dict.fromkeys(map(str, numbers["class_name"])))
     methods = ", ".join(map(style.method_title, dict.fromkeys(numbers["method"])))
@@ -112,7 +113,7 @@ def _figure(run: Path, manifest: dict[str, Any]) -> Section:
 
 def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
     config = read_config_of(run)
-    summary = read_table(run / "table.csv", dtype={"area": str})
+    summary = read_table(run / "table.csv")
     manifest = read_manifest(run)
     facts = [
         ("network", f"{style.network_title(manifest['model'])}, {manifest['layer']}"),
@@ -139,9 +140,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
         bars=bars_of(summary),
         lines=lines_of(summary),
         differences=differences_to_each(rows, summary, config.bootstrap, config.seed),
-        by_class=tables_by_class(read_table(classes, dtype={"area": str}))
-        if classes.exists()
-        else (),
+        by_class=tables_by_class(read_table(classes)) if classes.exists() else (),
     )
     if not (cases and chosen):
         return section
@@ -184,7 +183,7 @@ def _protocol(config: EvaluationConfig) -> str:
     choices = config.protocol.model_dump(mode="json")
     mask = config.protocol.mask
     choices["mask"] = str(MaskRule(mask.kind, mask.value))
-    choices["areas"] = ", ".join(f"{area:.0%}" for area in config.protocol.areas) or "none"
+    choices["areas"] = ", ".join(percent(area) for area in config.protocol.areas) or "none"
     listed = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in choices.items())
     return f"{config.preset} ({listed})"
 

@@ -1,6 +1,7 @@
 """A run's tables as data frames."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from guidedcam_tf.evaluation.tables.comparing import compare
 from guidedcam_tf.evaluation.tables.summary import by_class
 from guidedcam_tf.evaluation.tables.summary import summarise
 from guidedcam_tf.evaluation.tables.writing import write_csv
+from guidedcam_tf.report.tables import tables_by_class
 
 VALUES = {"guided": (0.9, 0.1, 0.5), "gradcam": (0.2, 0.4, math.nan)}
 
@@ -56,6 +58,19 @@ def test_it_shows_methods_down_and_metrics_across(run):
     assert grid.loc["guided", "Dice ↑"].startswith("0.500 [0.")
     assert grid.loc["guided", "Dice ↑"] in run._repr_html_()
     assert repr(run).endswith("guided, gradcam>")
+
+
+@pytest.mark.parametrize("names", [("NA", "null"), ("007", "0010"), ("1e5", "2"), ("True", "nan")])
+def test_names_that_look_like_numbers_or_nothing_stay_as_they_are(run, names):
+    for table in ("rows.csv", "classes.csv"):
+        file = run.folder / table
+        text = file.read_text().replace("<dog>", names[1])
+        file.write_text(re.sub(r"\bcat\b", names[0], text))
+    again = gcam.open_run(run.folder)
+    assert set(again.classes["class_name"]) == set(again.rows["class_name"]) == set(names)
+    assert again.classes["mean"].tolist() == run.classes["mean"].tolist()
+    lines = [line for table in tables_by_class(again.classes) for line in table.lines]
+    assert lines and {line[0].text for line in lines} <= set(names)
 
 
 def test_results_without_rows_open_too():

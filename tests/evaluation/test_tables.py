@@ -101,6 +101,27 @@ def test_written_tables_mark_best_second_and_ties(tmp_path):
     assert pd.read_csv(tmp_path / "table.csv")["ours"].tolist() == table["ours"].tolist()
 
 
+def test_areas_that_are_alike_have_rows_of_their_own(tmp_path):
+    """As whole per cents 0.12 and 0.125 had one row, which named the wrong best method."""
+    areas = ["0.005", "0.12", "0.125"]
+    table = summarise(pd.concat([rows(area=each) for each in areas]), methods=list(VALUES))
+    write_tables(table, tmp_path, title="", notes=[])
+    markdown = (tmp_path / "table.md").read_text()
+    for named in ("0.5%", "12%", "12.5%"):
+        assert f"Drop for saliency zone, {named} of the area ↓" in markdown
+
+
+def test_signs_of_latex_are_escaped(tmp_path):
+    table = summarise(rows(), methods=list(VALUES)).replace({"method": {"guided": "a_b (c={d})"}})
+    write_tables(table, tmp_path, title=r"run_1: 50% & #2 of C:\m~1, x^2, ${y}", notes=[])
+    latex = (tmp_path / "table.tex").read_text()
+    assert r"a\_b (c=\{d\})" in latex
+    assert (
+        r"\caption{run\_1: 50\% \& \#2 of C:\textbackslash{}m\textasciitilde{}1, "
+        r"x\textasciicircum{}2, \$\{y\}}"
+    ) in latex
+
+
 def test_the_second_is_underlined(tmp_path):
     values = {"guided": [0.1], "gradcam": [0.2], "layercam": [0.3]}
     write_tables(summarise(rows(values=values), methods=list(values)), tmp_path, title="", notes=[])

@@ -17,6 +17,17 @@ from guidedcam_tf.evaluation.tables.summary import correlations
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import metric_of
 
+IN_LATEX = {
+    **{sign: f"\\{sign}" for sign in "%&#_{}$"},
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "≈": r"$\approx$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+}
+"""Signs that mean something else in LaTeX, or that it lacks."""
+
 FEW_PICTURES = 10
 FEW_METHODS = 5
 """Under how many a correlation of rankings says little."""
@@ -108,14 +119,18 @@ def _correlations(summary: pd.DataFrame) -> str:
 
 
 def _latex(summary: pd.DataFrame, title: str, alike: Collection[tuple[str, str, str]]) -> str:
-    grid = _grid(summary, LATEX, alike).rename(
-        index=lambda text: (
-            text.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$").replace("%", r"\%")
-        ),
-        columns=lambda text: text.replace("_", r"\_"),
-    )
-    result: str = grid.style.to_latex(hrules=True, caption=title)
+    grid = _grid(summary, LATEX, alike).rename(index=_in_latex, columns=_in_latex)
+    result: str = grid.style.to_latex(hrules=True, caption=_in_latex(title))
     return result
+
+
+def _in_latex(text: str) -> str:
+    return "".join(IN_LATEX.get(sign, sign) for sign in text)
+
+
+def percent(share: float | str) -> str:
+    """A share of 1 in per cent, as exactly as it was given: two of them never look alike."""
+    return f"{100 * float(share):.12g}%"
 
 
 def _grid(
@@ -126,7 +141,7 @@ def _grid(
     lines: list[dict[Any, Any]] = summary.to_dict("records")
     shared = summary.groupby(["metric", "area", "rank_ours"])["method"].transform("size") > 1
     for line, tied in zip(lines, shared, strict=True):
-        area = f", {float(line['area']):.0%} of the area" if line["area"] else ""
+        area = f", {percent(line['area'])} of the area" if line["area"] else ""
         row = f"{metric_of(line['metric']).title}{area} {line['arrow']}"
         cells.setdefault(row, {})[line["method"]] = _cell(line, style, tied, alike)
     methods = list(dict.fromkeys(summary["method"]))
