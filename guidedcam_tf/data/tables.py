@@ -7,7 +7,7 @@ from pathlib import Path
 
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.tree import is_file
-from guidedcam_tf.data.tree import read_lines
+from guidedcam_tf.data.tree import read_whole_lines
 from guidedcam_tf.errors import InputError
 
 PICTURE = ("file", "picture")
@@ -26,7 +26,8 @@ def read_table(file: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
         InputError: If the file cannot be read.
     """
     try:
-        lines = read_lines(file)
+        # A tab at the start or end of a line is an empty cell's.
+        lines = [line.strip(" ") for line in read_whole_lines(file)]
     except (OSError, ValueError) as error:
         raise InputError(f"list {file} cannot be read: {error}") from error
     if not lines:
