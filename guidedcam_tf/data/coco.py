@@ -170,6 +170,14 @@ def _number(written: Any) -> str:
     return f"{written:.0f}" if isinstance(written, float) and written % 1 == 0 else str(written)
 
 
+def _side(written: Any) -> Any:
+    """A height or width as a number, also where it is written as text."""
+    try:
+        return float(written) if isinstance(written, str) else written
+    except ValueError:
+        return written
+
+
 def _find_picture(folder: Path, name: str, where: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise SampleError("bad annotation", f"{where} lies outside of {folder}")
@@ -187,7 +195,8 @@ def _annotate(
     class_map: ClassMap,
 ) -> Annotation:
     where = record.where
-    seen = frame if record.size == (None, None) else frame.annotated_as(record.size)
+    height, width = map(_side, record.size)
+    seen = frame if record.size == (None, None) else frame.annotated_as((height, width))
     if seen is None:
         raise SampleError(
             "mask of another size",

@@ -231,6 +231,26 @@ def test_a_picture_of_another_size_than_annotated(tree):
     assert "is 6 x 9 pixels, annotated as 9 x 6" in entry.message
 
 
+@pytest.mark.parametrize("write", ["{}".format, "{}.0".format, float])
+def test_a_size_may_be_written_as_text(tree, write):
+    file = coco_json(tree, ["a.jpg"], [DOG])
+    document = json.loads(file.read_text())
+    document["images"][0].update(height=write(HEIGHT), width=write(WIDTH))
+    file.write_text(json.dumps(document))
+    (loaded,), skipped = read_all(open_coco(tree))
+    assert not skipped
+    assert loaded.labels[0].boxes == ((3, 1, 7, 3),)
+
+
+def test_a_size_in_words_is_refused(tree):
+    file = coco_json(tree, ["a.jpg"], [DOG])
+    document = json.loads(file.read_text())
+    document["images"][0]["height"] = "six"
+    file.write_text(json.dumps(document))
+    (entry,) = read_all(open_coco(tree))[1]
+    assert "is 9 x 6 pixels, annotated as 9 x six" in entry.message
+
+
 def test_annotations_of_no_picture_are_named(tree):
     coco_json(tree, ["a.jpg"], [{**DOG, "image_id": 7}, {**DOG, "image_id": 7}, {"id": 3}])
     assert faults(open_coco(tree)) == [("7", "bad annotation"), ("None", "bad annotation")]
