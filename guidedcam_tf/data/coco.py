@@ -34,7 +34,7 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
-from guidedcam_tf.data.tree import is_file
+from guidedcam_tf.data.tree import find_file
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
@@ -181,9 +181,10 @@ def _side(written: Any) -> Any:
 def _find_picture(folder: Path, name: str, where: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise SampleError("bad annotation", f"{where} lies outside of {folder}")
-    if not is_file(folder / name):
+    found = find_file(folder, name)
+    if found is None:
         raise SampleError("missing picture", f"{where:.300} does not exist in {folder}")
-    return folder / name
+    return found
 
 
 def _annotate(

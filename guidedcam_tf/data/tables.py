@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from guidedcam_tf.data.skipped import SampleError
-from guidedcam_tf.data.tree import is_file
+from guidedcam_tf.data.tree import find_file
 from guidedcam_tf.data.tree import read_whole_lines
 from guidedcam_tf.errors import InputError
 
@@ -49,8 +49,8 @@ def find_picture(root: Path, name: str) -> Path:
         if Path(spelling).is_absolute() or ".." in Path(spelling).parts:
             raise SampleError("bad label", f"{name} lies outside of {root}")
         for folder in (root, root / "images", root / "val"):
-            if is_file(folder / spelling):
-                return folder / spelling
+            if found := find_file(folder, spelling):
+                return found
     raise SampleError("missing picture", f"{name:.300} is not in {root}, its images/ or its val/")
 
 

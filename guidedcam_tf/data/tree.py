@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from guidedcam_tf.errors import InputError
@@ -15,6 +16,12 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """Find a file that a list names, whose accents may be composed in one and not in the other."""
+    forms = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
+    return next((folder / form for form in forms if is_file(folder / form)), None)
 
 
 def read_lines(file: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,12 +145,12 @@ def read_objects(
         SampleError: If it is no such XML, or an object has no class or no box in the picture.
     """
     tree = _read_xml(file)
-    names = {name.casefold(): name for name in classes}
+    names = {_folded(name): name for name in classes}
     frame = _frame_of(tree, frame, file)
     objects: dict[str, list[Thing]] = {}
     for element in tree.findall("object"):
         text = (element.findtext("name") or "").strip()
-        name = names.get(text.casefold())
+        name = names.get(_folded(text))
         if name is None:
             raise SampleError(
                 "bad annotation",
@@ -168,6 +169,10 @@ def read_objects(
         thing = Thing(frame.upright_box(box), _flag(element, "difficult", file))
         objects.setdefault(name, []).append(thing)
     return objects
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _read_xml(file: Path) -> Any:

@@ -6,6 +6,7 @@ import csv
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class ClassNames:
 
 
 def _spaced(name: str) -> str:
-    return " ".join(name.replace("_", " ").split())
+    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split())
 
 
 def _plain(name: str) -> str:

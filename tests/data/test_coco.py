@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -214,6 +215,16 @@ def test_missing_and_strange_files_are_named(tree):
         ("a.jpg", "bad annotation"),
     ]
     assert open_coco(tree).ids == ("a.jpg",)
+
+
+@pytest.mark.parametrize(("file", "listed"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_a_name_are_composed_or_not(tree, file, listed):
+    picture(tree / "val2014" / unicodedata.normalize(file, "é.jpg"))
+    name = unicodedata.normalize(listed, "é.jpg")
+    coco_json(tree, [name], [DOG])
+    (loaded,), skipped = read_all(open_coco(tree))
+    assert not skipped
+    assert loaded.id == name
 
 
 def test_a_file_that_is_gone_by_the_time_it_is_read(tree):

@@ -1,5 +1,7 @@
 """A list of one's own with classes, boxes and masks."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from data.trees import HEIGHT
@@ -28,9 +30,9 @@ def read(tmp_path):
     palette.putpalette([255, 255, 255, 0, 0, 0])
     palette.save(tmp_path / "masks" / "palette.png")
 
-    def read(text, **keys):
-        (tmp_path / "labels.csv").write_text(text)
-        return read_all(LabelsConfig(root=tmp_path, **keys).open(0, CLASSES))
+    def read(text, classes=CLASSES, **keys):
+        (tmp_path / "labels.csv").write_text(text, "utf-8")
+        return read_all(LabelsConfig(root=tmp_path, **keys).open(0, classes))
 
     return read
 
@@ -82,6 +84,17 @@ def test_a_mask_beside_a_box(read):
     assert label.boxes == ((3, 2, 7, 4),)
     assert label.mask[2:4, 3:7].all()
     assert label.mask.sum() == 8
+
+
+@pytest.mark.parametrize(("file", "listed"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_are_composed_or_not(read, tmp_path, file, listed):
+    picture(tmp_path / unicodedata.normalize(file, "é.png"))
+    classes = ClassNames(("dog", unicodedata.normalize(file, "über")))
+    (loaded,), skipped = read(
+        unicodedata.normalize(listed, "picture,class\né.png,Über\n"), classes=classes
+    )
+    assert not skipped
+    assert [label.class_ids for label in loaded.labels] == [(1,)]
 
 
 def test_another_list_is_named(read, tmp_path):

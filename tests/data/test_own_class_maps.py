@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from data.trees import coco_json
 from data.trees import picture
 from data.trees import read_all
 from data.trees import voc_picture
+from data.trees import xml
 
 from guidedcam_tf.configuring import validate
 from guidedcam_tf.data import KINDS
@@ -47,6 +49,17 @@ def test_a_voc_tree_of_other_classes(tmp_path):
     (loaded,), _ = read_all(config.open(0, PETS))
     found = {label.name: label.class_ids for label in loaded.labels}
     assert found == {"Dog": (0,), "lamp": ()}
+
+
+@pytest.mark.parametrize(("said", "written"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_an_object_s_name_are_composed_or_not(tmp_path, said, written):
+    voc_picture(tmp_path, "a")
+    classes = (unicodedata.normalize(said, "Löwe"),)
+    name = unicodedata.normalize(written, "löwe")
+    xml(tmp_path / "Annotations" / "a.xml", (name, 0, 1, 1, 3, 2))
+    config = VocConfig(kind="voc", root=tmp_path, classes=classes)
+    (loaded,), _ = read_all(config.open(0, ClassNames((name,))))
+    assert [(label.class_ids, label.boxes) for label in loaded.labels] == [((0,), ((0, 0, 3, 2),))]
 
 
 def test_coco_takes_the_network_s_own_classes(tmp_path):
