@@ -56,6 +56,37 @@ def test_boxes_of_one_class_are_put_together(read):
     assert loaded[1].labels[0].boxes is None
 
 
+def test_boxes_without_underscores(read):
+    (loaded,), skipped = read(
+        "file,width,height,class,XMin,YMin,xmax,ymax,mask\na.jpg,9,6,dog,0,1,4,3.5,masks/grey.png\n"
+    )
+    assert not skipped
+    assert loaded.labels[0].boxes == ((0, 1, 4, 3.5),)
+
+
+OTHER_BOXES = ("x,y,w,h", "x1,y1,x2,y2", "left,top,right,bottom", "x_1,y_1,width,height")
+
+
+@pytest.mark.parametrize("columns", [*OTHER_BOXES, "bbox_xmin,bbox_ymin,bbox_xmax,bbox_ymax"])
+def test_boxes_in_other_columns_are_refused(read, columns):
+    with pytest.raises(ValueError, match="expected x_min, y_min, x_max, y_max") as caught:
+        read(f"picture,class,{columns},mask\na.jpg,dog,0,0,4,3,masks/grey.png\n")
+    assert f"seems to have boxes as {columns.replace(',', ', ')};" in str(caught.value)
+
+
+def test_a_box_in_one_column_is_refused(read):
+    with pytest.raises(ValueError, match="seems to have boxes as bbox; expected x_min"):
+        read("picture;class;bbox\na.jpg;dog;[0, 0, 4, 3]\n")
+
+
+@pytest.mark.parametrize("head", ["width,height,x", "x,y,w,h,x_min,y_min,x_max,y_max", "bbox_0"])
+def test_columns_that_are_no_boxes_are_further_ones(tmp_path, read, head):
+    names = head.split(",")
+    read(f"picture,class,{head}\na.jpg,dog{',7' * min(4, len(names))}\n")
+    (sample,) = LabelsConfig(root=tmp_path).open(0, CLASSES).samples
+    assert sample.columns == dict.fromkeys(names[:4], ("7",))
+
+
 @pytest.mark.parametrize(
     ("line", "what"), [("dog,,,,,masks/grey.png", "box"), ("dog,0,0,4,3,", "mask")]
 )
