@@ -29,6 +29,7 @@ from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.data.tables import PICTURE
 from guidedcam_tf.data.tables import find_picture
+from guidedcam_tf.data.tables import first_spellings
 from guidedcam_tf.data.tables import read_table
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
@@ -67,7 +68,8 @@ def open_labels(
 
     A picture that it names several times has all these objects; the boxes and masks of one class
     are put together; all of one class have a box or none has, likewise a mask. A picture with a
-    bad line is skipped. A sample's identifier is its name in the list.
+    bad line is skipped. A sample's identifier is its name in the list, the first where it has
+    several, such as `./a.png` and `images/a.png`.
 
     Args:
         root: The folder of the data set.
@@ -82,8 +84,9 @@ def open_labels(
         raise wrong_tree(root, f"there is no list {file}", _EXPECTED)
     rows, further = _read_rows(root, file)
     by_picture: dict[str, list[Row]] = {}
+    names = first_spellings(root, (row["file"] for row in rows))
     for row in rows:
-        by_picture.setdefault(row["file"], []).append(row)
+        by_picture.setdefault(names[row["file"]], []).append(row)
     found = class_map(sorted({row["class"] for row in rows}))
     samples, skipped = [], []
     for name, listed in sorted(by_picture.items()):

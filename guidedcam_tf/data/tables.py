@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 from guidedcam_tf.data.skipped import SampleError
@@ -52,6 +53,19 @@ def find_picture(root: Path, name: str) -> Path:
             if found := find_file(folder, spelling):
                 return found
     raise SampleError("missing picture", f"{name:.300} is not in {root}, its images/ or its val/")
+
+
+def first_spellings(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return, by each name that a list gives a picture, the first that finds the same file."""
+    firsts: dict[Path | str, str] = {}
+    result = {}
+    for name in dict.fromkeys(names):
+        try:
+            found: Path | str = find_picture(root, name)
+        except SampleError:
+            found = name
+        result[name] = firsts.setdefault(found, name)
+    return result
 
 
 def _cells(line: str, separator: str) -> list[str]:

@@ -88,6 +88,35 @@ def test_columns_that_are_no_boxes_are_further_ones(tmp_path, read, head):
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("./a.jpg", "a.jpg"),
+        ("sub\\c.png", "sub/c.png"),
+        ("sub/c.png", "sub//./c.png"),
+        ("b.jpg", "images/b.jpg"),
+    ],
+)
+def test_names_of_one_picture_are_put_together(read, first, second):
+    head = "picture,class,x_min,y_min,x_max,y_max\n"
+    lines = [f"{first},dog,0,0,4,3\n", f"{second},cat,1,1,3,3\n", f"{second},dog,5,1,9,6\n"]
+    (loaded,), skipped = read(head + "".join(lines))
+    assert not skipped
+    assert loaded.id == first
+    assert [(label.name, label.boxes) for label in loaded.labels] == [
+        ("dog", ((0, 0, 4, 3), (5, 1, 9, 6))),
+        ("cat", ((1, 1, 3, 3),)),
+    ]
+    assert read(head + lines[0] + f"{second},dog,5,1,9,60\n")[0] == []
+
+
+def test_names_of_two_pictures_are_not_put_together(read, tmp_path):
+    picture(tmp_path / "images" / "a.jpg")
+    loaded, (entry,) = read("picture,class\na.jpg,dog\nimages/a.jpg,cat\nsub/a.jpg,cat\n")
+    assert [one.id for one in loaded] == ["a.jpg", "images/a.jpg"]
+    assert (entry.id, entry.reason) == ("sub/a.jpg", "missing picture")
+
+
+@pytest.mark.parametrize(
     ("line", "what"), [("dog,,,,,masks/grey.png", "box"), ("dog,0,0,4,3,", "mask")]
 )
 def test_an_object_that_would_be_left_out_of_the_truth_is_refused(read, line, what):
