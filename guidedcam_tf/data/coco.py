@@ -61,8 +61,8 @@ def open_coco(
     """Find the pictures that a COCO file of instances names, in its order.
 
     A picture has a label for each category in it, with the boxes of all its annotations, crowds
-    included and flagged, and the union of their masks; categories of one name are one. A sample's
-    identifier is its `file_name`.
+    included and flagged, and the union of their masks; categories of one name are one, in
+    whatever spelling (`class_map_for`). A sample's identifier is its `file_name`.
 
     Args:
         root: The folder of the data set.
@@ -91,6 +91,7 @@ def open_coco(
     if callable(class_map):
         class_map = class_map(tuple(dict.fromkeys(categories.values())))
     class_map = class_map or read_class_map("coco2014")
+    categories = {number: class_map.called(name) for number, name in categories.items()}
     read = partial(_annotate, categories=categories, masks=masks, class_map=class_map)
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in document["annotations"]:

@@ -128,7 +128,7 @@ def _read_rows(root: Path, file: Path) -> tuple[list[Row], list[str]]:
 def _annotate(frame: Frame, *, rows: Sequence[Row], root: Path, class_map: ClassMap) -> Annotation:
     by_class: dict[str, list[Row]] = {}
     for row in rows:
-        by_class.setdefault(row["class"], []).append(row)
+        by_class.setdefault(class_map.called(row["class"]), []).append(row)
     labels = []
     for name, listed in by_class.items():
         boxes = [box for row in listed if (box := _box(row, frame)) is not None]

@@ -41,7 +41,7 @@ def test_classes_alone(read):
     loaded, skipped = read("picture,class\na.jpg,dog\nb.jpg,Cat\na.jpg,cat\nsub/c.png,unicorn\n")
     assert not skipped
     assert {e.id: [(one.name, one.class_ids) for one in e.labels] for e in loaded} == {
-        "a.jpg": [("dog", (0,)), ("cat", (1,))],
+        "a.jpg": [("dog", (0,)), ("Cat", (1,))],
         "b.jpg": [("Cat", (1,))],
         "sub/c.png": [("unicorn", ())],
     }
@@ -85,6 +85,26 @@ def test_columns_that_are_no_boxes_are_further_ones(tmp_path, read, head):
     read(f"picture,class,{head}\na.jpg,dog{',7' * min(4, len(names))}\n")
     (sample,) = LabelsConfig(root=tmp_path).open(0, CLASSES).samples
     assert sample.columns == dict.fromkeys(names[:4], ("7",))
+
+
+def test_spellings_of_one_class_are_put_together(read):
+    head = "picture,class,x_min,y_min,x_max,y_max\n"
+    lines = "a.jpg,cat,0,0,4,3\na.jpg,CAT,5,1,9,6\nb.jpg,Cat,1,1,3,3\nb.jpg,sea-cow,,,,\n"
+    loaded, skipped = read(f"{head}{lines}b.jpg,Sea Cow,,,,\n")
+    assert not skipped
+    assert [[(one.name, one.class_ids, one.boxes) for one in e.labels] for e in loaded] == [
+        [("CAT", (1,), ((0, 0, 4, 3), (5, 1, 9, 6)))],
+        [("CAT", (1,), ((1, 1, 3, 3),)), ("Sea Cow", (), None)],
+    ]
+
+
+def test_names_that_case_alone_tells_apart_stay_apart(read):
+    classes = ClassNames(("Cardigan", "cardigan"))
+    (loaded,), _ = read("picture,class\na.jpg,cardigan\na.jpg,Cardigan\n", classes=classes)
+    assert [(one.name, one.class_ids) for one in loaded.labels] == [
+        ("cardigan", (1,)),
+        ("Cardigan", (0,)),
+    ]
 
 
 @pytest.mark.parametrize(
