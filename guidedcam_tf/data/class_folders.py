@@ -49,7 +49,8 @@ def open_class_folders(
         raise wrong_tree(root, f"{root} has no folders with pictures", _EXPECTED)
     names = sorted({path.relative_to(root).parts[0] for path in inside})
     found = class_map(names)
-    annotate = {name: Constant(Annotation((Label(name, found.find(name)),))) for name in names}
+    labels = {name: Label(found.called(name), found.find(name)) for name in names}
+    annotate = {name: Constant(Annotation((label,))) for name, label in labels.items()}
     samples = tuple(
         Sample(path.relative_to(root).as_posix(), path, annotate[path.relative_to(root).parts[0]])
         for path in inside

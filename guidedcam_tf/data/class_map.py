@@ -6,9 +6,12 @@ import hashlib
 import os
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -21,6 +24,7 @@ from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import imagenet_classes
+from guidedcam_tf.networks.classes import plain_name
 from guidedcam_tf.storage import as_path
 
 SHIPPED = "class_map.yaml"
@@ -46,6 +50,7 @@ class ClassMap:
         notes: What was decided about a name.
         sha256: Of the file, for a manifest.
         by_name: Whether it was made by comparing names.
+        spellings: By each name the one of `class_ids` that is the same class.
     """
 
     data_set: str
@@ -54,10 +59,15 @@ class ClassMap:
     notes: Mapping[str, str]
     sha256: str
     by_name: bool = False
+    spellings: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, name: str) -> str:
+        """Return the one name of a class that the data set spells in several ways."""
+        return self.spellings.get(name, name)
 
     def find(self, name: str) -> tuple[int, ...]:
         """Return the indices of a name; none where it is unmapped or not in the map."""
-        return self.class_ids.get(name, ())
+        return self.class_ids.get(self.called(name), ())
 
     def template(self, classes: ClassNames) -> str:
         """Write it as YAML for `read_class_map`, with all of the network's classes as a comment."""
@@ -104,6 +114,10 @@ def class_map_for(
 ) -> ClassMap:
     """Find which of a network's classes stand for the names of a data set.
 
+    Names are spellings of one class where they stand for the same class of the network, or for none
+    and case, underscores and hyphens alone tell them apart. It is called as the file or the shipped
+    map calls it, or else by the first of them.
+
     Args:
         data_set: The kind of data set.
         names: Its names.
@@ -122,20 +136,35 @@ def class_map_for(
     """
     if classes is None:
         return ClassMap(data_set, {}, {}, {}, "")
+    names = tuple(names)
     if file is not None:
         read = read_class_map(data_set, file, classes)
-        class_ids = {name: read.find(name) for name in names}
+        spellings = _spellings(names, read)
+        class_ids = {name: read.find(name) for name in spellings.values()}
         unmapped = {n: read.unmapped.get(n, ABSENT) for n, ids in class_ids.items() if not ids}
-        return replace(read, class_ids=class_ids, unmapped=unmapped)
-    names = tuple(names)
+        return replace(read, class_ids=class_ids, unmapped=unmapped, spellings=spellings)
     if shipped and are_imagenet(classes):
         of_imagenet = read_class_map(shipped)
-        if set(names) <= set(of_imagenet.class_ids):
-            return of_imagenet
-    class_ids = {name: _named(name, classes) for name in names}
+        spellings = _spellings(names, of_imagenet)
+        if set(spellings.values()) <= set(of_imagenet.class_ids):
+            return replace(of_imagenet, spellings=spellings)
+    firsts: dict[str | tuple[int, ...], str] = {}
+    found = {name: _named(name, classes) for name in names}
+    spellings = {n: firsts.setdefault(ids or plain_name(n), n) for n, ids in found.items()}
+    class_ids = {name: found[name] for name in firsts.values()}
     unmapped = {name: UNMATCHED for name, ids in class_ids.items() if not ids}
-    made = ClassMap(data_set, class_ids, unmapped, {}, "", by_name=True)
+    made = ClassMap(data_set, class_ids, unmapped, {}, "", by_name=True, spellings=spellings)
     return replace(made, sha256=hashlib.sha256(made.template(classes).encode()).hexdigest())
+
+
+def _spellings(names: Sequence[str], given: ClassMap) -> dict[str, str]:
+    """Return by each name the one in a given map, or else the first, that differs in spelling."""
+    count = Counter(map(plain_name, given.class_ids))
+    firsts = {plain_name(n): n for n in given.class_ids if count[plain_name(n)] == 1}
+    return {
+        name: name if name in given.class_ids else firsts.setdefault(plain_name(name), name)
+        for name in names
+    }
 
 
 def are_imagenet(classes: ClassNames) -> bool:

@@ -34,7 +34,7 @@ from guidedcam_tf.data.samples import Label
 from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
-from guidedcam_tf.data.tree import is_file
+from guidedcam_tf.data.tree import find_file
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
@@ -61,8 +61,8 @@ def open_coco(
     """Find the pictures that a COCO file of instances names, in its order.
 
     A picture has a label for each category in it, with the boxes of all its annotations, crowds
-    included and flagged, and the union of their masks; categories of one name are one. A sample's
-    identifier is its `file_name`.
+    included and flagged, and the union of their masks; categories of one name are one, in
+    whatever spelling (`class_map_for`). A sample's identifier is its `file_name`.
 
     Args:
         root: The folder of the data set.
@@ -91,6 +91,7 @@ def open_coco(
     if callable(class_map):
         class_map = class_map(tuple(dict.fromkeys(categories.values())))
     class_map = class_map or read_class_map("coco2014")
+    categories = {number: class_map.called(name) for number, name in categories.items()}
     read = partial(_annotate, categories=categories, masks=masks, class_map=class_map)
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for entry in document["annotations"]:
@@ -170,12 +171,21 @@ def _number(written: Any) -> str:
     return f"{written:.0f}" if isinstance(written, float) and written % 1 == 0 else str(written)
 
 
+def _side(written: Any) -> Any:
+    """A height or width as a number, also where it is written as text."""
+    try:
+        return float(written) if isinstance(written, str) else written
+    except ValueError:
+        return written
+
+
 def _find_picture(folder: Path, name: str, where: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise SampleError("bad annotation", f"{where} lies outside of {folder}")
-    if not is_file(folder / name):
+    found = find_file(folder, name)
+    if found is None:
         raise SampleError("missing picture", f"{where:.300} does not exist in {folder}")
-    return folder / name
+    return found
 
 
 def _annotate(
@@ -187,7 +197,8 @@ def _annotate(
     class_map: ClassMap,
 ) -> Annotation:
     where = record.where
-    seen = frame if record.size == (None, None) else frame.annotated_as(record.size)
+    height, width = map(_side, record.size)
+    seen = frame if record.size == (None, None) else frame.annotated_as((height, width))
     if seen is None:
         raise SampleError(
             "mask of another size",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.data.tables import PICTURE
 from guidedcam_tf.data.tables import find_picture
+from guidedcam_tf.data.tables import first_spellings
 from guidedcam_tf.data.tables import read_table
 from guidedcam_tf.data.tree import wrong_tree
 from guidedcam_tf.errors import InputError
@@ -36,10 +38,18 @@ from guidedcam_tf.storage import as_path
 
 CLASS = ("class", "label")
 SIDES = ("x_min", "y_min", "x_max", "y_max")
+_COLUMNS = (PICTURE, CLASS, *((side, side.replace("_", "")) for side in SIDES), ("mask",))
+"""What each column may be called, by its own name first."""
+
+_OTHER_SIDE = re.compile(
+    r"(bbox_)?(c?[xy]|[xy]_?([0-2]|min|max|center)|w|h|width|height|left|top|right|bottom)"
+)
+"""A column of a box in another form."""
 
 _EXPECTED = """
 ROOT/labels.csv           with a header and the columns picture and class, and where there are any
-                          x_min, y_min, x_max, y_max (pixels from 0, the end left out) and mask,
+                          x_min, y_min, x_max, y_max (or xmin, ...; pixels from 0, the end left
+                          out) and mask,
                           and those of a network's further inputs: age, or age_0, age_1, ...
 ROOT/any name.jpg         or in ROOT/images
 ROOT/masks/any name.png   0, and one other value where the object is
@@ -58,7 +68,8 @@ def open_labels(
 
     A picture that it names several times has all these objects; the boxes and masks of one class
     are put together; all of one class have a box or none has, likewise a mask. A picture with a
-    bad line is skipped. A sample's identifier is its name in the list.
+    bad line is skipped. A sample's identifier is its name in the list, the first where it has
+    several, such as `./a.png` and `images/a.png`.
 
     Args:
         root: The folder of the data set.
@@ -71,16 +82,12 @@ def open_labels(
     root, file = as_path(root), as_path(root) / labels
     if not file.is_file():
         raise wrong_tree(root, f"there is no list {file}", _EXPECTED)
-    header, rows = read_table(file)
-    columns = [next((one for one in names if one in header), "") for names in (PICTURE, CLASS)]
-    sides = [side for side in SIDES if side in header]
-    if header and (not all(columns) or len(sides) not in (0, len(SIDES))):
-        raise wrong_tree(root, f"list {file} has the columns {', '.join(header):.200}", _EXPECTED)
-    further = [column for column in header if column not in (*PICTURE, *CLASS, *SIDES, "mask")]
+    rows, further = _read_rows(root, file)
     by_picture: dict[str, list[Row]] = {}
+    names = first_spellings(root, (row["file"] for row in rows))
     for row in rows:
-        by_picture.setdefault(row[columns[0]], []).append({**row, "class": row[columns[1]]})
-    found = class_map(sorted({row["class"] for listed in by_picture.values() for row in listed}))
+        by_picture.setdefault(names[row["file"]], []).append(row)
+    found = class_map(sorted({row["class"] for row in rows}))
     samples, skipped = [], []
     for name, listed in sorted(by_picture.items()):
         try:
@@ -98,10 +105,30 @@ def open_labels(
     return DataSet("labels", root, tuple(samples), tuple(skipped), found, (file,))
 
 
+def _read_rows(root: Path, file: Path) -> tuple[list[Row], list[str]]:
+    """Read the lines by the columns' own names, and what the further columns are called."""
+    header, rows = read_table(file)
+    columns = {names[0]: next(filter(header.__contains__, names), "") for names in _COLUMNS}
+    sides = [side for side in SIDES if columns[side]]
+    if header and not (columns["file"] and columns["class"] and len(sides) in (0, len(SIDES))):
+        raise wrong_tree(root, f"list {file} has the columns {', '.join(header):.200}", _EXPECTED)
+    further = [column for column in header if not any(column in names for names in _COLUMNS)]
+    others = [column for column in further if _OTHER_SIDE.fullmatch(column)]
+    if not sides and (len(others) >= len(SIDES) or "bbox" in further):
+        raise wrong_tree(
+            root,
+            f"list {file} seems to have boxes as {', '.join(others) or 'bbox'}; expected "
+            f"{', '.join(SIDES)}, which may be empty where those are a network's further inputs",
+            _EXPECTED,
+        )
+    own = {name: column for name, column in columns.items() if column}
+    return [{**row, **{name: row[own[name]] for name in own}} for row in rows], further
+
+
 def _annotate(frame: Frame, *, rows: Sequence[Row], root: Path, class_map: ClassMap) -> Annotation:
     by_class: dict[str, list[Row]] = {}
     for row in rows:
-        by_class.setdefault(row["class"], []).append(row)
+        by_class.setdefault(class_map.called(row["class"]), []).append(row)
     labels = []
     for name, listed in by_class.items():
         boxes = [box for row in listed if (box := _box(row, frame)) is not None]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 from guidedcam_tf.data.skipped import SampleError
-from guidedcam_tf.data.tree import is_file
-from guidedcam_tf.data.tree import read_lines
+from guidedcam_tf.data.tree import find_file
+from guidedcam_tf.data.tree import read_whole_lines
 from guidedcam_tf.errors import InputError
 
 PICTURE = ("file", "picture")
@@ -26,7 +27,8 @@ def read_table(file: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
         InputError: If the file cannot be read.
     """
     try:
-        lines = read_lines(file)
+        # A tab at the start or end of a line is an empty cell's.
+        lines = [line.strip(" ") for line in read_whole_lines(file)]
     except (OSError, ValueError) as error:
         raise InputError(f"list {file} cannot be read: {error}") from error
     if not lines:
@@ -48,9 +50,22 @@ def find_picture(root: Path, name: str) -> Path:
         if Path(spelling).is_absolute() or ".." in Path(spelling).parts:
             raise SampleError("bad label", f"{name} lies outside of {root}")
         for folder in (root, root / "images", root / "val"):
-            if is_file(folder / spelling):
-                return folder / spelling
+            if found := find_file(folder, spelling):
+                return found
     raise SampleError("missing picture", f"{name:.300} is not in {root}, its images/ or its val/")
+
+
+def first_spellings(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return, by each name that a list gives a picture, the first that finds the same file."""
+    firsts: dict[Path | str, str] = {}
+    result = {}
+    for name in dict.fromkeys(names):
+        try:
+            found: Path | str = find_picture(root, name)
+        except SampleError:
+            found = name
+        result[name] = firsts.setdefault(found, name)
+    return result
 
 
 def _cells(line: str, separator: str) -> list[str]:

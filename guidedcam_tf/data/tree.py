@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from guidedcam_tf.errors import InputError
@@ -17,7 +18,18 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def find_file(folder: Path, name: str) -> Path | None:
+    """Find a file that a list names, whose accents may be composed in one and not in the other."""
+    forms = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
+    return next((folder / form for form in forms if is_file(folder / form)), None)
+
+
 def read_lines(file: Path) -> list[str]:
+    """Read a text's lines as `read_whole_lines`, without what is blank around them."""
+    return [line.strip() for line in read_whole_lines(file)]
+
+
+def read_whole_lines(file: Path) -> list[str]:
     """Read a text's lines, whatever editor wrote it: without a byte order mark, ends and comments.
 
     A comment is a line that starts with `#` and a space, or is `#` alone.
@@ -26,8 +38,8 @@ def read_lines(file: Path) -> list[str]:
         OSError: If the file cannot be read.
         ValueError: If it is no UTF-8 text.
     """
-    lines = [line.strip() for line in file.read_bytes().decode("utf-8-sig").splitlines()]
-    return [line for line in lines if line and line != "#" and not line.startswith(("# ", "#\t"))]
+    lines = file.read_bytes().decode("utf-8-sig").splitlines()
+    return [line for line in lines if line.strip() and line.split()[0] != "#"]
 
 
 def wrong_tree(root: Path, problem: str, expected: str) -> InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,25 +144,22 @@ def read_objects(
     Raises:
         SampleError: If it is no such XML, or an object has no class or no box in the picture.
     """
-    try:
-        tree = parse_xml(readable(file))
-    except DefusedXmlException as error:
-        message = f"{file} declares entities or a document type of its own: {error}"
-        raise SampleError("bad annotation", message) from error
-    except (OSError, ParseError, ValueError, LookupError) as error:
-        raise SampleError("bad annotation", f"{file} is not readable XML: {error}") from error
-    names = {name.casefold(): name for name in classes}
+    tree = _read_xml(file)
+    names = {_folded(name): name for name in classes}
     frame = _frame_of(tree, frame, file)
     objects: dict[str, list[Thing]] = {}
     for element in tree.findall("object"):
         text = (element.findtext("name") or "").strip()
-        name = names.get(text.casefold())
+        name = names.get(_folded(text))
         if name is None:
             raise SampleError(
                 "bad annotation",
                 f"{file} has an object {text!r}, which is none of the data set's classes "
                 f"({', '.join(classes)}); data.classes names others",
             )
+        if (boxes := len(element.findall("bndbox"))) > 1:
+            message = f"{file} has an object {text!r} of {boxes} bndbox; expected one of each"
+            raise SampleError("bad annotation", message)
         corners = [_number(element, f"bndbox/{side}", file) for side in _SIDES]
         try:
             box = from_voc(corners, frame.stored, first)
@@ -171,6 +169,27 @@ def read_objects(
         thing = Thing(frame.upright_box(box), _flag(element, "difficult", file))
         objects.setdefault(name, []).append(thing)
     return objects
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _read_xml(file: Path) -> Any:
+    """Read an annotation; its elements have their names without a namespace."""
+    try:
+        root: Any = parse_xml(readable(file)).getroot()
+    except DefusedXmlException as error:
+        message = f"{file} declares entities or a document type of its own: {error}"
+        raise SampleError("bad annotation", message) from error
+    except (OSError, ParseError, ValueError, LookupError) as error:
+        raise SampleError("bad annotation", f"{file} is not readable XML: {error}") from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    if root.tag != "annotation":
+        message = f"{file} has the root {root.tag!r:.60}; expected annotation, with objects in it"
+        raise SampleError("bad annotation", message)
+    return root
 
 
 _WHOLE = re.compile(r"\d{1,6}(\.0*)?")

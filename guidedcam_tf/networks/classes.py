@@ -6,6 +6,7 @@ import csv
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class ClassNames:
         exact = [i for i, name in enumerate(self.names) if _spaced(name) == _spaced(target)]
         if len(exact) == 1:
             return exact[0]
-        alike = exact or [i for i, name in enumerate(self.names) if _plain(name) == _plain(target)]
+        plain = plain_name(target)
+        alike = exact or [i for i, name in enumerate(self.names) if plain_name(name) == plain]
         if len(alike) == 1:
             return alike[0]
         if alike:
@@ -89,8 +91,8 @@ class ClassNames:
         return index
 
     def _nearest(self, target: str, count: int = 5) -> list[int]:
-        plain = [_plain(name) for name in self.names]
-        wanted = _plain(target)
+        plain = [plain_name(name) for name in self.names]
+        wanted = plain_name(target)
         inside = [i for i, name in enumerate(plain) if wanted and wanted in name]
         inside.sort(key=lambda i: (wanted not in plain[i].split(), not plain[i].endswith(wanted)))
         similar = difflib.get_close_matches(wanted, plain, n=count, cutoff=0.6)
@@ -105,10 +107,11 @@ class ClassNames:
 
 
 def _spaced(name: str) -> str:
-    return " ".join(name.replace("_", " ").split())
+    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split())
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a class's name without what does not matter in it: case, underscores, hyphens."""
     return _spaced(name.replace("-", " ")).casefold()
 
 

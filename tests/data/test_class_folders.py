@@ -46,6 +46,22 @@ def test_a_picture_outside_of_the_folders_is_named(tree):
     assert faults(ClassFoldersConfig(root=tree).open(0, CLASSES)) == [("stray.png", "bad label")]
 
 
+def test_folders_of_one_class_are_one(tree):
+    for name in ("Dog/c.jpg", "Unicorn/b.jpg"):
+        picture(tree / name)
+    data_set = ClassFoldersConfig(root=tree).open(0, CLASSES)
+    loaded, _ = read_all(data_set)
+    assert {entry.id: (entry.labels[0].name, entry.labels[0].class_ids) for entry in loaded} == {
+        "Dog/c.jpg": ("Dog", (2,)),
+        "dog/a.jpg": ("Dog", (2,)),
+        "dog/more/b.PNG": ("Dog", (2,)),
+        "polar_bear/a.jfif": ("polar_bear", (1,)),
+        "Unicorn/b.jpg": ("Unicorn", ()),
+        "unicorn/a.webp": ("Unicorn", ()),
+    }
+    assert data_set.class_map.class_ids == {"Dog": (2,), "Unicorn": (), "polar_bear": (1,)}
+
+
 def test_a_list_and_a_sample(tree):
     (tree / "list.txt").write_text("dog/a.jpg\nunicorn/a.webp\n")
     listed = ClassFoldersConfig(root=tree, list=tree / "list.txt").open(0)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -216,6 +217,16 @@ def test_missing_and_strange_files_are_named(tree):
     assert open_coco(tree).ids == ("a.jpg",)
 
 
+@pytest.mark.parametrize(("file", "listed"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_a_name_are_composed_or_not(tree, file, listed):
+    picture(tree / "val2014" / unicodedata.normalize(file, "é.jpg"))
+    name = unicodedata.normalize(listed, "é.jpg")
+    coco_json(tree, [name], [DOG])
+    (loaded,), skipped = read_all(open_coco(tree))
+    assert not skipped
+    assert loaded.id == name
+
+
 def test_a_file_that_is_gone_by_the_time_it_is_read(tree):
     coco_json(tree, ["a.jpg", "b.jpg"], [])
     data_set = open_coco(tree)
@@ -229,6 +240,26 @@ def test_a_picture_of_another_size_than_annotated(tree):
     (entry,) = read_all(open_coco(tree))[1]
     assert entry.reason == "mask of another size"
     assert "is 6 x 9 pixels, annotated as 9 x 6" in entry.message
+
+
+@pytest.mark.parametrize("write", ["{}".format, "{}.0".format, float])
+def test_a_size_may_be_written_as_text(tree, write):
+    file = coco_json(tree, ["a.jpg"], [DOG])
+    document = json.loads(file.read_text())
+    document["images"][0].update(height=write(HEIGHT), width=write(WIDTH))
+    file.write_text(json.dumps(document))
+    (loaded,), skipped = read_all(open_coco(tree))
+    assert not skipped
+    assert loaded.labels[0].boxes == ((3, 1, 7, 3),)
+
+
+def test_a_size_in_words_is_refused(tree):
+    file = coco_json(tree, ["a.jpg"], [DOG])
+    document = json.loads(file.read_text())
+    document["images"][0]["height"] = "six"
+    file.write_text(json.dumps(document))
+    (entry,) = read_all(open_coco(tree))[1]
+    assert "is 9 x 6 pixels, annotated as 9 x six" in entry.message
 
 
 def test_annotations_of_no_picture_are_named(tree):

@@ -1,5 +1,7 @@
 """A list of one's own with classes, boxes and masks."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from data.trees import HEIGHT
@@ -28,9 +30,9 @@ def read(tmp_path):
     palette.putpalette([255, 255, 255, 0, 0, 0])
     palette.save(tmp_path / "masks" / "palette.png")
 
-    def read(text, **keys):
-        (tmp_path / "labels.csv").write_text(text)
-        return read_all(LabelsConfig(root=tmp_path, **keys).open(0, CLASSES))
+    def read(text, classes=CLASSES, **keys):
+        (tmp_path / "labels.csv").write_text(text, "utf-8")
+        return read_all(LabelsConfig(root=tmp_path, **keys).open(0, classes))
 
     return read
 
@@ -39,7 +41,7 @@ def test_classes_alone(read):
     loaded, skipped = read("picture,class\na.jpg,dog\nb.jpg,Cat\na.jpg,cat\nsub/c.png,unicorn\n")
     assert not skipped
     assert {e.id: [(one.name, one.class_ids) for one in e.labels] for e in loaded} == {
-        "a.jpg": [("dog", (0,)), ("cat", (1,))],
+        "a.jpg": [("dog", (0,)), ("Cat", (1,))],
         "b.jpg": [("Cat", (1,))],
         "sub/c.png": [("unicorn", ())],
     }
@@ -52,6 +54,86 @@ def test_boxes_of_one_class_are_put_together(read):
     )
     assert loaded[0].labels[0].boxes == ((0, 0, 4, 3.5), (5, 1, 9, 6))
     assert loaded[1].labels[0].boxes is None
+
+
+def test_boxes_without_underscores(read):
+    (loaded,), skipped = read(
+        "file,width,height,class,XMin,YMin,xmax,ymax,mask\na.jpg,9,6,dog,0,1,4,3.5,masks/grey.png\n"
+    )
+    assert not skipped
+    assert loaded.labels[0].boxes == ((0, 1, 4, 3.5),)
+
+
+OTHER_BOXES = ("x,y,w,h", "x1,y1,x2,y2", "left,top,right,bottom", "x_1,y_1,width,height")
+
+
+@pytest.mark.parametrize("columns", [*OTHER_BOXES, "bbox_xmin,bbox_ymin,bbox_xmax,bbox_ymax"])
+def test_boxes_in_other_columns_are_refused(read, columns):
+    with pytest.raises(ValueError, match="expected x_min, y_min, x_max, y_max") as caught:
+        read(f"picture,class,{columns},mask\na.jpg,dog,0,0,4,3,masks/grey.png\n")
+    assert f"seems to have boxes as {columns.replace(',', ', ')};" in str(caught.value)
+
+
+def test_a_box_in_one_column_is_refused(read):
+    with pytest.raises(ValueError, match="seems to have boxes as bbox; expected x_min"):
+        read("picture;class;bbox\na.jpg;dog;[0, 0, 4, 3]\n")
+
+
+@pytest.mark.parametrize("head", ["width,height,x", "x,y,w,h,x_min,y_min,x_max,y_max", "bbox_0"])
+def test_columns_that_are_no_boxes_are_further_ones(tmp_path, read, head):
+    names = head.split(",")
+    read(f"picture,class,{head}\na.jpg,dog{',7' * min(4, len(names))}\n")
+    (sample,) = LabelsConfig(root=tmp_path).open(0, CLASSES).samples
+    assert sample.columns == dict.fromkeys(names[:4], ("7",))
+
+
+def test_spellings_of_one_class_are_put_together(read):
+    head = "picture,class,x_min,y_min,x_max,y_max\n"
+    lines = "a.jpg,cat,0,0,4,3\na.jpg,CAT,5,1,9,6\nb.jpg,Cat,1,1,3,3\nb.jpg,sea-cow,,,,\n"
+    loaded, skipped = read(f"{head}{lines}b.jpg,Sea Cow,,,,\n")
+    assert not skipped
+    assert [[(one.name, one.class_ids, one.boxes) for one in e.labels] for e in loaded] == [
+        [("CAT", (1,), ((0, 0, 4, 3), (5, 1, 9, 6)))],
+        [("CAT", (1,), ((1, 1, 3, 3),)), ("Sea Cow", (), None)],
+    ]
+
+
+def test_names_that_case_alone_tells_apart_stay_apart(read):
+    classes = ClassNames(("Cardigan", "cardigan"))
+    (loaded,), _ = read("picture,class\na.jpg,cardigan\na.jpg,Cardigan\n", classes=classes)
+    assert [(one.name, one.class_ids) for one in loaded.labels] == [
+        ("cardigan", (1,)),
+        ("Cardigan", (0,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("./a.jpg", "a.jpg"),
+        ("sub\\c.png", "sub/c.png"),
+        ("sub/c.png", "sub//./c.png"),
+        ("b.jpg", "images/b.jpg"),
+    ],
+)
+def test_names_of_one_picture_are_put_together(read, first, second):
+    head = "picture,class,x_min,y_min,x_max,y_max\n"
+    lines = [f"{first},dog,0,0,4,3\n", f"{second},cat,1,1,3,3\n", f"{second},dog,5,1,9,6\n"]
+    (loaded,), skipped = read(head + "".join(lines))
+    assert not skipped
+    assert loaded.id == first
+    assert [(label.name, label.boxes) for label in loaded.labels] == [
+        ("dog", ((0, 0, 4, 3), (5, 1, 9, 6))),
+        ("cat", ((1, 1, 3, 3),)),
+    ]
+    assert read(head + lines[0] + f"{second},dog,5,1,9,60\n")[0] == []
+
+
+def test_names_of_two_pictures_are_not_put_together(read, tmp_path):
+    picture(tmp_path / "images" / "a.jpg")
+    loaded, (entry,) = read("picture,class\na.jpg,dog\nimages/a.jpg,cat\nsub/a.jpg,cat\n")
+    assert [one.id for one in loaded] == ["a.jpg", "images/a.jpg"]
+    assert (entry.id, entry.reason) == ("sub/a.jpg", "missing picture")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +164,17 @@ def test_a_mask_beside_a_box(read):
     assert label.boxes == ((3, 2, 7, 4),)
     assert label.mask[2:4, 3:7].all()
     assert label.mask.sum() == 8
+
+
+@pytest.mark.parametrize(("file", "listed"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_are_composed_or_not(read, tmp_path, file, listed):
+    picture(tmp_path / unicodedata.normalize(file, "é.png"))
+    classes = ClassNames(("dog", unicodedata.normalize(file, "über")))
+    (loaded,), skipped = read(
+        unicodedata.normalize(listed, "picture,class\né.png,Über\n"), classes=classes
+    )
+    assert not skipped
+    assert [label.class_ids for label in loaded.labels] == [(1,)]
 
 
 def test_another_list_is_named(read, tmp_path):

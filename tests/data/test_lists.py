@@ -31,6 +31,12 @@ LISTS = {
     "spaces": ("l.csv", "  file , index \n" + "\n".join(f" {row} , " for row in ROWS), 4),
     "semicolons": ("l.csv", "file;index\n" + "\n".join(ROWS).replace(",", ";"), 4),
     "tabs": ("l.csv", "file\tindex\n" + "\n".join(ROWS).replace(",", "\t"), 4),
+    "tabs, an empty cell first": (
+        "l.csv",
+        "wnid\tindex\tfile\n" + "\n".join(f"\t285\t{name}" for name in NAMES),
+        4,
+    ),
+    "tabs, numbered lines": ("l.csv", "\tfile\tindex\n0\tb.jpg\t285\n", 1),
     "quotes": ("l.csv", "file,index\n" + "\n".join(f'"{name}","285"' for name in NAMES), 4),
     "capitals": ("l.csv", "File,Index\n" + "\n".join(ROWS), 4),
     "picture": ("l.csv", "picture,wnid\nb.jpg,n02124075\n", 1),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from data.trees import coco_json
 from data.trees import picture
 from data.trees import read_all
 from data.trees import voc_picture
+from data.trees import xml
 
 from guidedcam_tf.configuring import validate
 from guidedcam_tf.data import KINDS
@@ -49,6 +51,17 @@ def test_a_voc_tree_of_other_classes(tmp_path):
     assert found == {"Dog": (0,), "lamp": ()}
 
 
+@pytest.mark.parametrize(("said", "written"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_an_object_s_name_are_composed_or_not(tmp_path, said, written):
+    voc_picture(tmp_path, "a")
+    classes = (unicodedata.normalize(said, "Löwe"),)
+    name = unicodedata.normalize(written, "löwe")
+    xml(tmp_path / "Annotations" / "a.xml", (name, 0, 1, 1, 3, 2))
+    config = VocConfig(kind="voc", root=tmp_path, classes=classes)
+    (loaded,), _ = read_all(config.open(0, ClassNames((name,))))
+    assert [(label.class_ids, label.boxes) for label in loaded.labels] == [((0,), ((0, 0, 3, 2),))]
+
+
 def test_coco_takes_the_network_s_own_classes(tmp_path):
     coco_json(tmp_path, ["a.jpg"], [{"id": 1, "image_id": 1, "bbox": [1, 1, 3, 2]}])
     picture(tmp_path / "val2014" / "a.jpg")
@@ -63,6 +76,37 @@ def test_coco_categories_of_one_s_own_with_imagenet(tmp_path):
     picture(tmp_path / "val2014" / "a.jpg")
     (loaded,), _ = read_all(CocoConfig(root=tmp_path).open(0, imagenet_classes()))
     assert loaded.labels[0].class_ids == (281,)
+
+
+@pytest.mark.parametrize(("classes", "name"), [(PETS, "Dog"), (imagenet_classes(), "dog")])
+def test_coco_categories_of_one_class_are_one(tmp_path, classes, name):
+    categories = [{"id": 7, "name": "Dog"}, {"id": 2, "name": "dog"}]
+    boxes = [
+        {"id": 1, "image_id": 1, "category_id": 2, "bbox": [1, 1, 3, 2]},
+        {"id": 2, "image_id": 1, "category_id": 7, "bbox": [0, 0, 2, 2]},
+    ]
+    coco_json(tmp_path, ["a.jpg"], boxes, categories)
+    picture(tmp_path / "val2014" / "a.jpg")
+    (loaded,), _ = read_all(CocoConfig(root=tmp_path).open(0, classes))
+    (label,) = loaded.labels
+    assert (label.name, label.boxes) == (name, ((1, 1, 4, 3), (0, 0, 2, 2)))
+    assert label.class_ids == ((0,) if classes is PETS else tuple(range(151, 269)))
+
+
+def test_a_map_holds_for_every_spelling_of_its_names(tmp_path):
+    names = ["Cat", "cat", "LAMP", "lamp"]
+    made = class_map_for("labels", names, PETS)
+    assert made.class_ids == {"Cat": (1,), "LAMP": ()}
+    assert [made.called(name) for name in names] == ["Cat", "Cat", "LAMP", "LAMP"]
+    file = tmp_path / "class_map.yaml"
+    file.write_text(made.template(PETS), "utf-8")
+    again = class_map_for("labels", ["cat", "cat_", "lamp", "Unicorn", "unicorn"], PETS, file)
+    assert again.class_ids == {"Cat": (1,), "LAMP": (), "Unicorn": ()}
+    assert again.find("cat_") == (1,)
+    assert again.unmapped["Unicorn"] == "the class map does not have this name"
+    file.write_text("labels: {cat: {classes: [1 cat]}, Cat: {classes: [0 dog]}}")
+    both = class_map_for("labels", ["CAT", "Cat", "cat"], PETS, file)
+    assert both.class_ids == {"CAT": (), "Cat": (0,), "cat": (1,)}
 
 
 def test_imagenet_with_a_network_of_some_of_its_classes(tmp_path):

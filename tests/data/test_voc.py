@@ -118,6 +118,23 @@ def test_fractions_of_pixels(tree):
     assert only(open_voc(tree)).labels[0].boxes == ((0.5, 0, 3.25, 2),)
 
 
+@pytest.mark.parametrize("prefix", ["", "v:"])
+def test_xml_with_a_namespace(tree, prefix):
+    file = tree / "Annotations" / "2007_000033.xml"
+    sized = "<annotation><size><width>9</width><height>{}</height></size>"
+    text = file.read_text().replace("<annotation>", sized)
+    text = text.replace("</", "<<").replace("<", f"<{prefix}").replace(f"<{prefix}<", "</")
+    head, name = f"<{prefix}annotation", f"xmlns{':v' if prefix else ''}"
+    text = text.replace(head, f'{head} {name}="http://x.org"', 1)
+    file.write_text(text.format(HEIGHT))
+    dog, person = only(open_voc(tree)).labels
+    assert (dog.boxes, dog.difficult) == (((0, 0, 3, 2), (1, 0, 3, 1)), (True, False))
+    assert person.boxes == ((5, 3, 9, 6),)
+    file.write_text(text.format(HEIGHT - 1))
+    (entry,) = read_all(open_voc(tree))[1]
+    assert "is about a picture of 9 x 5 pixels" in entry.message
+
+
 def test_trainval_is_both_lists_where_it_is_missing(tree):
     voc_picture(tree, "2006_000001")
     lists = tree / "ImageSets" / "Segmentation"
@@ -166,6 +183,24 @@ def test_bad_xml_is_named(tree, name):
     assert [entry.id for entry in loaded] == ["2007_000042"]
     assert [(entry.id, entry.reason) for entry in skipped] == [("2007_000033", reason)]
     assert "2007_000033.xml" in skipped[0].message
+
+
+BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>3</xmax><ymax>2</ymax></bndbox>"
+OBJECT = f"<object><name>dog</name>{BOX}</object>"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"<set><annotation>{OBJECT}</annotation></set>", "the root 'set'; expected annotation"),
+        (f"<annotation>{OBJECT.replace(BOX, 2 * BOX)}</annotation>", "an object 'dog' of 2 bndbox"),
+    ],
+)
+def test_objects_that_would_be_left_out_are_refused(tree, text, message):
+    xml(tree / "Annotations" / "2007_000033.xml", text=text)
+    (entry,) = read_all(open_voc(tree))[1]
+    assert entry.reason == "bad annotation"
+    assert message in entry.message
 
 
 @pytest.mark.parametrize("text", [BOMB, OUTSIDER])
