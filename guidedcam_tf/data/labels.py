@@ -42,7 +42,7 @@ _COLUMNS = (PICTURE, CLASS, *((side, side.replace("_", "")) for side in SIDES), 
 """What each column may be called, by its own name first."""
 
 _OTHER_SIDE = re.compile(
-    r"(bbox_)?(c?[xy]|[xy]_?([0-2]|min|max|center)|w|h|width|height|left|top|right|bottom)"
+    r"bbox|(bbox_)?(c?[xy]|[xy]_?([0-2]|min|max|center)|w|h|width|height|left|top|right|bottom)"
 )
 """A column of a box in another form."""
 
@@ -112,16 +112,16 @@ def _read_rows(root: Path, file: Path) -> tuple[list[Row], list[str]]:
     sides = [side for side in SIDES if columns[side]]
     if header and not (columns["file"] and columns["class"] and len(sides) in (0, len(SIDES))):
         raise wrong_tree(root, f"list {file} has the columns {', '.join(header):.200}", _EXPECTED)
-    further = [column for column in header if not any(column in names for names in _COLUMNS)]
+    own = {name: column for name, column in columns.items() if column}
+    further = [column for column in header if column not in own.values()]
     others = [column for column in further if _OTHER_SIDE.fullmatch(column)]
-    if not sides and (len(others) >= len(SIDES) or "bbox" in further):
+    if not sides and (len(others) >= len(SIDES) or "bbox" in others):
         raise wrong_tree(
             root,
-            f"list {file} seems to have boxes as {', '.join(others) or 'bbox'}; expected "
+            f"list {file} seems to have boxes as {', '.join(others)}; expected "
             f"{', '.join(SIDES)}, which may be empty where those are a network's further inputs",
             _EXPECTED,
         )
-    own = {name: column for name, column in columns.items() if column}
     return [{**row, **{name: row[own[name]] for name in own}} for row in rows], further
 
 

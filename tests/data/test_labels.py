@@ -79,12 +79,21 @@ def test_a_box_in_one_column_is_refused(read):
         read("picture;class;bbox\na.jpg;dog;[0, 0, 4, 3]\n")
 
 
-@pytest.mark.parametrize("head", ["width,height,x", "x,y,w,h,x_min,y_min,x_max,y_max", "bbox_0"])
-def test_columns_that_are_no_boxes_are_further_ones(tmp_path, read, head):
-    names = head.split(",")
-    read(f"picture,class,{head}\na.jpg,dog{',7' * min(4, len(names))}\n")
+@pytest.mark.parametrize("columns", ["width,height,x", "bbox_0,bbox_1,bbox_2,bbox_3"])
+def test_columns_that_are_no_boxes_are_further_ones(tmp_path, read, columns):
+    names = columns.split(",")
+    read(f"picture,class,{columns}\na.jpg,dog{',7' * len(names)}\n")
     (sample,) = LabelsConfig(root=tmp_path).open(0, CLASSES).samples
-    assert sample.columns == dict.fromkeys(names[:4], ("7",))
+    assert sample.columns == dict.fromkeys(names, ("7",))
+
+
+@pytest.mark.parametrize("columns", ["x,y,w,h", "xmin,ymin,xmax,ymax"])
+def test_inputs_that_are_called_as_boxes_stand_beside_empty_columns(tmp_path, read, columns):
+    head = f"picture,class,x_min,y_min,x_max,y_max,{columns}"
+    (loaded,), _ = read(f"{head}\na.jpg,dog,,,,,7,7,7,7\n")
+    (sample,) = LabelsConfig(root=tmp_path).open(0, CLASSES).samples
+    assert sample.columns == dict.fromkeys(columns.split(","), ("7",))
+    assert loaded.labels[0].boxes is None
 
 
 def test_spellings_of_one_class_are_put_together(read):
