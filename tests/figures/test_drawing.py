@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from common import build_toy
+from figures.synthetic import area_curves
+from figures.synthetic import explanation
+from figures.synthetic import grid
+from figures.synthetic import picture
+from figures.synthetic import picture_curves
+from figures.synthetic import row
+from figures.synthetic import spot
+from figures.synthetic import value_curves
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
-from synthetic import area_curves
-from synthetic import explanation
-from synthetic import grid
-from synthetic import picture
-from synthetic import picture_curves
-from synthetic import row
-from synthetic import spot
-from synthetic import value_curves
 
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import guidance

@@ -5,9 +5,9 @@ import zlib
 
 import numpy as np
 import pytest
+from figures.synthetic import grid
+from figures.synthetic import picture_curves
 from matplotlib.text import Text
-from synthetic import grid
-from synthetic import picture_curves
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.figures import style

@@ -1,74 +1,29 @@
 """From a configuration to files, with toy networks."""
 
 import json
-import runpy
 import shutil
-import sys
 from functools import cache
-from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from figures.small_figures import EXTRA
+from figures.small_figures import METHODS
+from figures.small_figures import network_file
 from PIL import Image
 
 from guidedcam_tf import metrics
-from guidedcam_tf.cli import main
-from guidedcam_tf.errors import InputError
-from guidedcam_tf.errors import WeightsError
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.figures import explaining
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.computing import compute
 from guidedcam_tf.figures.config import KINDS
-from guidedcam_tf.figures.config import read_figure_config
 from guidedcam_tf.figures.making import make_figure
 from guidedcam_tf.figures.pictures import find_picture
 from guidedcam_tf.figures.pictures import picture_names
 from guidedcam_tf.opening import open_explainer
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-SHIPPED = sorted(CONFIGS.glob("figure*.yaml"))
-METHODS = ["guided", "gradcam", "layercam", "fullgrad"]
-
-EXTRA = {
-    "guidance": {},
-    "comparison": {"methods": METHODS, "full_methods": ["scorecam"]},
-    "interpretation": {"methods": METHODS[:2], "context": [{"file": "b.png", "targets": [1]}]},
-    "curves": {"methods": METHODS[:3], "step": 16},
-    "layers": {"methods": METHODS[:3], "layers": ["conv2", "conv1"]},
-    "areas": {"methods": METHODS[:2], "areas": [0.1, 0.5, 0.9]},
-}
-
-
-@pytest.fixture(scope="session")
-def written(toy_file, root):
-    """Write and read a small figure of a kind in a folder."""
-
-    def read(folder, kind, /, settings=(), **changes):
-        raw = {
-            "name": "small",
-            "kind": kind,
-            "root": str(root),
-            "model": str(toy_file),
-            "pictures": [{"file": "a.png", "targets": [2, 0]}, {"file": "b.png"}],
-            "dots_per_inch": 60,
-            **EXTRA[kind],
-            **changes,
-        }
-        file = folder / "small.yaml"
-        file.write_text(yaml.safe_dump(raw))
-        return read_figure_config(file, settings)
-
-    return read
-
-
-@pytest.fixture
-def config(written, tmp_path):
-    return partial(written, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -155,49 +110,6 @@ def test_a_pictures_own_model_is_the_one_of_its_rows_and_shares_the_runtime(
         np.testing.assert_allclose(found, raw, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("kind", "changes", "message"),
-    [
-        ("interpretation", {"models": ["vgg16", "resnet50"]}, "^config .*: model would change"),
-        ("layers", {"layer": "conv1"}, "layer would change nothing: the key layers"),
-        (
-            "interpretation",
-            {"pictures": [{"file": "a.png", "model": "vgg16"}]},
-            "model vgg16 of picture a.png would change nothing",
-        ),
-        (
-            "guidance",
-            {"pictures": [{"file": "a.png", "model": "vgg16"}], "preprocess": "unit"},
-            "model, preprocess would change nothing: figure small shows vgg16$",
-        ),
-    ],
-)
-def test_keys_that_would_change_nothing_are_refused(config, kind, changes, message):
-    with pytest.raises(InputError, match=message):
-        config(kind, **changes)
-
-
-@pytest.mark.parametrize("kind", ["curves", "areas"])
-@pytest.mark.parametrize("shown", ["pictures", "demo"])
-def test_curves_and_means_are_of_one_network(config, kind, shown):
-    """Pictures of two were drawn and averaged under the name of the last one's."""
-    pictures = [{"file": "a.png", "model": "vgg16"}, {"file": "b.png", "model": "resnet50"}]
-    message = f"pictures of kind {kind} must be of one network; received vgg16, resnet50: make a"
-    with pytest.raises(InputError, match=message):
-        config(kind, model="vgg16", **{shown: pictures})
-    one = [{"file": "a.png", "model": "vgg16"}]
-    assert config(kind, pictures=one, demo=[{"file": "b.png"}]).pictures[0].model == "vgg16"
-
-
-def network_file(folder, name, last, seed=0):
-    """A small network whose convolution is called conv2, in a file."""
-    keras.utils.set_random_seed(seed)
-    conv = keras.layers.Conv2D(6, 3, activation="relu", name="conv2")
-    model = keras.Sequential([keras.Input((16, 16, 3)), conv, *last], name=name)
-    model.save(folder / f"{name}{seed}.keras")
-    return folder / f"{name}{seed}.keras"
-
-
 def test_a_regressions_curves_are_of_its_value(config, tmp_path, root):
     """They were drawn from 0 to 1, where none of them is, as probabilities."""
     last = [keras.layers.Flatten(), keras.layers.Dense(3, bias_initializer="ones")]
@@ -218,26 +130,6 @@ def test_a_regressions_curves_are_of_its_value(config, tmp_path, root):
         assert low < drawn.min() and drawn.max() < high
         assert np.isclose(drawn, value, rtol=1e-4).any()
     assert f"class 1\n{value:.4g}" in [text.get_text() for text in result.figure.texts]
-
-
-@pytest.mark.parametrize("kind", ["curves", "areas"])
-@pytest.mark.parametrize("target", ["top1", "class 1 in 0,0,8,8"])
-def test_curves_of_a_network_without_classes_are_refused(config, tmp_path, kind, target):
-    """Its targets had ended in a TypeError, or in what `score` must return."""
-    file = network_file(tmp_path, "segments", [keras.layers.Conv2D(4, 1)])
-    pictures = [{"file": "a.png", "targets": [target]}]
-    read = config(kind, model=str(file), preprocess="unit", pictures=pictures)
-    message = f"^kind {kind} follows one class of the whole picture; 'segments' has none, but kind"
-    with pytest.raises(InputError, match=message):
-        make_figure(read, tmp_path)
-
-
-def test_areas_of_a_regression_are_refused(config, tmp_path):
-    """Drops are shares of a probability."""
-    file = network_file(tmp_path, "regression", [keras.layers.Flatten(), keras.layers.Dense(3)])
-    read = config("areas", model=str(file), scores="regression", preprocess="unit")
-    with pytest.raises(InputError, match="measures by probabilities; 'regression' gives values"):
-        make_figure(read, tmp_path)
 
 
 def computed(read):
@@ -391,17 +283,6 @@ def test_area_lines_are_the_zone_metrics(made, toy_file, root):
             np.testing.assert_allclose(line[zone], expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.fixture
-def no_weights(monkeypatch):
-    """ImageNet weights that no source has."""
-    import guidedcam_tf.networks.opening as opening
-
-    def nothing(application):
-        raise WeightsError(f"no source has ImageNet weights for {application.name}")
-
-    monkeypatch.setattr(opening, "load_application", nothing)
-
-
 def test_rows_without_weights_are_left_out_with_one_line(config, tmp_path, no_weights):
     pictures = [{"file": "a.png", "targets": [1]}]
     pictures += [{"file": "b.png", "targets": [1], "model": "vgg16"} for _ in range(2)]
@@ -414,112 +295,8 @@ def test_rows_without_weights_are_left_out_with_one_line(config, tmp_path, no_we
     assert set(pd.read_csv(tmp_path / "small" / "small.csv")["picture"]) == {"a"}
 
 
-def test_nothing_left_is_an_error(config, tmp_path, no_weights):
-    with (
-        pytest.warns(UserWarning, match="weights"),
-        pytest.raises(InputError, match="nothing left to draw"),
-    ):
-        make_figure(config("guidance", model="vgg16"), tmp_path)
-
-
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
-def test_shipped_configs_are_read_and_have_demo_pictures(file):
-    config = read_figure_config(file, ["root=/elsewhere"])
-    assert config.name == file.stem and config.root == Path("/elsewhere")
-    assert config.pictures and config.demo
-    for picture in (*config.demo, *getattr(config, "demo_context", ())):
-        assert find_picture(picture.file, Path()).dtype == np.uint8
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"kind": "pie"}, "key kind must be one of guidance, comparison"),
-        ({"colour_map": "plasma"}, "key colour_map"),
-        ({"colours": "jet"}, "key colours is unknown; nearest: colour_map"),
-    ],
-)
-def test_bad_keys_are_named(config, changes, message):
-    with pytest.raises(InputError, match=message):
-        config("guidance", **changes)
-
-
-@pytest.mark.parametrize(
-    ("file", "message"),
-    [
-        ("none.png", "none.png does not exist; --set root=FOLDER"),
-        ("skimage:dog", "photograph 'dog' is not known"),
-        ("skimage:coffee+cat/cat", "as many photographs on each line"),
-    ],
-)
-def test_missing_pictures_are_named(file, message, root):
-    with pytest.raises(InputError, match=message):
-        find_picture(file, root)
-
-
-def test_without_scikit_image_the_demo_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skimage.data", None)
-    with pytest.raises(InputError, match=r"pip install 'guidedcam-tf\[demo\]'"):
-        find_picture("skimage:coffee", Path())
-
-
 def test_photographs_lie_side_by_side_and_in_lines():
     both = find_picture("skimage:coffee+chelsea/chelsea+coffee", Path())
     assert both.shape == (600, 600, 3)
     np.testing.assert_array_equal(both[:300, :300], both[300:, 300:])
     assert np.abs(both[:300, :300].astype(int) - both[:300, 300:]).mean() > 10
-
-
-@pytest.fixture
-def guidedcam(monkeypatch, capsys):
-    """Run the command line in this process: its exit code, and what it printed."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["guidedcam", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        captured = capsys.readouterr()
-        return left.value.code or 0, captured.out, captured.err
-
-    return call
-
-
-def test_the_commands_make_a_figure_and_its_report(config, guidedcam, tmp_path):
-    config("guidance")
-    file, out = tmp_path / "small.yaml", tmp_path / "runs"
-    settings = ["--set", "name=other", "--set", "colour_map=jet"]
-    code, printed, _ = guidedcam("figure", file, *settings, "--out", out)
-    assert code == 0
-    assert all(Path(line).exists() for line in printed.split())
-    manifest = json.loads((out / "other" / "manifest.json").read_text())
-    assert manifest["config"]["colour_map"] == "jet"
-    code, printed, _ = guidedcam("report", out / "other", "--out", out / "report.html")
-    assert (code, printed.strip()) == (0, str(out / "report.html"))
-    assert 'alt="Figure other (guidance) of' in (out / "report.html").read_text("utf-8")
-
-
-def test_mistakes_end_with_2_and_one_line(config, guidedcam, tmp_path):
-    config("guidance")
-    code, _, told = guidedcam("figure", tmp_path / "small.yaml", "--set", "root=/nowhere")
-    assert code == 2 and "--set root=FOLDER" in told and "Traceback" not in told
-    code, _, told = guidedcam("figure", tmp_path / "small.yaml", "--demo")
-    assert code == 2 and "figure small has no demo" in told
-    code, _, told = guidedcam("figure", tmp_path / "none.yaml")
-    assert code == 2 and "cannot be read" in told
-
-
-@pytest.mark.parametrize("number", range(1, 7))
-def test_each_figure_has_a_short_script(number):
-    script = CONFIGS.parent / "scripts" / f"reproduce_figure{number}.py"
-    assert len(script.read_text().splitlines()) < 50
-    assert f"reproduce.figure({number})" in script.read_text()
-
-
-def test_a_script_takes_the_commands_arguments(monkeypatch, capsys):
-    scripts = CONFIGS.parent / "scripts"
-    monkeypatch.syspath_prepend(str(scripts))
-    given = ["--set", "root=/nowhere", "--set", "model=none"]
-    monkeypatch.setattr(sys, "argv", ["reproduce_figure1.py", *given])
-    with pytest.raises(SystemExit) as left:
-        runpy.run_path(str(scripts / "reproduce_figure1.py"), run_name="__main__")
-    assert left.value.code == 2 and "picture /nowhere/demo/images" in capsys.readouterr().err
