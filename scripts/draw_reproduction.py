@@ -7,19 +7,20 @@ docs/images/reproduction_areas.png: the drops of the ten methods at masks of equ
 """
 
 import argparse
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from reproduction_numbers import RESULTS
+from reproduction_numbers import most_pictures
+from reproduction_numbers import read
 
 from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
 from guidedcam_tf.figures import style
 from guidedcam_tf.figures.saving import save_figure
 from guidedcam_tf.metrics import metric_of
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-RESULTS = DOCS / "results"
+IMAGES = RESULTS.parent / "images"
 PAIRED = {
     "VOC": "paired_voc12_resnet50",
     "ImageNet": "paired_imagenet_resnet50",
@@ -47,12 +48,6 @@ FOREST = (
 )
 METHODS = ("guided", "hirescam", "gradcam++", "xgradcam")
 SHOWN_IN_LINES = ("gradcam", "guided", "gradcam++", "relevance_cam", "cameras", "scorecam")
-
-
-def read(name: str, table: str) -> pd.DataFrame:
-    """Read a run's table, with areas as texts."""
-    found = pd.read_csv(RESULTS / name / f"{table}.csv", dtype={"area": "str"})
-    return found.assign(area=found["area"].fillna(""))
 
 
 def draw_forest() -> Figure:
@@ -118,7 +113,7 @@ def draw_areas() -> Figure:
         figure = Figure(figsize=(11, 6.6), layout="constrained")
         panels = figure.subplots(2, len(TABLES), sharex=True, sharey="row")
         for column, (title, name) in enumerate(TABLES.items()):
-            table = read(name, "table")
+            table = most_pictures(name)
             for row, metric in enumerate(("saliency_drop", "context_drop")):
                 axes = panels[row, column]
                 _draw_curves(axes, table[(table["metric"] == metric) & (table["area"] != "")])
@@ -137,14 +132,16 @@ def _draw_curves(axes: Axes, table: pd.DataFrame) -> None:
         shown = method in SHOWN_IN_LINES
         look = style.line(SHOWN_IN_LINES.index(method)) if shown else {"color": "#BBBBBB"}
         title = style.method_title(str(method))
-        axes.plot(areas, lines["ours"], label=title, zorder=3 if shown else 1, **look)
+        dot = "o" if len(areas) == 1 else None
+        order = 3 if shown else 1
+        axes.plot(areas, lines["ours"], marker=dot, label=title, zorder=order, **look)
 
 
 def main() -> None:
     """Draw both, as far as their tables are there."""
-    save_figure(draw_areas(), DOCS / "images" / "reproduction_areas.png", dots_per_inch=110)
+    save_figure(draw_areas(), IMAGES / "reproduction_areas.png", dots_per_inch=110)
     if any((RESULTS / name).is_dir() for name in PAIRED.values()):
-        save_figure(draw_forest(), DOCS / "images" / "reproduction_forest.png", dots_per_inch=110)
+        save_figure(draw_forest(), IMAGES / "reproduction_forest.png", dots_per_inch=110)
 
 
 if __name__ == "__main__":
