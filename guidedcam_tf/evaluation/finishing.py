@@ -15,6 +15,7 @@ from guidedcam_tf.evaluation.config import MethodConfig
 from guidedcam_tf.evaluation.job import Job
 from guidedcam_tf.evaluation.manifest import environment
 from guidedcam_tf.evaluation.measuring.evidence import zero_is_black
+from guidedcam_tf.evaluation.rows import EMPTY_MAP
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.tables.comparing import compare
@@ -73,6 +74,7 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
         *_notes(config, job.explainer),
         *_part_notes(config, len(job.data_set)),
         *_gap_notes(left_out, failed),
+        *_pair_notes(rows),
         *_making_notes(making),
     ]
     against_best = _compare(folder, config, rows, summary)
@@ -176,6 +178,19 @@ def _gap_notes(left_out: pd.DataFrame, failed: Sequence[tuple[Unit, str]]) -> li
     return notes + [
         f"{', '.join(unit.methods)}: unit {unit.name} failed, so its pictures are missing ({line})."
         for unit, line in failed
+    ]
+
+
+def _pair_notes(rows: pd.DataFrame) -> list[str]:
+    """Say of how many pairs a metric has no value, or one by another truth, and why."""
+    noted = rows[~rows["note"].isin(["", EMPTY_MAP])]
+    pairs = noted.drop_duplicates(["image", "class_name", "metric", "note"])
+    counts = pairs.assign(has=pairs["value"].notna()).groupby(["note", "has", "metric"], sort=False)
+    metrics = counts.size().rename("pairs").reset_index().groupby(["note", "has", "pairs"])
+    return [
+        f"{', '.join(alike['metric'])}, {count} of the pairs of picture and object: "
+        f"{'' if has else 'no value, '}{note}."
+        for (note, has, count), alike in metrics
     ]
 
 

@@ -137,12 +137,24 @@ def test_boxes_and_masks_of_a_list(root, toy_file):
     data = {"kind": "labels", "root": pictures}
     folder = run(root, "a", data, toy_file, metrics=["pointing_game", "iou"])
     rows = values(folder).set_index(["image", "method", "metric"])
-    for place, noted in enumerate([("", "no mask"), ("", ""), ("no box and no mask", "no mask")]):
+    by_mask = "by the mask, as it has no box"
+    expected = [("", "no mask"), (by_mask, ""), ("no box and no mask", "no mask")]
+    for place, noted in enumerate(expected):
         for metric, note in zip(("pointing_game", "iou"), noted, strict=True):
             row = rows.loc[(f"{WNIDS[place]}/{place}.png", "gradcam", metric)]
             assert row["note"] == note
-            assert np.isnan(row["value"]) == bool(note)
+            assert np.isnan(row["value"]) == note.startswith("no ")
             assert row["target"] == place
+    table = (folder / "table.md").read_text()
+    for said in (
+        f"- pointing_game, 1 of the pairs of picture and object: {by_mask}.",
+        "- iou, 2 of the pairs of picture and object: no value, no mask.",
+        "- pointing_game, 1 of the pairs of picture and object: no value, no box and no mask.",
+    ):
+        assert said in table
+    masks = {"pointing_truth": "masks"}
+    folder = run(root, "b", data, toy_file, metrics=["pointing_game"], protocol=masks)
+    assert by_mask not in (folder / "table.md").read_text()
 
 
 def test_pictures_that_are_not_there_are_named(root, toy_file):

@@ -45,6 +45,8 @@ UNMAPPED = "no class of the network"
 NOT_PREDICTED = "class predicted nowhere"
 """Of a segmentation, whose class is explained where it is predicted."""
 
+BY_MASK = "by the mask, as it has no box"
+
 ABSENT = {"truth": "no box and no mask", "mask": "no mask"}
 
 
@@ -179,10 +181,14 @@ class Scorer:
         raw_map = raw[method, pair.place, pair.target]
         saliency = self._maker.finish([raw_map], picture.picture.shape[:2])[0]
         evidence = object_map(saliency, label, picture.void, self._protocol, self._rule)
-        remark = "" if saliency.any() else EMPTY_MAP
+        boxes = self._protocol.pointing_truth == "boxes"
         for metric in self._objects:
             value, why = _measured(metric, evidence, label)
-            yield _row(chunk, pair, method, metric.label, value, why or remark)
+            if not why and not saliency.any():
+                why = EMPTY_MAP
+            elif not why and metric.needs == "truth" and boxes and label.boxes is None:
+                why = BY_MASK
+            yield _row(chunk, pair, method, metric.label, value, why)
 
 
 def _measured(metric: Metric, evidence: ObjectMap, label: Label) -> tuple[float, str]:
