@@ -70,18 +70,21 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
     pictures = len(job.data_set) - unread.nunique()
     where = ", ".join(filter(None, [str(config.model), job.layer]))
     title = f"{config.name}: {where}, {pictures} pictures"
-    notes = [
-        *_notes(config, job.explainer),
+    against_best = _compare(folder, config, rows, summary)
+    remarks = [
+        *_network_notes(job.explainer),
         *_part_notes(config, len(job.data_set)),
         *_gap_notes(left_out, failed),
         *_pair_notes(rows),
+        *_uneven_notes(summary),
+        *_test_notes(config, against_best),
         *_making_notes(making),
     ]
-    against_best = _compare(folder, config, rows, summary)
+    notes = [_protocol_note(config, job.explainer), *remarks]
     write_tables(summary, folder, title=title, notes=notes, comparison=against_best)
     write_csv(by_class(rows, summary), folder / "classes.csv")
     write_csv(mean_ranks(rows, summary), folder / "ranks.csv")
-    _write_manifest(folder, job, rows, reasons, making)
+    _write_manifest(folder, job, rows, reasons, making, remarks)
 
 
 def _compare(
@@ -98,7 +101,12 @@ def _compare(
 
 
 def _write_manifest(
-    folder: Path, job: Job, rows: pd.DataFrame, reasons: pd.Series, making: Making
+    folder: Path,
+    job: Job,
+    rows: pd.DataFrame,
+    reasons: pd.Series,
+    making: Making,
+    remarks: Sequence[str],
 ) -> None:
     config, explainer = job.config, job.explainer
     manifest = {
@@ -123,6 +131,7 @@ def _write_manifest(
         "skipped": {str(reason): int(count) for reason, count in reasons.items()},
         "skipped_before_reading": len(job.data_set.skipped),
         "notes": _counts(rows),
+        "remarks": list(remarks),
         "seconds_by_method": {name: round(spent, 3) for name, spent in making.seconds.items()},
         "units_made_with": dict(making.made_with),
     }
@@ -130,7 +139,7 @@ def _write_manifest(
         temporary.write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
 
 
-def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
+def _protocol_note(config: EvaluationConfig, explainer: Explainer) -> str:
     protocol, kinds = config.protocol, {each.evidence for each in config.chosen_metrics}
     choices = [f"mask: {MaskRule(protocol.mask.kind, protocol.mask.value)}"]
     if MaskedPredictions in kinds:
@@ -144,10 +153,11 @@ def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
         choices.append(f"{truth}, tolerance {protocol.tolerance:g} pixels")
     if protocol.fill == "mean" and zero_is_black(explainer.network):
         choices.append("the mean colour is each picture's own, as 0 is black for the network")
-    notes = [
-        f"Protocol: {'; '.join(choices)}.",
-        "Intervals in table.csv are bootstrap 95 % over pictures.",
-    ]
+    return f"Protocol: {'; '.join(choices)}."
+
+
+def _network_notes(explainer: Explainer) -> list[str]:
+    notes = ["Intervals in table.csv are bootstrap 95 % over pictures."]
     if explainer.pipeline.view.pools_globally:
         notes.append(
             f"{explainer.network.name} pools globally after {explainer.layer}: the gradient there "
@@ -191,6 +201,32 @@ def _pair_notes(rows: pd.DataFrame) -> list[str]:
         f"{', '.join(alike['metric'])}, {count} of the pairs of picture and object: "
         f"{'' if has else 'no value, '}{note}."
         for (note, has, count), alike in metrics
+    ]
+
+
+def _uneven_notes(summary: pd.DataFrame) -> list[str]:
+    """Say which ranked methods have a metric's value of fewer pairs than others."""
+    ranked = summary[summary["rank_ours"].notna() & (summary["area"] == "")]
+    notes = []
+    for metric, lines in ranked.groupby("metric", sort=False):
+        most = lines["pairs"].max()
+        fewer = lines[lines["pairs"] < most]
+        listed = ", ".join(f"{line.method} of {line.pairs}" for line in fewer.itertuples())
+        if listed:
+            notes.append(
+                f"{metric} is the mean of {most} pairs, but that of {listed}, which may be the "
+                "easier ones: comparison.csv has the differences on the same pairs."
+            )
+    return notes
+
+
+def _test_notes(config: EvaluationConfig, compared: pd.DataFrame) -> list[str]:
+    """Say where there are too few resamples for a test."""
+    if not (compared["p_holm"].isna() & (compared["pictures"] > 0)).any():
+        return []
+    return [
+        f"bootstrap: {config.bootstrap} are too few resamples to tell methods apart, so none is "
+        "said to be alike."
     ]
 
 

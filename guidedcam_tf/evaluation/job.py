@@ -29,6 +29,7 @@ from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import ObjectMap
 from guidedcam_tf.networks import ClassNames
 from guidedcam_tf.networks import Network
+from guidedcam_tf.networks.weights import RANDOM
 
 _OF_OBJECTS = (
     f"the metrics of objects, "
@@ -133,7 +134,7 @@ def open_job(
             f"metrics {', '.join(of_objects)} need objects, which data of kind "
             f"{config.data.kind} have not; expected one of {', '.join(having)}"
         )
-    explainer = explainer or open_network(config)
+    explainer = explainer or _open(config)
     check_sees_pictures(explainer.network, "evaluate")
     classes = class_names(explainer.network)
     _check_measurable(config, explainer.network)
@@ -157,6 +158,18 @@ def open_job(
         raise InputError(f"data set {config.data.root} has no picture to evaluate{first}")
     methods = dict(labelled_method(entry) for entry in config.methods)
     return Job(config, limit, data_set, methods, explainer, layers)
+
+
+def _open(config: EvaluationConfig) -> Explainer:
+    """Open a network that is the same each time it is opened."""
+    explainer = open_network(config)
+    if explainer.network.weights.source == RANDOM:
+        raise InputError(
+            "weights: null draws other weights at each start, so that a run which goes on, or has "
+            "several processes, would measure several networks; save the model to a .keras file, "
+            "and name that as model"
+        )
+    return explainer
 
 
 def _check_measurable(config: EvaluationConfig, network: Network) -> None:

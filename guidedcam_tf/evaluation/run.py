@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from guidedcam_tf.evaluation.work.units import Shards
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
+from guidedcam_tf.networks.weights import fingerprint
 from guidedcam_tf.progress import progress_bar
 from guidedcam_tf.storage import as_path
 
@@ -106,18 +108,26 @@ def _unchanged(job: Job, done: dict[str, dict[str, str]]) -> set[str]:
 
 def _identity(job: Job) -> dict[str, Any]:
     """What makes a run this one and no other: all but who computes it."""
-    data_set, classes = job.data_set, job.classes
+    data_set, classes, config = job.data_set, job.classes, job.config
+    network = job.explainer.network
+    module = sys.modules.get(config.custom_objects or "")
     class_map = data_set.class_map and sorted(data_set.class_map.class_ids.items())
     return {
-        **job.config.model_dump(mode="json", exclude={"executor"}),
+        **config.model_dump(mode="json", exclude={"executor"}),
         "layer": list(job.layers) or job.explainer.layer,
         "pictures": len(data_set),
         "pictures_sha256": list_sha256(data_set.ids),
-        "weights_sha256": job.explainer.network.weights.sha256,
+        "weights_sha256": network.weights.sha256 or fingerprint(network.model),
+        "fixed_inputs_sha256": _of_file(config.fixed_inputs),
+        "custom_objects_sha256": _of_file(getattr(module, "__file__", None)),
         "class_names_sha256": _sha256(json.dumps([classes.names, classes.wnids]).encode()),
         "class_map_sha256": _sha256(json.dumps(class_map).encode()),
-        "annotations_sha256": [_sha256(file.read_bytes()) for file in data_set.lists],
+        "annotations_sha256": [_of_file(file) for file in data_set.lists],
     }
+
+
+def _of_file(file: Path | str | None) -> str | None:
+    return None if file is None else _sha256(as_path(file).read_bytes())
 
 
 def _sha256(content: bytes) -> str:

@@ -27,6 +27,7 @@ from guidedcam_tf.networks.outputs import Scores
 from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.reading import NO_SAVED_MODEL
 from guidedcam_tf.networks.traits import Trait
+from guidedcam_tf.networks.weights import RANDOM
 from guidedcam_tf.networks.weights import WeightsSource
 from guidedcam_tf.networks.weights import load_application
 from guidedcam_tf.networks.weights import load_file
@@ -111,7 +112,7 @@ def open_network(
         return _open_model(loaded, preprocess, parts, source)
     if name.startswith(PREFIX):
         loaded = load_preset(name, weights=weights == "imagenet")
-        source = WeightsSource("preset" if weights == "imagenet" else "random")
+        source = WeightsSource("preset" if weights == "imagenet" else RANDOM)
         if weights not in ("imagenet", None):
             source = _load_user_file(loaded, weights)
         return _open_model(loaded, preprocess, parts, source)
@@ -191,7 +192,7 @@ def _open_application(
         built, source = load_application(application)
     else:
         built = application.build(weights=None)
-        source = WeightsSource("random") if weights is None else _load_user_file(built, weights)
+        source = WeightsSource(RANDOM) if weights is None else _load_user_file(built, weights)
     network = Network(
         built,
         preprocess=preprocess or application.preprocessing,

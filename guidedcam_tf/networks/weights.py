@@ -40,6 +40,9 @@ FOLDER_VARIABLE = "GUIDEDCAM_WEIGHTS"
 SUFFIXES = (".weights.h5", ".h5", ".keras")
 CONNECT_SECONDS = 30
 
+RANDOM = "random"
+"""The source of weights that an initialiser drew."""
+
 
 @dataclass(frozen=True)
 class WeightsSource:

@@ -58,6 +58,8 @@ def _cell(record: pd.Series, group: pd.DataFrame) -> Cell:
     text = f"{value:.4f}"
     if not math.isnan(float(record["ci_low"])):
         text += f"\n[{record['ci_low']:.3f}, {record['ci_high']:.3f}]"
+    if record["pairs"] < group[group["metric"] == record["metric"]]["pairs"].max():
+        text += f"\n{record['pairs']:.0f} pairs"
     if not math.isnan(float(record["paper"])):
         text += f"\npaper {record['paper']:.4f}"
     rivals = group[group["metric"] == record["metric"]]["rank_ours"]
@@ -72,14 +74,16 @@ def tables_by_class(classes: pd.DataFrame) -> tuple[Table, ...]:
     for name, group in classes[classes["area"].fillna("") == ""].groupby("metric", sort=False):
         methods = list(dict.fromkeys(group["method"]))
         means = group.pivot(index="class_name", columns="method", values="mean")
-        pairs = group.groupby("class_name")["pairs"].max().to_dict()
+        counts = group.pivot(index="class_name", columns="method", values="pairs")
         lines = []
         for label, values in means[methods].iterrows():
-            count = float(pairs[label])
+            mine = counts.loc[label]
+            count = float(mine.max())
             line = [Cell(str(label), str(label)), Cell(f"{count:.0f}", count)]
             for method, value in zip(methods, map(float, values), strict=True):
                 known = not math.isnan(value)
-                cell = Cell(f"{value:.4f}", value) if known else Cell("-", "")
+                fewer = f"\n{mine[method]:.0f} pairs" if mine[method] < count else ""
+                cell = Cell(f"{value:.4f}{fewer}", value) if known else Cell("-", "")
                 line.append(replace(cell, method=method))
             lines.append(tuple(replace(cell, class_name=str(label)) for cell in line))
         header = ("class", "pairs", *map(style.method_title, methods))
@@ -117,7 +121,7 @@ def _difference(record: pd.Series) -> Cell:
         text += f"\n[{record['ci_low']:+.3f}, {record['ci_high']:+.3f}]"
     if not math.isnan(float(record["p_holm"])):
         text += f"\np {record['p_holm']:.3f}"
-    return Cell(text, value, "" if record["p_holm"] <= SIGNIFICANCE else "alike")
+    return Cell(text, value, "alike" if record["p_holm"] > SIGNIFICANCE else "")
 
 
 def plain_table(caption: str, frame: pd.DataFrame) -> Table:

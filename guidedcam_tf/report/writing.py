@@ -120,6 +120,7 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
         ("data", f"{manifest['data']['kind']}, {manifest['data']['pictures']} pictures"),
         ("protocol", _protocol(config)),
         *_common_facts(manifest),
+        *(("note", remark) for remark in manifest.get("remarks", [])),
     ]
     rows = read_rows(run)
     chosen = metric or next((m for m in CASE_METRICS if m in set(rows["metric"])), "")

@@ -116,3 +116,41 @@ def test_the_table_marks_what_is_not_told_from_the_best(rng, tmp_path):
 def test_where_nothing_can_be_compared_there_is_no_line():
     assert compared({"a": [0.5, 0.6]}).empty
     assert compared({"a": [0.5], "b": [0.4]}, reference="c").empty
+
+
+@pytest.mark.parametrize(("resamples", "told"), [(0, False), (38, False), (39, True)])
+def test_with_too_few_resamples_nothing_is_said_to_be_alike(resamples, told):
+    """The least p of 38 draws, corrected for two rivals, is 2/39, over 5 %."""
+    values = {"a": np.full(30, 0.9), "b": np.full(30, 0.5), "c": np.full(30, 0.1)}
+    found = compared(values, resamples=resamples)
+    assert not indistinguishable(found)
+    assert list(found["p_holm"].notna()) == [told, told]
+    assert (found["p_holm"] <= 0.05).all() == told
+
+
+@pytest.mark.filterwarnings("error")
+def test_methods_without_a_common_pair_are_not_compared():
+    values = {"a": [0.9, 0.8, np.nan, np.nan], "b": [np.nan, np.nan, 0.5, 0.4], "c": [0.1] * 4}
+    found = compared(values).set_index("method")
+    assert found.loc["b", "pictures"] == 0
+    numbers = ["difference", "ci_low", "ci_high", "p", "p_holm"]
+    assert found.loc["b", numbers].isna().all()
+    assert found.loc["c", numbers].notna().all()
+    assert found.loc["c", "p_holm"] == found.loc["c", "p"]
+    assert {method for _, _, method in indistinguishable(compared(values))} <= {"c"}
+
+
+def test_what_differs_in_the_seventh_digit_only_does_not_differ(rng):
+    values = rng.uniform(0.2, 0.8, 40)
+    found = compared({"a": values, "b": values - 1e-9, "c": values - 1e-3}).set_index("method")
+    assert found.loc["b", ["difference", "p", "p_holm"]].tolist() == [0, 1, 1]
+    assert found.loc["c", "p_holm"] < 0.01
+
+
+def test_pairs_with_an_empty_map_are_counted_where_they_have_no_value_too():
+    table = rows({"a": [0.8, 0.8, np.nan, np.nan], "b": [0.9, 0.9, 0.3, 0.0]})
+    table.loc[table["value"].isna(), "note"] = "empty map"
+    table.loc[table["value"] == 0, "note"] = "empty map"
+    summary = summarise(table, methods=["a", "b"], resamples=0).set_index("method")
+    assert summary["empty"].to_dict() == {"a": 2, "b": 1}
+    assert summary["undefined"].to_dict() == {"a": 2, "b": 0}

@@ -1,5 +1,6 @@
 """Evaluating networks with classes of their own on data of one's own."""
 
+import importlib
 import json
 
 import keras
@@ -14,6 +15,8 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
+from guidedcam_tf.evaluation.run_files import read_table
+from guidedcam_tf.explainer import Explainer
 
 WNIDS = ("n02123045", "n02124075", "n02099601")
 NAMES = ("tabby", "Egyptian cat", "golden retriever")
@@ -29,13 +32,11 @@ def root(tmp_path, rng):
     return tmp_path
 
 
-def run(root, name, data, model, names=NAMES, **keys):
+def run(root, name, data, model, names=NAMES, methods=("gradcam", "guided"), **keys):
     if names:
         (root / "names.txt").write_text("\n".join(names))
         keys["class_names"] = root / "names.txt"
-    config = EvaluationConfig(
-        name=name, data=data, model=str(model), methods=["gradcam", "guided"], **keys
-    )
+    config = EvaluationConfig(name=name, data=data, model=str(model), methods=methods, **keys)
     return evaluate(config, root / "runs")
 
 
@@ -87,7 +88,8 @@ def test_names_that_are_no_class_are_written_for_the_user(root, toy_file):
     entries["class_folders"][WNIDS[1]] = {"classes": ["1 Egyptian cat"]}
     file.write_text(yaml.safe_dump(entries), "utf-8")
     folder = run(root, "a", {**data, "class_map": file}, toy_file, **keys)
-    assert set(values(folder)["target"]) == {1}
+    assert set(values(folder)["target"].dropna()) == {1}
+    assert set(values(folder).query("target.isna()")["note"]) == {"no class of the network"}
     assert json.loads((folder / "manifest.json").read_text())["data"]["class_map_sha256"]
 
 
@@ -216,6 +218,102 @@ def test_grey_networks_and_networks_of_any_size(root):
         data = {"kind": "folder", "root": root / "pictures"}
         folder = run(root, name, data, root / f"{name}.keras", None, metrics=["saliency_drop"])
         assert len(set(values(folder)["image"])) == 7
+
+
+def test_other_values_of_fixed_inputs_are_another_run(root):
+    picture, scale = keras.Input((16, 16, 3)), keras.Input((3,), name="scale")
+    maps = keras.layers.Conv2D(4, 3, activation="relu")(picture)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    scores = keras.layers.Dense(3)(keras.layers.Concatenate()([pooled, scale]))
+    keras.Model([picture, scale], scores).save(root / "two.keras")
+    data = {"kind": "folder", "root": root / "pictures"}
+    keys = {"metrics": ["saliency_drop"], "fixed_inputs": root / "fixed.npz", "bootstrap": 0}
+    for value in (1.0, 50.0):
+        np.savez(root / "fixed.npz", scale=np.array([value, 0, 0], np.float32))
+        if value == 1:
+            run(root, "a", data, root / "two.keras", names=None, **keys)
+            continue
+        with pytest.raises(InputError, match="holds a run with another fixed inputs;"):
+            run(root, "a", data, root / "two.keras", names=None, **keys)
+
+
+def test_another_module_of_custom_objects_is_another_run(root, monkeypatch):
+    """The layers' code is as much of the network as its weights are."""
+    monkeypatch.chdir(root)
+    module = root / "layers_of_my_own.py"
+    code = (
+        "import keras\n\n\n@keras.saving.register_keras_serializable('mine')\n"
+        "class Scaled(keras.layers.Layer):\n    def call(self, x):\n        return x * 1.0\n"
+    )
+    module.write_text(code)
+    monkeypatch.syspath_prepend(str(root))
+    scaled = importlib.import_module(module.stem).Scaled()
+    keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            scaled,
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3),
+        ]
+    ).save(root / "scaled.keras")
+    data = {"kind": "folder", "root": root / "pictures"}
+    keys = {"metrics": ["saliency_drop"], "custom_objects": module.stem, "bootstrap": 0}
+    run(root, "a", data, root / "scaled.keras", names=None, **keys)
+    module.write_text(code.replace("1.0", "2.0"))
+    with pytest.raises(InputError, match="holds a run with another custom objects;"):
+        run(root, "a", data, root / "scaled.keras", names=None, **keys)
+
+
+def test_weights_that_are_drawn_at_each_start_are_refused(root):
+    data = {"kind": "folder", "root": root / "pictures"}
+    keys = {"metrics": ["saliency_drop"], "weights": None}
+    with pytest.raises(InputError, match=r"weights: null draws other .* save the model"):
+        run(root, "a", data, "mobilenetv2", names=None, **keys)
+    assert not (root / "runs" / "a").exists()
+
+
+def test_a_model_that_was_passed_in_and_has_changed_is_another_run(root):
+    model = build_toy("flatten")
+    explainer = Explainer(model, preprocess="unit")
+    config = {"name": "a", "data": {"kind": "folder", "root": str(root / "pictures")}}
+    config |= {"methods": ["gradcam"], "metrics": ["saliency_drop"], "bootstrap": 0}
+    read = EvaluationConfig.model_validate(config)
+    evaluate(read, root / "runs", explainer=explainer)
+    evaluate(read, root / "runs", explainer=explainer)
+    model.set_weights([weight[..., ::-1] for weight in model.get_weights()])
+    with pytest.raises(InputError, match="holds a run with another weights;"):
+        evaluate(read, root / "runs", explainer=explainer)
+
+
+def test_means_of_fewer_pairs_and_too_few_resamples_are_said(root):
+    """Nothing supports the third class, so its energy is defined for one method only."""
+    model = build_toy()
+    kernel, bias = model.layers[-1].get_weights()
+    kernel[:, 2] = -1
+    model.layers[-1].set_weights([kernel, bias])
+    model.save(root / "m.keras")
+    lines = [
+        f"{wnid}/{place}.png,{name},2,2,9,9"
+        for place, (wnid, name) in enumerate(zip(WNIDS, NAMES, strict=True))
+    ]
+    header = "picture,class,x_min,y_min,x_max,y_max"
+    (root / "pictures" / "labels.csv").write_text("\n".join([header, *lines]))
+    data = {"kind": "labels", "root": root / "pictures"}
+    keys = {"metrics": ["energy_pointing_game"], "methods": ("gradcam", "gradient")}
+    folder = run(root, "a", data, root / "m.keras", bootstrap=38, **keys)
+    said = (
+        "energy_pointing_game is the mean of 3 pairs, but that of gradcam of 2, which may be the "
+        "easier ones: comparison.csv has the differences on the same pairs."
+    )
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert said in manifest["remarks"]
+    assert f"- {said}" in (folder / "table.md").read_text()
+    table = read_table(folder / "table.csv").set_index("method")
+    assert table["empty"].to_dict() == {"gradcam": 1, "gradient": 0}
+    few = "bootstrap: 10 are too few resamples to tell methods apart"
+    folder = run(root, "b", data, root / "m.keras", bootstrap=10, **keys)
+    assert few in (folder / "table.md").read_text() and "≈" not in (folder / "table.md").read_text()
 
 
 def test_another_content_of_the_same_files_is_another_run(tmp_path, rng):

@@ -101,6 +101,19 @@ def test_what_is_missing_is_said(explainer, picture):
     assert {row.target for row in rows if row.class_name == "person"} == {None}
 
 
+def test_objects_without_a_class_are_counted_by_the_pictures_metrics_too(explainer, picture):
+    names = ["saliency_drop", "deletion", "sparseness"]
+    _, rows = score(explainer, picture, names, zone_class="object")
+    mine = [row for row in rows if row.class_name == "person" and row.method == "gradcam"]
+    assert {(row.metric, row.area) for row in mine} == {
+        *(("saliency_drop", ""), ("saliency_drop", "0.5"), ("deletion", ""), ("sparseness", ""))
+    }
+    assert len(mine) == 4
+    assert all(np.isnan(row.value) and row.note == "no class of the network" for row in mine)
+    _, rows = score(explainer, picture, names)
+    assert not [row for row in rows if row.class_name == "person"]
+
+
 def test_a_pair_without_a_class_is_never_explained(explainer, picture):
     chunk, _ = score(explainer, picture, ["dice"])
     (group,) = group_methods({"gradcam": METHODS["gradcam"]})

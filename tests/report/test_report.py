@@ -31,6 +31,7 @@ from guidedcam_tf.report.charts import lines_of
 from guidedcam_tf.report.painting import Painter
 from guidedcam_tf.report.painting import outlined
 from guidedcam_tf.report.tables import tables_by_area
+from guidedcam_tf.report.tables import tables_by_class
 from guidedcam_tf.report.writing import write_report
 
 VALUES = {"guided": (0.9, 0.1, 0.5), "gradcam": (0.2, 0.4, 0.6), "gradcam++": (0.3, 0.1, 0.2)}
@@ -80,6 +81,7 @@ def run(place, toy_file):
                 "model": "toy",
                 "layer": "conv2",
                 "data": {"kind": "folder", "pictures": 3},
+                "remarks": ["guided is measured on 2 of the pictures"],
             }
         )
     )
@@ -167,6 +169,22 @@ def test_ties_are_no_winners():
     summary = summarise(pd.DataFrame(lines, columns=columns), methods=["x", "y", "z"], resamples=0)
     (table,) = tables_by_area(summary)
     assert [line[1].mark for line in table.lines] == ["tied"] * 3
+
+
+def test_methods_on_fewer_pairs_say_of_how_many():
+    lines = [(name, "cat", 0, "x", "dice", "", 0.5, "") for name in "abc"]
+    lines += [("a", "cat", 0, "y", "dice", "", 0.7, "")]
+    columns = ["image", "class_name", "target", "method", "metric", "area", "value", "note"]
+    rows = pd.DataFrame(lines, columns=columns)
+    summary = summarise(rows, methods=["x", "y"], unranked=["y"], resamples=0)
+    (table,) = tables_by_area(summary)
+    assert [line[1].text for line in table.lines] == ["0.5000", "0.7000\n1 pairs"]
+    (table,) = tables_by_class(by_class(rows, summary))
+    assert [cell.text for cell in table.lines[0]] == ["cat", "3", "0.5000", "0.7000\n1 pairs"]
+
+
+def test_what_the_table_is_said_to_lack_the_report_says_too(html):
+    assert "guided is measured on 2 of the pictures" in html.read_text("utf-8")
 
 
 def test_all_metrics_come_before_the_matched_areas(html):

@@ -106,11 +106,22 @@ class Scorer:
         raw = self._maker.raw(chunk, group, known)
         seen = [pair for pair in known if (pair.label is None) == clean] if whole else []
         found = list(self._seen_rows(chunk, group, seen, raw)) if seen else []
+        unknown = [] if clean else [pair for pair in pairs if pair.target is None]
         for label in group.methods:
+            for pair in unknown:
+                found += self._rows_without_class(chunk, label, pair)
             for pair in pairs:
                 if pair.label is not None:
                     found += self._object_rows(chunk, label, pair, pair.label, raw)
         return found
+
+    def _rows_without_class(self, chunk: Chunk, method: str, pair: Pair) -> Iterator[Row]:
+        """The metrics of the picture, for an object that no class stands for."""
+        for metric in self._zones:
+            for area in ("", *map(str, self._protocol.areas)):
+                yield _row(chunk, pair, method, metric.label, np.nan, UNMAPPED, area)
+        for metric in self._pictures:
+            yield _row(chunk, pair, method, metric.label, np.nan, UNMAPPED)
 
     def _seen_rows(
         self, chunk: Chunk, group: Group, pairs: Sequence[Pair], raw: RawMaps

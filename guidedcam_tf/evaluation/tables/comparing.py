@@ -10,6 +10,10 @@ import numpy as np
 import pandas as pd
 
 SIGNIFICANCE = 0.05
+
+TIED = 6
+"""Digits: methods that are the same map at a layer differ in the seventh."""
+
 BLOCK = 2**22
 """How many random signs are drawn at a time."""
 
@@ -36,8 +40,10 @@ def compare(
         Columns metric, area, method, reference, difference (the method's mean minus the
         reference's, over the pairs that both have), ci_low, ci_high (the bootstrap 95 % interval
         over pictures), pictures, p (the sign-flip test over pictures that the difference is 0) and
-        p_holm (with Holm's correction for the methods of the metric and area). The reference
-        itself, and a metric that it has no value of, have no line.
+        p_holm (with Holm's correction for the methods of the metric and area; NaN where so few
+        resamples could tell none of them from the reference). Without a pair that both have, all
+        but pictures are NaN. The reference itself, and a metric that it has no value of, have no
+        line.
     """
     found = []
     for (metric, area), lines in summary.groupby(["metric", "area"], sort=False):
@@ -67,8 +73,13 @@ def _lines(differences: Differences, resamples: int, seed: int) -> dict[str, np.
         "ci_high": high,
         "pictures": (differences.counts > 0).sum(axis=0),
         "p": p,
-        "p_holm": holm(p),
+        "p_holm": holm(p) if tells(resamples, len(p)) else np.full(len(p), math.nan),
     }
+
+
+def tells(resamples: int, rivals: int) -> bool:
+    """Whether the test can tell so many methods from one: its least p, corrected, is small."""
+    return rivals / (resamples + 1) <= SIGNIFICANCE
 
 
 COLUMNS = (
@@ -103,8 +114,11 @@ class Differences:
         for _ in range(resamples):
             times = np.bincount(generator.integers(pictures, size=pictures), minlength=pictures)
             means.append(_ratio(times @ self.sums, times @ self.counts))
-        low, high = np.nanpercentile(np.array(means), [2.5, 97.5], axis=0)
-        return low, high
+        ends = np.full((2, methods), math.nan)
+        common = self.counts.any(axis=0)
+        if common.any():
+            ends[:, common] = np.nanpercentile(np.array(means)[:, common], [2.5, 97.5], axis=0)
+        return ends[0], ends[1]
 
     def sign_flip(self, resamples: int, seed: int) -> np.ndarray:
         """How often a sum at least as far from 0 comes of random signs of the pictures.
@@ -123,8 +137,7 @@ class Differences:
             size = (min(block, resamples - start), pictures)
             signs = 2.0 * generator.integers(2, size=size) - 1
             reached += (np.abs(signs @ self.sums) >= observed - slack).sum(axis=0)
-        p: np.ndarray = (reached + 1) / (resamples + 1)
-        return p
+        return np.where(self.counts.any(axis=0), (reached + 1) / (resamples + 1), math.nan)
 
 
 def _differences(rows: pd.DataFrame, methods: Sequence[str], reference: str) -> Differences:
@@ -133,7 +146,7 @@ def _differences(rows: pd.DataFrame, methods: Sequence[str], reference: str) -> 
     defined = rows[rows["value"].notna()]
     wide = defined.pivot(index=keys, columns="method", values="value")
     wide = wide.reindex(columns=[*methods, reference])
-    differences = wide[list(methods)].sub(wide[reference], axis=0)
+    differences = wide[list(methods)].sub(wide[reference], axis=0).round(TIED)
     by_picture = differences.groupby(level="image", sort=True)
     return Differences(
         by_picture.sum(min_count=0).to_numpy(float), by_picture.count().to_numpy(float)
@@ -148,15 +161,15 @@ def _ratio(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Correct p values of one family by Holm's step-down method (Holm 1979)."""
-    order = np.argsort(p, kind="stable")
-    steps = (len(p) - np.arange(len(p))) * p[order]
-    corrected = np.empty(len(p))
+    """Correct p values of one family, NaN left out, by Holm's step-down method (Holm 1979)."""
+    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]
+    steps = (len(order) - np.arange(len(order))) * p[order]
+    corrected = np.full(len(p), math.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected
 
 
 def indistinguishable(comparison: pd.DataFrame) -> set[tuple[str, str, str]]:
     """The metric, area and method of each line that the test does not tell from the reference."""
-    same = comparison[~(comparison["p_holm"] <= SIGNIFICANCE)]
+    same = comparison[comparison["p_holm"] > SIGNIFICANCE]
     return set(zip(same["metric"], same["area"], same["method"], strict=True))

@@ -13,13 +13,11 @@ from scipy.stats import friedmanchisquare
 from scipy.stats import studentized_range
 
 from guidedcam_tf.evaluation.tables.comparing import SIGNIFICANCE
+from guidedcam_tf.evaluation.tables.comparing import TIED
 from guidedcam_tf.metrics import metric_of
 
 FEWEST = 3
 """Methods that Friedman's test needs, and pictures that make it worth drawing."""
-
-TIED = 6
-"""Digits: methods that are the same map at a layer differ in the seventh."""
 
 COLUMNS = ("metric", "area", "method", "mean_rank", "pictures", "friedman_p", "critical_difference")
 

@@ -98,7 +98,7 @@ def _average(metric: str, rows: pd.DataFrame) -> dict[str, float]:
         "pairs": summary.count,
         "pictures": rows.loc[rows["value"].notna(), "image"].nunique(),
         "undefined": sum(summary.skipped.values()),
-        "empty": summary.noted.get(EMPTY_MAP, 0),
+        "empty": int((rows["note"] == EMPTY_MAP).sum()),
     }
 
 
