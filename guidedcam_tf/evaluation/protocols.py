@@ -21,7 +21,7 @@ from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
 from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.tables.paper import paper_values
+from guidedcam_tf.evaluation.tables.paper import check_compares
 from guidedcam_tf.evaluation.tables.summary import DIGITS
 from guidedcam_tf.evaluation.tables.writing import write_csv
 from guidedcam_tf.evaluation.thresholds import THRESHOLDS
@@ -76,12 +76,7 @@ def search(
             raise InputError(f"{kind} {said}; expected some of {', '.join(known)}")
         each_once(given)
     zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]
-    paper = paper_values(config.paper.file, config.paper.table) if config.paper else {}
-    if not any(paper.get(zone, {}).keys() & {*config.labels} for zone in zones):
-        raise InputError(
-            "a search is for the paper's numbers, and the configuration has none of its methods' "
-            "metrics of masked predictions; give paper: {file: ..., table: ...} with them"
-        )
+    check_compares(config, zones, "metrics of masked predictions")
     if PROPOSED not in config.labels:
         raise InputError(
             f"a search counts where {PROPOSED} is the best; add it to methods, now "
