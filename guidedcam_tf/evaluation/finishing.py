@@ -72,7 +72,7 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
     title = f"{config.name}: {where}, {pictures} pictures"
     notes = [
         *_notes(config, job.explainer),
-        *_part_notes(config, len(job.data_set)),
+        *part_notes(config, len(job.data_set)),
         *_gap_notes(left_out, failed),
         *_pair_notes(rows),
         *_making_notes(making),
@@ -158,7 +158,8 @@ def _notes(config: EvaluationConfig, explainer: Explainer) -> list[str]:
     return notes
 
 
-def _part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
+def part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
+    """Say of each method that saw a part of so many pictures that it did."""
     return [
         f"{entry.label} is measured on {min(entry.pictures, pictures)} of the "
         f"pictures, drawn with seed {config.seed}, so it is not ranked."
