@@ -13,6 +13,11 @@ import pytest
 from common import REPOSITORY
 
 from guidedcam_tf.cli import main
+from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.status import write_plan
+from guidedcam_tf.evaluation.work.units import Shard
+from guidedcam_tf.evaluation.work.units import Shards
+from guidedcam_tf.evaluation.work.units import plan_units
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -111,6 +116,20 @@ def test_tables_are_kept_without_rows(tmp_path, monkeypatch):
     assert all(name == text for name, text in kept.items())
 
 
+def test_what_a_run_no_longer_has_is_kept_no_longer(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    run, kept = tmp_path / "runs" / "mine", tmp_path / "kept" / "mine"
+    for folder, names in ((run, ["table.csv"]), (kept, ["table.csv", "table.tex", "notes.txt"])):
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text(folder.parent.name)
+    importlib.import_module("keep_results").keep(run, kept.parent)
+    assert {file.name: file.read_text() for file in kept.iterdir()} == {
+        "table.csv": "runs",
+        "notes.txt": "kept",
+    }
+
+
 @pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda script: script.stem)
 def test_help_says_what_it_is_and_does_nothing_else(script, here):
     if "__main__" not in script.read_text():
@@ -128,6 +147,21 @@ def test_only_what_is_finished_is_kept(here, tmp_path):
     (run / "units.csv").write_text("chunk,group,methods\n0,0,guided\n")
     code, _, said = here("keep_results.py", run)
     assert code == 2 and "is not finished: 0 of 1 units done, 1 missing, 0 failed" in said
+
+
+def test_tables_that_are_older_than_the_last_units_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    check = importlib.import_module("keep_results").check
+    units = plan_units(2, 1, [["guided"]])
+    for unit in units:
+        Shards(tmp_path).write(unit, Shard())
+    write_plan(tmp_path, units)
+    (tmp_path / "table.csv").write_text("metric\n")
+    (tmp_path / "manifest.json").write_text('{"units_made_with": {"keras 3": 1}}')
+    with pytest.raises(InputError, match=r"has tables of 1 of its 2 units, .*; run the same comma"):
+        check(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"units_made_with": {"keras 3": 1, "keras 4": 1}}')
+    check(tmp_path)
 
 
 def test_further_keys_of_a_data_set_follow_its_folder(monkeypatch):

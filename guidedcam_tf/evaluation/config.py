@@ -200,15 +200,10 @@ class EvaluationConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _compares_to_a_method(self) -> EvaluationConfig:
-        ranked = [
-            each if isinstance(each, str) else each.label
-            for each in self.methods
-            if isinstance(each, str) or each.pictures is None
-        ]
-        if self.compare_to is not None and self.compare_to not in ranked:
+        if self.compare_to is not None and self.compare_to not in self.ranked:
             raise InputError(
-                f"compare_to must be one of the methods of all pictures, {', '.join(ranked)}; "
-                f"received {shown(self.compare_to)}"
+                "compare_to must be one of the methods of all pictures, "
+                f"{', '.join(self.ranked)}; received {shown(self.compare_to)}"
             )
         return self
 
@@ -216,6 +211,15 @@ class EvaluationConfig(NetworkConfig):
     def labels(self) -> tuple[str, ...]:
         """What tables call the methods."""
         return tuple(each if isinstance(each, str) else each.label for each in self.methods)
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """The labels of the methods that are measured on all pictures."""
+        return tuple(
+            each if isinstance(each, str) else each.label
+            for each in self.methods
+            if isinstance(each, str) or each.pictures is None
+        )
 
     @property
     def chosen_metrics(self) -> tuple[Metric, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from guidedcam_tf.evaluation.tables.paper import paper_values
 from guidedcam_tf.evaluation.tables.ranking import mean_ranks
 from guidedcam_tf.evaluation.tables.summary import by_class
 from guidedcam_tf.evaluation.tables.summary import summarise
+from guidedcam_tf.evaluation.tables.summary import told_apart
 from guidedcam_tf.evaluation.tables.writing import write_csv
 from guidedcam_tf.evaluation.tables.writing import write_tables
 from guidedcam_tf.evaluation.work.units import Making
@@ -58,6 +60,7 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
             f"nothing could be measured in {len(job.data_set)} pictures "
             f"({counted or 'no object in any of them'}){names}{errors}"
         )
+    rows = told_apart(rows, _shared_names(job))
     summary = summarise(
         rows,
         methods=list(job.methods),
@@ -73,7 +76,7 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
     against_best = _compare(folder, config, rows, summary)
     remarks = [
         *_network_notes(job.explainer),
-        *_part_notes(config, len(job.data_set)),
+        *part_notes(config, len(job.data_set)),
         *_gap_notes(left_out, failed),
         *_pair_notes(rows),
         *_uneven_notes(summary),
@@ -85,6 +88,13 @@ def finish(folder: Path, job: Job, failed: Sequence[tuple[Unit, str]]) -> None:
     write_csv(by_class(rows, summary), folder / "classes.csv")
     write_csv(mean_ranks(rows, summary), folder / "ranks.csv")
     _write_manifest(folder, job, rows, reasons, making, remarks)
+
+
+def _shared_names(job: Job) -> set[str]:
+    """The names of several of the network's classes that are no object's."""
+    counts, objects = Counter(job.classes.names), job.data_set.class_map
+    shared = {name for name, count in counts.items() if count > 1}
+    return shared - (objects.class_ids.keys() if objects else set())
 
 
 def _compare(
@@ -168,7 +178,8 @@ def _network_notes(explainer: Explainer) -> list[str]:
     return notes
 
 
-def _part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
+def part_notes(config: EvaluationConfig, pictures: int) -> list[str]:
+    """Say of each method that saw a part of so many pictures that it did."""
     return [
         f"{entry.label} is measured on {min(entry.pictures, pictures)} of the "
         f"pictures, drawn with seed {config.seed}, so it is not ranked."

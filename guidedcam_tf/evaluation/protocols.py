@@ -19,16 +19,15 @@ from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
+from guidedcam_tf.evaluation.finishing import part_notes
 from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.evaluation.run import evaluate
-from guidedcam_tf.evaluation.tables.paper import paper_values
-from guidedcam_tf.evaluation.tables.summary import DIGITS
+from guidedcam_tf.evaluation.tables.paper import check_compares
 from guidedcam_tf.evaluation.tables.writing import write_csv
 from guidedcam_tf.evaluation.thresholds import THRESHOLDS
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
 from guidedcam_tf.metrics import MaskedPredictions
-from guidedcam_tf.metrics import metric_of
 
 MASKS: Mapping[str, MaskConfig] = {
     **{f"{at:g}": MaskConfig(kind="threshold", value=at) for at in THRESHOLDS},
@@ -42,7 +41,7 @@ MASKS: Mapping[str, MaskConfig] = {
 
 PROPOSED = "guided"
 FILLS = ("mean", "black", "blur")
-COLUMNS = ("fill", "mask", "metric", "method", "ours", "paper")
+COLUMNS = ("fill", "mask", "metric", "method", "ours", "paper", "rank_ours")
 
 
 def search(
@@ -67,7 +66,8 @@ def search(
 
     Raises:
         InputError: If a mask or a fill is not known or there twice or none is given, if there are
-            no numbers of the paper or `PROPOSED` is not measured, and as `evaluate` does.
+            no numbers of the paper or `PROPOSED` is not measured on all pictures, and as `evaluate`
+            does.
     """
     for kind, given, known in (("masks", masks, tuple(MASKS)), ("fills", fills, FILLS)):
         wrong = [name for name in given if name not in known]
@@ -76,16 +76,11 @@ def search(
             raise InputError(f"{kind} {said}; expected some of {', '.join(known)}")
         each_once(given)
     zones = [each.label for each in config.chosen_metrics if each.evidence is MaskedPredictions]
-    paper = paper_values(config.paper.file, config.paper.table) if config.paper else {}
-    if not any(paper.get(zone, {}).keys() & {*config.labels} for zone in zones):
+    check_compares(config, zones, "metrics of masked predictions")
+    if PROPOSED not in config.ranked:
         raise InputError(
-            "a search is for the paper's numbers, and the configuration has none of its methods' "
-            "metrics of masked predictions; give paper: {file: ..., table: ...} with them"
-        )
-    if PROPOSED not in config.labels:
-        raise InputError(
-            f"a search counts where {PROPOSED} is the best; add it to methods, now "
-            f"{', '.join(config.labels)}"
+            f"a search counts where {PROPOSED} is the best of the methods of all pictures; add it "
+            f"to these, now {', '.join(config.ranked) or 'none'}"
         )
     folder, found = output_folder(out / f"{config.name}_protocols"), []
     explainer = open_network(config)
@@ -97,10 +92,12 @@ def search(
         run = evaluate(config.model_copy(update=changes), folder, limit=limit, explainer=explainer)
         found.append(pd.read_csv(run / "table.csv").assign(fill=fill, mask=mask))
     grid = pd.concat(found, ignore_index=True)[[*COLUMNS]]
-    write_list(read_list(run / "pictures.txt"), folder / "pictures.txt")
+    pictures = read_list(run / "pictures.txt")
+    write_list(pictures, folder / "pictures.txt")
     write_csv(grid, folder / "protocols.csv")
+    notes = part_notes(config, len(pictures))
     with writing(folder / "protocols.md") as temporary:
-        temporary.write_text(_markdown(grid, config.name), "utf-8")
+        temporary.write_text(_markdown(grid, config.name, notes), "utf-8")
     return folder
 
 
@@ -132,29 +129,38 @@ def nearest(grid: pd.DataFrame) -> pd.DataFrame:
 def wins(grid: pd.DataFrame, method: str = PROPOSED) -> pd.DataFrame:
     """Count, protocol by protocol, the metrics in which a method is strictly the best.
 
+    Args:
+        grid: The columns `COLUMNS`; a method without a rank saw a part of the pictures, and is no
+            rival. Where there is no rival, nothing is won.
+        method: The method.
+
     Returns:
         Columns fill, mask, won and metrics, the protocol with the most first.
     """
     lines = []
     for (fill, mask), part in grid.groupby(["fill", "mask"], sort=False):
         won = 0
-        for metric, values in part.groupby("metric"):
-            ours = values.set_index("method")["ours"].round(DIGITS)
-            signed = ours if metric_of(str(metric)).higher_is_better else -ours
-            won += bool((signed[method] > signed.drop(method)).all())
+        for _, values in part[part["rank_ours"].notna()].groupby("metric"):
+            best = values.loc[values["rank_ours"] == 1, "method"]
+            won += best.tolist() == [method] and len(values) > 1
         lines.append((fill, mask, won, part["metric"].nunique()))
     found = pd.DataFrame(lines, columns=["fill", "mask", "won", "metrics"])
     return found.sort_values("won", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _markdown(grid: pd.DataFrame, name: str) -> str:
+def _markdown(grid: pd.DataFrame, name: str, notes: Sequence[str]) -> str:
     near, won = nearest(grid), wins(grid)
     columns = {"distance": "sum of differences", "usual": "the same at mean, 0.5"}
     table = near.rename(columns=columns).to_markdown(index=False, floatfmt=".3f")
-    return (
-        f"# {name}: {len(won)} protocols\n\nThe nearest protocol to each of the paper's columns, "
-        f"by the sum over metrics of the absolute differences.\n\n{table}\n\n{_said(won)}\n"
-    )
+    parts = [
+        f"# {name}: {len(won)} protocols",
+        "The nearest protocol to each of the paper's columns, by the sum over metrics of the "
+        "absolute differences.",
+        table,
+        *notes,
+        _said(won),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _said(won: pd.DataFrame) -> str:

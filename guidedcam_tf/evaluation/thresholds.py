@@ -15,13 +15,17 @@ import pandas as pd
 
 from guidedcam_tf.data.splits import read_list
 from guidedcam_tf.data.splits import write_list
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import MaskConfig
 from guidedcam_tf.evaluation.job import open_network
 from guidedcam_tf.evaluation.run import evaluate
+from guidedcam_tf.evaluation.tables.paper import check_compares
 from guidedcam_tf.evaluation.tables.summary import DIGITS
 from guidedcam_tf.files import writing
+from guidedcam_tf.metrics import METRICS
 from guidedcam_tf.metrics import MaskedPredictions
+from guidedcam_tf.metrics import Metric
 from guidedcam_tf.metrics import metric_of
 from guidedcam_tf.storage import readable
 
@@ -42,19 +46,28 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
         The folder `<name>_thresholds`, with `thresholds.csv`, `thresholds.md` and `pictures.txt`.
 
     Raises:
-        InputError: As `evaluate` does.
+        InputError: If no metric depends on the threshold or none has numbers of the paper, and as
+            `evaluate` does.
     """
+    cut = {
+        metric.label: entry
+        for entry, metric in zip(config.metrics, config.chosen_metrics, strict=True)
+        if _is_cut(metric)
+    }
+    if not cut:
+        raise InputError(
+            f"no metric of {', '.join(each.label for each in config.chosen_metrics)} depends on "
+            "the mask's threshold; add some of "
+            f"{', '.join(name for name, metric in METRICS.items() if _is_cut(metric))} to metrics"
+        )
+    check_compares(config, tuple(cut), f"metrics {', '.join(cut)}")
     folder = out / f"{config.name}_thresholds"
     explainer, tables = open_network(config), {}
     for threshold in THRESHOLDS:
         mask = MaskConfig(kind="threshold", value=threshold)
         changes = {
             "name": f"{threshold:g}",
-            "metrics": tuple(
-                entry
-                for entry, metric in zip(config.metrics, config.chosen_metrics, strict=True)
-                if metric.evidence is MaskedPredictions or metric.name in CUT_OBJECTS
-            ),
+            "metrics": tuple(cut.values()),
             "protocol": config.protocol.model_copy(update={"mask": mask, "areas": ()}),
         }
         run = evaluate(config.model_copy(update=changes), folder, limit=limit, explainer=explainer)
@@ -66,6 +79,10 @@ def sweep(config: EvaluationConfig, out: Path, *, limit: int | None = None) -> P
     with writing(folder / "thresholds.md") as temporary:
         temporary.write_text(_markdown(fitted, config.name), "utf-8")
     return folder
+
+
+def _is_cut(metric: Metric) -> bool:
+    return metric.evidence is MaskedPredictions or metric.name in CUT_OBJECTS
 
 
 def fit(tables: Mapping[float, pd.DataFrame]) -> pd.DataFrame:

@@ -76,6 +76,48 @@ def test_a_folder_a_class_is_measured_as_imagenet(root, toy_file):
         assert found.to_numpy().tolist() == expected.to_numpy().tolist()
 
 
+def by_colour(root, rng):
+    """Pictures 0 and 1 in red, 2 and 3 green, 4 and 5 blue, and a network of these classes."""
+    for file in (root / "pictures").rglob("*.png"):
+        pixels = rng.integers(0, 100, (15, 20, 3))
+        pixels[:8, :, int(file.stem) // 2] += 100
+        Image.fromarray(pixels.astype(np.uint8)).save(file)
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(3, 1, use_bias=False, name="conv")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="scores")(x))
+    model.get_layer("conv").set_weights([np.eye(3)[None, None]])
+    model.get_layer("scores").set_weights([4 * np.eye(3), np.zeros(3)])
+    model.save(root / "colours.keras")
+    return root / "colours.keras"
+
+
+def test_classes_of_one_name_are_several_and_an_object_at_several_classes_is_one(root, rng):
+    model, names = by_colour(root, rng), ("crane", "crane", "tabby")
+    keys = {"metrics": ["saliency_drop"], "names": names}
+    data = {"kind": "imagenet", "root": root / "pictures"}
+    apart = run(root, "apart", data, model, protocol={"areas": []}, **keys)
+    means = read_rows(apart).groupby(["method", "target"])["value"].mean()
+    called = {0: "crane (0)", 1: "crane (1)", 2: "tabby"}
+    expected = {(method, called[target]): mean for (method, target), mean in means.items()}
+    found = read_table(apart / "classes.csv").set_index(["method", "class_name"])["mean"]
+    assert len(expected) == 6
+    assert found.to_dict() == pytest.approx(expected, abs=1e-6)
+    summary = read_table(apart / "table.csv").set_index("method")["class_mean"]
+    assert summary["gradcam"] == pytest.approx(means["gradcam"].mean(), abs=1e-6)
+
+    for wnid, name in zip(WNIDS, ("crane", "heron", "stork"), strict=True):
+        (root / "pictures" / wnid).rename(root / "pictures" / name)
+    entries = {name: {"unmapped": "not wanted"} for name in ("heron", "stork")}
+    entries["crane"] = {"classes": ["0 crane", "1 crane"]}
+    (root / "map.yaml").write_text(yaml.safe_dump({"class_folders": entries}))
+    data = {**data, "kind": "class_folders", "class_map": root / "map.yaml"}
+    one = run(root, "one", data, model, protocol={"areas": [], "zone_class": "object"}, **keys)
+    assert set(read_rows(one)["target"].dropna()) == {0, 1}
+    assert set(read_table(one / "classes.csv")["class_name"]) == {"crane"}
+
+
 def test_names_that_are_no_class_are_written_for_the_user(root, toy_file):
     data = {"kind": "class_folders", "root": root / "pictures"}
     keys = {"metrics": ["saliency_drop"], "protocol": {"zone_class": "object"}}

@@ -15,14 +15,15 @@ from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.methods.baselines import baseline_inputs
 
 
-def grid(**ours):
+def grid(ranks=None, **ours):
     """Lines of two methods and two metrics; `ours` by mask: guided's two, gradcam's two."""
     lines = []
     for mask, values in ours.items():
         for at, (method, metric) in enumerate(
             (m, k) for m in ("guided", "gradcam") for k in ("saliency_drop", "context_drop")
         ):
-            lines.append(("mean", mask, metric, method, values[at], 0.5))
+            rank = ranks[mask][at] if ranks else math.nan
+            lines.append(("mean", mask, metric, method, values[at], 0.5, rank))
     return pd.DataFrame(lines, columns=[*protocols.COLUMNS])
 
 
@@ -42,10 +43,21 @@ def test_a_protocol_that_not_all_methods_have_is_not_nearest_to_all():
     assert protocols.nearest(lines).set_index("method").loc["all of them", "mask"] == "soft"
 
 
-def test_a_tie_is_no_win_and_arrows_count():
-    won = protocols.wins(grid(soft=(0.4, 0.7, 0.5, 0.6), otsu=(0.4, 0.5, 0.5, 0.5)))
+def test_a_tie_is_no_win():
+    ranks = {"otsu": (1, 1, 2, 1), "soft": (1, 1, 2, 2)}
+    won = protocols.wins(grid(ranks, otsu=(0.4, 0.5, 0.5, 0.5), soft=(0.4, 0.7, 0.5, 0.6)))
     assert won["mask"].tolist() == ["soft", "otsu"]
     assert won["won"].tolist() == [2, 1]
+    assert won["metrics"].tolist() == [2, 2]
+
+
+def test_a_method_of_a_part_of_the_pictures_is_no_rival_and_without_rivals_is_no_win():
+    lines = grid({"soft": (1, 1, 2, 2)}, soft=(0.4, 0.7, 0.5, 0.6))
+    better = lines[lines["method"] == "gradcam"].assign(method="scorecam", ours=[0.1, 0.9])
+    better["rank_ours"] = math.nan
+    assert protocols.wins(pd.concat([lines, better]))["won"].tolist() == [2]
+    alone = pd.concat([lines[lines["method"] == "guided"], better])
+    assert protocols.wins(alone)["won"].tolist() == [0]
 
 
 def test_the_grid_s_tables_are_those_of_single_runs(paper_table, tmp_path, toy_images):
@@ -71,6 +83,18 @@ def test_the_grid_s_tables_are_those_of_single_runs(paper_table, tmp_path, toy_i
     assert read_list(folder / "pictures.txt") == ("0.png", "1.png", "2.png")
 
 
+def test_ranks_are_those_of_the_runs_and_methods_of_a_part_are_named(paper_table, tmp_path):
+    methods = "methods=[guided, hirescam, {name: gradcam, pictures: 1}]"
+    read = read_config(paper_table, EvaluationConfig, [methods])
+    folder = protocols.search(read, tmp_path / "runs", masks=["soft"], fills=["mean"])
+    found = pd.read_csv(folder / "protocols.csv").set_index("method")["rank_ours"]
+    single = pd.read_csv(folder / "mean, soft" / "table.csv").set_index("method")["rank_ours"]
+    assert found.isna().to_dict() == {"guided": False, "hirescam": False, "gradcam": True}
+    assert found.dropna().to_dict() == single.dropna().to_dict()
+    said = (folder / "protocols.md").read_text("utf-8")
+    assert "\n\ngradcam is measured on 1 of the pictures, drawn with seed 0, so it is not" in said
+
+
 def test_unknown_masks_and_fills_are_refused(paper_table, tmp_path):
     read = read_config(paper_table, EvaluationConfig)
     for given in ({"masks": ["0.35"]}, {"fills": ["white"]}):
@@ -89,7 +113,8 @@ def test_unknown_masks_and_fills_are_refused(paper_table, tmp_path):
     [
         ("paper=null", "give paper: "),
         ("metrics=[pointing_game]", "metrics of masked predictions; give paper: "),
-        ("methods=[gradcam]", "add it to methods, now gradcam"),
+        ("methods=[gradcam]", "add it to these, now gradcam"),
+        ("methods=[gradcam, {name: guided, pictures: 1}]", "add it to these, now gradcam$"),
     ],
 )
 def test_a_search_that_would_end_without_a_table_is_refused(

@@ -1,5 +1,6 @@
 """A whole run on a toy network: rows, resuming after a kill, and what stops it."""
 
+import fcntl
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -22,12 +24,14 @@ from guidedcam_tf.configuring import read_config
 from guidedcam_tf.data import loading
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import read_list
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.measuring.scoring import Scorer
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.status import status
+from guidedcam_tf.evaluation.work import lock
 from guidedcam_tf.evaluation.work.executors import local
 from guidedcam_tf.evaluation.work.lock import held
 from guidedcam_tf.evaluation.work.lock import holder
@@ -190,6 +194,25 @@ def test_a_second_driver_is_refused_by_name_and_a_dead_one_does_not_block(config
     with held(folder):
         assert holder(folder).startswith(f"process {os.getpid()} on ")
     assert holder(folder) is None
+
+
+def test_a_look_at_a_folder_is_waited_for_and_no_second_driver_enters(tmp_path, monkeypatch):
+    """`holder` locks a folder for a moment; a driver that starts then must not go on without."""
+    look = (tmp_path / "lock").open("w")
+    fcntl.flock(look, fcntl.LOCK_SH)
+    ending = threading.Timer(0.3, look.close)
+    ending.start()
+    with held(tmp_path):
+        assert look.closed
+        assert holder(tmp_path).startswith(f"process {os.getpid()} on ")
+    ending.join()
+
+    monkeypatch.setattr(lock, "LOOK_SECONDS", 0.1)
+    with (tmp_path / "lock").open() as look:
+        fcntl.flock(look, fcntl.LOCK_SH)
+        message = "only looks at it.*not ended in 0.1 seconds; stop"
+        with pytest.raises(InputError, match=message), held(tmp_path):
+            pytest.fail("it went on without the lock")
 
 
 class PoisonedError(Exception):

@@ -3,9 +3,11 @@
 import math
 
 import pandas as pd
+import pytest
 
 from guidedcam_tf.configuring import read_config
 from guidedcam_tf.data import read_list
+from guidedcam_tf.errors import InputError
 from guidedcam_tf.evaluation import thresholds
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.run import evaluate
@@ -53,3 +55,20 @@ def test_a_sweep_has_the_tables_of_single_runs(paper_table, tmp_path):
     assert set(swept["metric"]) == {"saliency_drop"}
     assert read_list(folder / "pictures.txt") == ("0.png", "1.png", "2.png")
     assert "*fits*" in (folder / "thresholds.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("paper=null", "none of its methods' metrics saliency_drop; give paper: "),
+        ("methods=[hirescam]", "none of its methods' metrics saliency_drop; give paper: "),
+        (
+            "metrics=[pointing_game]",
+            "no metric of pointing_game depends on the mask's threshold; add some of .*, dice, iou",
+        ),
+    ],
+)
+def test_a_sweep_that_would_fit_nothing_is_refused(paper_table, tmp_path, setting, message):
+    with pytest.raises(InputError, match=message):
+        thresholds.sweep(read_config(paper_table, EvaluationConfig, [setting]), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

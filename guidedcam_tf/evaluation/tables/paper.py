@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from guidedcam_tf.configuring import read_yaml
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.evaluation.config import EvaluationConfig
 
 PaperValues = dict[str, dict[str, float]]
 """The paper's numbers: by metric, then by method."""
@@ -30,3 +32,22 @@ def paper_values(file: Path, table: str) -> PaperValues:
     rows = document["tables"][table]["rows"]
     methods = list(document["methods"])
     return {metric: dict(zip(methods, row["values"], strict=True)) for metric, row in rows.items()}
+
+
+def check_compares(config: EvaluationConfig, metrics: Sequence[str], kind: str) -> None:
+    """Refuse a search for what fits the paper where nothing can be compared with it.
+
+    Args:
+        config: The configuration.
+        metrics: The labels of its metrics that are searched by.
+        kind: What these are called.
+
+    Raises:
+        InputError: If it has no number of the paper of its methods and these metrics.
+    """
+    paper = paper_values(config.paper.file, config.paper.table) if config.paper else {}
+    if not any(paper.get(metric, {}).keys() & {*config.labels} for metric in metrics):
+        raise InputError(
+            "a search is for the paper's numbers, and the configuration has none of its methods' "
+            f"{kind}; give paper: {{file: ..., table: ...}} with them"
+        )

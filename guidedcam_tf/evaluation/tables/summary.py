@@ -87,6 +87,19 @@ def by_class(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
+def told_apart(rows: pd.DataFrame, shared: Collection[str]) -> pd.DataFrame:
+    """Put the index behind a name that is several classes: ImageNet's `crane (134)` is a bird.
+
+    Args:
+        rows: The columns of `rows.Row`.
+        shared: The names of several classes, without those of objects: an object may be explained
+            at another class in each picture, and is one.
+    """
+    apart = rows["class_name"].isin(list(shared)) & rows["target"].notna()
+    named = rows.loc[apart, "class_name"] + " (" + rows.loc[apart, "target"].astype("str") + ")"
+    return rows.assign(class_name=rows["class_name"].mask(apart, named))
+
+
 def _average(metric: str, rows: pd.DataFrame) -> dict[str, float]:
     aggregate = Aggregate(metric_of(metric))
     for value, name, note in zip(rows["value"], rows["class_name"], rows["note"], strict=True):
