@@ -11,6 +11,7 @@ from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import PixelMethod
 from guidedcam_tf.methods.gradcam import GradCAM
 from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.relevance_rules import hides_rectifier
 from guidedcam_tf.methods.relevance_rules import is_rectifier
 from guidedcam_tf.networks import LayerView
 
@@ -34,8 +35,16 @@ class GuidedBackprop(PixelMethod):
     reference = "Springenberg et al. 2015, ICLR Workshop (arXiv 1412.6806), section 3.4"
 
     def check(self, view: LayerView) -> None:
-        """Warn of a network without ReLUs."""
-        if not any(map(is_rectifier, view.network.graph.picture_steps)):
+        """Warn of a network without ReLUs, and of those within a layer."""
+        steps = view.network.graph.picture_steps
+        hidden = ", ".join(repr(step.name) for step in steps if hides_rectifier(step))
+        if hidden:
+            warnings.warn(
+                f"{self.name} takes the plain gradient at the ReLUs within {hidden} of model "
+                f"{view.network.name!r}: make them layers of the model to guide them",
+                stacklevel=6,
+            )
+        elif not any(map(is_rectifier, steps)):
             warnings.warn(
                 f"model {view.network.name!r} has no ReLU, so {self.name} takes the plain gradient",
                 stacklevel=6,

@@ -283,6 +283,16 @@ def is_rectifier(step: Step) -> bool:
     return _is_rectifier(layer)
 
 
+def hides_rectifier(step: Step) -> bool:
+    """Whether a step is a layer that holds a ReLU, as a user's own block may."""
+    if is_rectifier(step) or not isinstance(step.layer, keras.layers.Layer):
+        return False
+    inner = [each for each in step.layer._flatten_layers() if each is not step.layer]
+    return any(
+        _is_rectifier(each) or _is_rectifier(getattr(each, "activation", 0)) for each in inner
+    )
+
+
 def _is_rectifier(function: Any) -> bool:
     if isinstance(function, (keras.layers.ReLU, Relu)):
         return not getattr(function, "negative_slope", 0.0)

@@ -180,7 +180,8 @@ def block_ends(view: LayerView) -> list[Step]:
     Raises:
         InputError: If no layer has a size that is known, as in a network of any size.
     """
-    network, ends = view.network, {}
+    network = view.network
+    ends: dict[tuple[int | None, ...], Step] = {}
     cuts, steps = set(network.graph.cuts), network.graph.picture_steps
     first = next((at for at, step in enumerate(steps) if step.is_trained), 0)
     for step in network.layers.values():
@@ -188,6 +189,7 @@ def block_ends(view: LayerView) -> list[Step]:
             continue
         passive = Trait.REARRANGES in step.traits or Trait.PREPARES in step.traits
         if step in cuts and not passive and None not in step.shape[1:] and step.shape[-1] != 1:
+            ends.pop(step.shape[1:3], None)
             ends[step.shape[1:3]] = step
     if not ends:
         raise InputError(

@@ -73,16 +73,19 @@ def tables_by_class(classes: pd.DataFrame) -> tuple[Table, ...]:
     tables = []
     for name, group in classes[classes["area"].fillna("") == ""].groupby("metric", sort=False):
         methods = list(dict.fromkeys(group["method"]))
-        means = group.pivot(index="class_name", columns="method", values="mean")
-        counts = group.pivot(index="class_name", columns="method", values="pairs")
+        means, counts = (
+            group.pivot(index="class_name", columns="method", values=column)[methods]
+            for column in ("mean", "pairs")
+        )
         lines = []
-        for label, values in means[methods].iterrows():
-            mine = counts.loc[label]
-            count = float(mine.max())
+        for label, values, pairs in zip(
+            means.index, means.to_numpy(float), counts.to_numpy(float), strict=True
+        ):
+            count = float(np.nanmax(pairs))
             line = [Cell(str(label), str(label)), Cell(f"{count:.0f}", count)]
-            for method, value in zip(methods, map(float, values), strict=True):
+            for method, value, own in zip(methods, map(float, values), pairs, strict=True):
                 known = not math.isnan(value)
-                fewer = f"\n{mine[method]:.0f} pairs" if mine[method] < count else ""
+                fewer = f"\n{own:.0f} pairs" if own < count else ""
                 cell = Cell(f"{value:.4f}{fewer}", value) if known else Cell("-", "")
                 line.append(replace(cell, method=method))
             lines.append(tuple(replace(cell, class_name=str(label)) for cell in line))

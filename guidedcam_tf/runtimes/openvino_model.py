@@ -60,12 +60,12 @@ class OpenVINOModel:
 
     def __init__(self, compiled: Any) -> None:
         self.compiled = compiled
-        self._inputs = _by_place(compiled.inputs, "in")
-        self._outputs = _by_place(compiled.outputs, "out")
+        self._inputs = by_place(compiled.inputs, "in")
+        self._outputs = by_place(compiled.outputs, "out")
         self._handed_on = {
             place: given
             for given, port in self._inputs.items()
-            for place in _by_place([port], "out")
+            for place in by_place([port], "out")
         }
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -125,7 +125,7 @@ def processor() -> list[str]:
     return [core.get_property("CPU", "FULL_DEVICE_NAME"), *sorted(capabilities)]
 
 
-def _by_place(ports: Sequence[Any], prefix: str) -> dict[int, Any]:
+def by_place(ports: Sequence[Any], prefix: str) -> dict[int, Any]:
     """The ports by the numbers in their names; one port may have several."""
     return {
         int(name.removeprefix(prefix)): port

@@ -51,4 +51,5 @@ class Runtime(ABC):
             return lambda: None
         from guidedcam_tf.runtimes.fingerprint import Fingerprint
 
-        return Fingerprint(model, self.name).check
+        variables = [weight.value for weight in model.weights]
+        return Fingerprint(variables, f"the weights of {model.name!r}", self.name).check

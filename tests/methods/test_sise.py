@@ -109,6 +109,22 @@ def test_the_layers_are_the_last_of_each_size():
     assert [step.name for step in block_ends(view)] == expected
 
 
+def test_the_last_of_a_size_comes_after_the_smaller_ones_before_it():
+    """A decoder's layer is masked last, although its encoder has its size too."""
+    layers = keras.layers
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="encoder")(inputs)
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="middle")(
+        layers.MaxPooling2D()(x)
+    )
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="decoder")(
+        layers.UpSampling2D()(x)
+    )
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    view = gcam.Explainer(model, preprocess="none", scores="logits").pipeline.view
+    assert [step.name for step in block_ends(view)] == ["middle", "decoder"]
+
+
 @pytest.mark.parametrize("method", ["sise", "ada_sise"])
 def test_blocks_and_batches_change_nothing(method, toy_images):
     explainer = toy_explainer("gap")

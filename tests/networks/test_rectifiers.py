@@ -1,5 +1,7 @@
 """A ReLU is one however it is written, and what only has its name is none."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -95,6 +97,40 @@ def test_a_function_is_not_taken_for_a_relu_by_its_name(pictures):
     explainer = gcam.Explainer(build(activation=relu), preprocess="none")
     with pytest.raises(InputError, match="lrp has no rule for activation 'relu' of layer 'first'"):
         explainer.maps(pictures, 1, "lrp")
+
+
+class Block(layers.Layer):
+    """Holds a convolution with an activation, and another one as a layer."""
+
+    def __init__(self, activation, last, **rest):
+        super().__init__(**rest)
+        self.inner = layers.Conv2D(4, 3, padding="same", activation=activation)
+        self.last = last
+
+    def call(self, x):
+        return self.last(x + self.inner(x))
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "guided_gradcam"])
+@pytest.mark.parametrize(
+    ("activation", "last", "hides"),
+    [
+        ("relu", layers.Activation("swish"), True),
+        ("swish", layers.ReLU(), True),
+        ("swish", layers.Activation("tanh"), False),
+    ],
+)
+def test_relus_within_a_layer_are_said_to_be_left_out(method, activation, last, hides, pictures):
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = layers.Conv2D(4, 3, activation="relu")(Block(activation, last, name="mine")(x))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)), name="net")
+    explainer = gcam.Explainer(model, preprocess="none", scores="logits")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        explainer.maps(pictures, 1, method)
+    told = f"{method} takes the plain gradient at the ReLUs within 'mine' of model 'net'"
+    assert any(told in str(each.message) for each in caught) == hides
 
 
 @pytest.mark.parametrize("method", ["guided_backprop", "guided_gradcam"])

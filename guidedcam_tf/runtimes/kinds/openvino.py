@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import tempfile
 import threading
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,13 @@ import tensorflow as tf
 from guidedcam_tf.errors import MissingOperationError
 from guidedcam_tf.networks.calls import traced
 from guidedcam_tf.runtimes.broadcasts import fix_axes
+from guidedcam_tf.runtimes.broadcasts import graphs_in
 from guidedcam_tf.runtimes.compiled import Compiled
 from guidedcam_tf.runtimes.compiled import named_flat
+from guidedcam_tf.runtimes.fingerprint import Fingerprint
 from guidedcam_tf.runtimes.freezing import frozen
 from guidedcam_tf.runtimes.openvino_model import OpenVINOModel
+from guidedcam_tf.runtimes.openvino_model import by_place
 from guidedcam_tf.runtimes.openvino_model import check_installed
 from guidedcam_tf.runtimes.openvino_model import compile_model
 from guidedcam_tf.runtimes.openvino_model import usable_precision
@@ -28,6 +34,12 @@ from guidedcam_tf.runtimes.runtime import Runtime
 
 SAME, TINY = 0.05, 1e-20
 """How far results may be from TensorFlow's, as a part of their size. Rounding may flip a ReLU."""
+BACKWARD = ("ConvolutionBackpropData", "GroupConvolutionBackpropData", "Loop", "TensorIterator")
+"""The operations that gradients of convolutions are made of."""
+
+Extents = tuple[tuple[int, ...], ...]
+EXTENTS = 8
+"""For how many sizes of its arguments a function is kept compiled, where each needs its own."""
 NO_RULE = "No conversion rule found for operations:"
 
 
@@ -43,35 +55,74 @@ class OpenVINO(Runtime):
 
     def __init__(self, precision: str) -> None:
         self.precision = precision
+        self._watched: set[int] = set()
+
+    def watch(self, model: Any) -> Callable[[], None]:
+        """As any runtime; what functions read beside the weights they watch themselves."""
+        self._watched |= {id(weight.value) for weight in model.weights}
+        return super().watch(model)
 
     def compile(self, function: Function, signature: Sequence[Any]) -> Function:
         """Return the function converted at its first call."""
-        return _Converted(traced(function, signature), self.precision)
+        return _Converted(traced(function, signature), self.precision, self._watched)
 
 
 class _Converted(Compiled):
     """A function that is converted, and compared with itself in TensorFlow, at its first call."""
 
-    def __init__(self, live: Any, precision: str) -> None:
+    def __init__(self, live: Any, precision: str, watched: Collection[int]) -> None:
         super().__init__(live)
-        self._precision = precision
-        self._model: OpenVINOModel | None = None
+        self._precision, self._watched = precision, watched
+        self._others: Fingerprint | None = None
+        self._graph: Any = None
+        self._models: dict[Extents, OpenVINOModel] = {}
         self._lock = threading.Lock()
 
     def run(self, arguments: Sequence[np.ndarray]) -> list[tf.Tensor]:
         with self._lock:
-            if self._model is None:
-                self._model = self._opened(arguments)
-        return [tf.convert_to_tensor(array) for array in self._model(arguments)]
+            self._check_others()
+            model = self._models.get(()) or self._at(arguments)
+        return [tf.convert_to_tensor(array) for array in model(arguments)]
+
+    def _check_others(self) -> None:
+        """Watch the variables that the function reads beside the model's weights, if any."""
+        if self._others is None:
+            graphs = graphs_in(self.get_concrete_function().graph)
+            read = {id(each): each for graph in graphs for each in graph.variables}
+            others = [each for key, each in read.items() if key not in self._watched]
+            names = ", ".join(each.name for each in others)
+            called = f"variables beside the model's weights ({names:.100})"
+            self._others = Fingerprint(others, called, OpenVINO.name)
+        self._others.check()
+
+    def _at(self, arguments: Sequence[np.ndarray]) -> OpenVINOModel:
+        """Return the model for all sizes, or where that may never end, for that of the pictures."""
+        graph = self._graph or convert(self.live)
+        if not _may_never_end(graph):
+            self._models[()] = self._opened(graph, arguments)
+            return self._models[()]
+        self._graph = graph
+        extents = {at: each.shape[1:] for at, each in enumerate(arguments) if each.ndim > 2}
+        key = tuple(extents.values())
+        if key in self._models:
+            self._models[key] = self._models.pop(key)
+        else:
+            self._models[key] = self._opened(_of_extents(graph, extents), arguments)
+        if len(self._models) > EXTENTS:
+            del self._models[next(iter(self._models))]
+        return self._models[key]
 
     def exported(self) -> bytes:
-        """What was compiled at the first call, for `openvino_model.open_compiled`."""
-        if self._model is None:
-            raise ValueError("there has been no call yet")
-        return self._model.exported()
+        """What was compiled at the first call, for `openvino_model.open_compiled`.
 
-    def _opened(self, arguments: Sequence[np.ndarray]) -> OpenVINOModel:
-        model = convert(self.live)
+        Raises:
+            ValueError: If there has been no call yet, or it is compiled for each size by itself.
+        """
+        if () not in self._models:
+            raise ValueError("nothing is compiled for all sizes")
+        return self._models[()].exported()
+
+    def _opened(self, model: Any, arguments: Sequence[np.ndarray]) -> OpenVINOModel:
         opened = compile_model(model, "float32")
         signature = self.live.input_signature
         expected = self.live(
@@ -79,6 +130,33 @@ class _Converted(Compiled):
         )
         _compare(opened(arguments), [each.numpy() for each in tf.nest.flatten(expected)])
         return opened if self._precision == "float32" else compile_model(model, self._precision)
+
+
+def _may_never_end(model: Any) -> bool:
+    """Whether OpenVINO 2026.4 may run for ever at other sides than those of the first call.
+
+    It does in the gradient of a convolution of 1 x 1 whose sides are free. The gradient of one
+    target after the other is a loop.
+    """
+    return any(
+        any(side.is_dynamic for side in list(shape)[1:])
+        for operation in model.get_ops()
+        if operation.get_type_name() in BACKWARD
+        for shape in (port.get_partial_shape() for port in operation.inputs())
+        if shape.rank.is_static and len(shape) > 2
+    )
+
+
+def _of_extents(model: Any, extents: Mapping[int, Sequence[int]]) -> Any:
+    """Return a copy in which the inputs at those places have those sides and channels."""
+    fixed = model.clone()
+    shapes = {}
+    for place, port in by_place(fixed.inputs, "in").items():
+        shapes[port] = port.get_partial_shape()
+        for axis, side in enumerate(extents.get(place, ()), 1):
+            shapes[port][axis] = side
+    fixed.reshape(shapes)
+    return fixed
 
 
 def _compare(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
