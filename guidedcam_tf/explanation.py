@@ -96,14 +96,12 @@ class Explanation:
     @property
     def height(self) -> int:
         """The picture's height in pixels, or that of a volume's slices; 1 of a signal."""
-        result: int = (1, *self.maps.shape[1:])[-2]
-        return result
+        return int((1, *self.maps.shape[1:])[-2])
 
     @property
     def width(self) -> int:
         """The picture's width in pixels, or that of a volume's slices; of a signal its length."""
-        result: int = self.maps.shape[-1]
-        return result
+        return int(self.maps.shape[-1])
 
     @property
     def shown(self) -> np.ndarray:
@@ -135,7 +133,13 @@ class Explanation:
             target: The place in `targets`.
             colour_map: One of `guidedcam_tf.overlay.COLOUR_MAPS`.
             opacity: How much of it is the map's colour where the map is 1.
+
+        Raises:
+            InputError: If there is no such place, or as `guidedcam_tf.overlay.overlay`.
         """
+        if target not in range(-len(self.names), len(self.names)):
+            places = ", ".join(f"{place} {name}" for place, name in enumerate(self.names))
+            raise InputError(f"target is a place of {places}; received {shown(target)}")
         return drawn(self.picture, self.maps[target], colour_map, opacity)
 
     def plot(
@@ -247,12 +251,12 @@ class Explanation:
                 "index": int(self.targets[i]),
                 "name": self.names[i],
                 "wnid": self.wnids[i] if self.wnids else None,
-                self.quantity: _number(self.probabilities[i]),
+                self.quantity: float(p) if np.isfinite(p) else None,  # JSON has no NaN.
                 "peak_xy": None if self.empty[i] else _peak(self.maps[i]),
                 "empty": bool(self.empty[i]),
                 "overlay": overlays[i].name,
             }
-            for i in range(len(self.targets))
+            for i, p in enumerate(self.probabilities)
         ]
         return {
             "picture": {
@@ -294,7 +298,3 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
     return bool(one == other)
-
-
-def _number(value: np.floating) -> float | None:
-    return float(value) if np.isfinite(value) else None  # JSON has no NaN or infinity.

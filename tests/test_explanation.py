@@ -169,6 +169,13 @@ def test_scores_that_are_no_numbers_are_refused(value, method, rng):
         explainer.maps(255 * rng.random((2, 8, 8, 3)), 0, method)
 
 
+@pytest.mark.parametrize("target", [2, -3, 281, "bee", None, 0.5])
+def test_an_overlay_that_is_not_there_names_those_that_are(explanation, target):
+    with pytest.raises(gcam.InputError, match=r"^target is a place of 0 a/b: c, 1 bee; received"):
+        explanation.overlay(target)
+    np.testing.assert_array_equal(explanation.overlay(-1), explanation.overlay(np.int64(1)))
+
+
 def test_a_notebook_shows_the_picture_and_its_overlays(explanation):
     shown = explanation._repr_html_()
     sources = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', shown)
