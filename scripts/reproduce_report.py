@@ -18,7 +18,7 @@ SETS = {"voc": "voc12", "coco": "coco14", "imagenet": "imagenet"}
 LAYERS = ("conv5_block3_out", "conv5_block3_3_conv", "conv4_block6_out")
 SEARCH = (CONFIGS / "search_imagenet_resnet50.yaml", "--protocols", "--fills", "mean", "black")
 SEARCHED = {LAYERS[0]: (), LAYERS[2]: ("--set", "runtime=openvino")}
-KINDS = {"[op]*": LAYERS, "scorecam": LAYERS[:1]}
+KINDS = {"[op][ab]*": LAYERS, "presets": LAYERS[:1], "scorecam": LAYERS[:1]}
 
 
 def main() -> None:

@@ -151,6 +151,23 @@ def protocols(run: str) -> str:
     return text.partition("\n\n")[2]
 
 
+def presets(name: str) -> str:
+    """How far each preset's run is from each of the paper's columns, and where guided wins."""
+    lines = []
+    for folder in sorted(
+        RESULTS.glob(f"{name}_*"), key=lambda each: not each.stem.endswith("paper")
+    ):
+        table = read(folder.name)
+        apart = (table["ours"] - table["paper"]).abs().groupby(table["method"], sort=False).sum()
+        ranks = table.pivot(index="metric", columns="method", values="rank_ours")
+        won = ranks.index[(ranks == 1).sum(axis=1).eq(1) & ranks["guided"].eq(1)]
+        sums = [f"{each:.3f}" for each in (*apart, apart.sum())]
+        said = ", ".join(TITLES[metric] for metric in TITLES if metric in won) or "-"
+        lines.append([f"`{folder.name.removeprefix(name + '_')}`", *sums, said])
+    heads = [*named(list(apart.index)), "all of them", "`guided` alone is the best in"]
+    return grid(["preset", *heads], lines)
+
+
 def runs() -> str:
     """What was run, on how many pictures."""
     lines = []
@@ -266,7 +283,7 @@ def bfloat16_metrics(layer: str) -> str:
 BLOCKS: dict[str, Callable[..., str]] = {
     function.__name__: function
     for function in (
-        *(beside_the_paper, ours, equal_areas, correlations, fits, protocols),
+        *(beside_the_paper, ours, equal_areas, correlations, fits, protocols, presets),
         *(runs, paired, quality, readme, bfloat16_maps, bfloat16_metrics),
     )
 }
