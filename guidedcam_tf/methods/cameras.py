@@ -22,6 +22,8 @@ from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks.calls import traced
+from guidedcam_tf.networks.picture_values import compiler_with_values
 from guidedcam_tf.progress import progress
 
 SIZE_COUNT = 8
@@ -142,14 +144,6 @@ def _compiled_pass(view: LayerView) -> Callable[[tf.Tensor, tuple[int, int], tf.
     """
     network = view.network
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec(network.graph.input_shape[1:], tf.float32),
-            tf.TensorSpec([2], tf.int32),
-            tf.TensorSpec([None], tf.int32),
-        ],
-        autograph=False,
-    )
     def run(picture: tf.Tensor, size: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         inputs = ops.resize_bicubic(picture[None], size)
         with tf.GradientTape(persistent=True) as tape:
@@ -170,9 +164,16 @@ def _compiled_pass(view: LayerView) -> Callable[[tf.Tensor, tuple[int, int], tf.
             "logits": logits[0],
         }
 
+    signature = [
+        tf.TensorSpec(network.graph.input_shape[1:], tf.float32),
+        tf.TensorSpec([2], tf.int32),
+        tf.TensorSpec([None], tf.int32),
+    ]
+    compiled = compiler_with_values(traced, network.graph.specs)(run, signature)
+
     def look(picture: tf.Tensor, size: tuple[int, int], class_ids: tf.Tensor) -> Maps:
         try:
-            seen = run(picture, tf.constant(size), class_ids)
+            seen = compiled(picture, tf.constant(size), class_ids)
             tf.debugging.assert_positive(tf.size(seen["features"]))
         except UNFIT as error:
             raise InputError(

@@ -90,7 +90,7 @@ def _lengths(shape: Any) -> list[int | None] | None:
     if source.type == "DynamicStitch":
         return _stitched(source)
     value = tf.get_static_value(shape)
-    return None if value is None else [int(length) for length in value]
+    return None if value is None else [int(length) for length in np.ravel(value)]
 
 
 def _stitched(source: Any) -> list[int | None] | None:
@@ -100,7 +100,7 @@ def _stitched(source: Any) -> list[int | None] | None:
         indices, lengths = _value(places), _lengths(shape)
         if indices is None or lengths is None:
             return None
-        found |= dict(zip(indices.tolist(), lengths, strict=True))
+        found |= dict(zip(np.ravel(indices).tolist(), lengths, strict=True))
     return [found[place] for place in sorted(found)]
 
 

@@ -14,6 +14,7 @@ from targets.by_hand import hirescam
 from targets.by_hand import refused
 
 import guidedcam_tf as gcam
+from guidedcam_tf.methods import METHODS
 
 
 def test_functions_get_all_outputs_and_arguments_of_each_picture(detector):
@@ -59,6 +60,63 @@ def test_every_picture_has_its_value_of_another_input(two_inputs):
     np.testing.assert_allclose(whole[1], alone.maps[0], atol=1e-5)
     fixed = gcam.Explainer(model, layer="conv", fixed_inputs={"table": table[1]})
     np.testing.assert_allclose(fixed.maps(PICTURES[1:2], 1, "scorecam")[0], whole[1], atol=1e-5)
+
+
+FEWER = {
+    "cameras": {"sizes": (16, 20)},
+    "rise": {"samples": 20},
+    "prediction_difference": {"size": 5, "samples": 2},
+}
+OF_PRODUCTS = ("lrp", "deeplift", "relevance_cam", "cam", "excitation_backprop")
+"""Methods that refuse a product of two inputs."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, method in METHODS.items()
+        if not method.reads_attention and name.removeprefix("contrastive_") not in OF_PRODUCTS
+    ],
+)
+def test_no_method_keeps_the_values_of_an_earlier_picture(two_inputs, name):
+    """CAMERAS had answered each later question with the first one's values."""
+    model, tables = two_inputs.network.model, np.array([[0.1, 0.9], [3.0, 0.2]], np.float32)
+    later = [
+        two_inputs.maps(
+            {"image": PICTURES[:1], "table": table[None]}, 1, name, raw=True, **FEWER.get(name, {})
+        )
+        for table in tables
+    ][1]
+    fixed = gcam.Explainer(model, layer="conv", fixed_inputs={"table": tables[1]})
+    expected = fixed.maps(PICTURES[:1], 1, name, raw=True, **FEWER.get(name, {}))
+    np.testing.assert_allclose(later, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("method", ["hirescam", "cameras"])
+def test_each_question_has_its_own_arguments(detector, method):
+    def best_box(outputs, box):
+        return tf.gather(outputs["classes"][:, :, 2], box, batch_dims=1)
+
+    def ask(boxes):
+        target = gcam.targets.function(best_box, box=boxes)
+        options = {"raw": True, **FEWER.get(method, {})}
+        return detector.maps(PICTURES[: len(boxes)], target, method, **options)
+
+    alone = [
+        gcam.Explainer(detector.network.model, layer=detector.layer).maps(
+            PICTURES[:1],
+            lambda outputs, box=box: outputs["classes"][:, box, 2],
+            method,
+            raw=True,
+            **FEWER.get(method, {}),
+        )[0]
+        for box in (5, 31)
+    ]
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3 * np.abs(alone[0]).max()
+    for box, expected in zip((5, 31), alone, strict=True):
+        atol = 1e-5 * np.abs(expected).max()
+        np.testing.assert_allclose(ask([box])[0], expected, rtol=1e-4, atol=atol)
 
 
 INPUTS = {
