@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from collections.abc import Mapping
 from numbers import Integral
@@ -45,6 +46,10 @@ class TakesPictures(Protocol):
         """Whether its preprocessing expects 0..255."""
 
     @property
+    def scales_pixels(self) -> bool:
+        """Whether the model itself scales pictures, from 0..255."""
+
+    @property
     def input_size(self) -> tuple[int | None, ...]:
         """The spatial extents that it takes."""
 
@@ -65,8 +70,8 @@ def as_input(picture: Decoded, network: TakesPictures) -> np.ndarray:
     keeps = picture.is_array or (channels == 1 and not network.takes_pixels)
     if values is None or not keeps:
         values = picture.shown
-    elif network.takes_pixels and values.dtype != np.uint8:
-        _check_pixels(values)
+    else:
+        _check_range(values, network)
     has, is_picture = values.shape[-1], len(network.input_size) == 2
     if channels in (None, has):
         return values
@@ -138,14 +143,23 @@ def check_images(images: np.ndarray, network: Network) -> np.ndarray:
         raise InputError(f"images must be at least 2 x 2 pixels; received {array.shape}")
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         raise InputError("images must be finite; received NaN or infinity")
-    if network.takes_pixels and array.dtype != np.uint8:
-        _check_pixels(array)
+    _check_range(array, network)
     return array
 
 
-def _check_pixels(images: np.ndarray) -> None:
-    """Refuse what was scaled already: preprocessing would make another picture of it."""
+def _check_range(images: np.ndarray, network: TakesPictures) -> None:
+    """Refuse what was scaled already where preprocessing, or say so where the model, does that."""
+    if images.dtype == np.uint8 or not (network.takes_pixels or network.scales_pixels):
+        return
     low, high = images.min(), images.max()
+    if not network.takes_pixels:
+        if high > 255 + ROUNDING or 0 < max(high, -low) <= 1:
+            warnings.warn(
+                f"model {network.name!r} scales pictures itself, from 0..255; received {low:g} to "
+                f"{high:g}: if it was trained on 0..255, give pictures so, before they are scaled",
+                stacklevel=4,
+            )
+        return
     if low < -ROUNDING or high > 255 + ROUNDING:
         raise InputError(
             f"images must be RGB in 0..255 for the network's preprocessing; received {low:g} to "

@@ -52,7 +52,8 @@ class Setting:
     Attributes:
         name: The network's name.
         channels: How many channels the network takes; `None` for any.
-        takes_pixels: Whether it takes pictures in 0..255.
+        takes_pixels: Whether its preprocessing expects pictures in 0..255.
+        scales_pixels: Whether the model itself scales pictures, from 0..255.
         input_size: The spatial extents that it takes.
         classes: The names of its outputs.
         quantity: As in `Explanation`.
@@ -64,6 +65,7 @@ class Setting:
     name: str
     channels: int | None
     takes_pixels: bool
+    scales_pixels: bool
     input_size: tuple[int | None, ...]
     classes: ClassNames
     quantity: str
@@ -115,6 +117,18 @@ class Setting:
         )
 
 
+def each_class_once(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Leave out a class that is there before: one that has been named may be one of the best.
+
+    Args:
+        arrays: `[T, ...]` by name, with `"class_ids"`; `"logits"` and `"probabilities"` are of all
+            classes, and stay.
+    """
+    first = np.sort(np.unique(arrays["class_ids"], return_index=True)[1])
+    whole = ("logits", "probabilities")
+    return {name: each if name in whole else each[first] for name, each in arrays.items()}
+
+
 def setting_of(pipeline: Pipeline, method: Method, network: Mapping[str, Any] | None) -> Setting:
     """Return the setting of a pipeline's maps.
 
@@ -128,6 +142,7 @@ def setting_of(pipeline: Pipeline, method: Method, network: Mapping[str, Any] | 
         name=opened.name,
         channels=opened.channels,
         takes_pixels=opened.takes_pixels,
+        scales_pixels=opened.scales_pixels,
         input_size=opened.input_size,
         classes=opened.classes,
         quantity=opened.quantity,

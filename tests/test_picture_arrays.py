@@ -1,5 +1,7 @@
 """Pictures as arrays: the network gets their values, and what is shown is documented."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -127,6 +129,43 @@ def test_scaled_arrays_are_refused_where_0_to_255_is_expected(rng, tmp_path, sca
     for picture in (array, tmp_path / "a.npy", array[..., 0]):
         with pytest.raises(InputError, match=r"RGB in 0..255 for the network's preprocessing"):
             explainer.explain(picture)
+
+
+STEPS = {
+    "Rescaling": ([keras.layers.Rescaling(1 / 255)], True),
+    "to -1..1": ([keras.layers.Rescaling(1 / 127.5, -1)], True),
+    "Normalization": ([keras.layers.Normalization(mean=120.0, variance=3600.0)], True),
+    "of 0..1": ([keras.layers.Rescaling(2.0, -1)], False),
+    "of 16 bits": ([keras.layers.Rescaling(1 / 65535)], False),
+    "nothing": ([], False),
+}
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("scale", [1, -1, 65535])
+def test_scaled_arrays_are_said_where_the_model_scales(rng, tmp_path, steps, scale):
+    """They would be nearly black, and one map is like the other then."""
+    layers, told = STEPS[steps]
+    last = [keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers, *last], name="net")
+    explainer = Explainer(model, scores="logits", layer=last[0].name)
+    pictures = (rng.random((2, 8, 8, 3)) * scale).astype(np.float32)
+    np.save(tmp_path / "a.npy", pictures[0])
+    asked = {
+        "maps": lambda array: explainer.maps(array, [0, 1]),
+        "predict": explainer.predict,
+        "explain": lambda array: explainer.explain(array[0], 0),
+        "file": lambda _: explainer.explain(tmp_path / "a.npy", 0),
+    }
+    for ask in asked.values():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            ask(pictures)
+        words = "model 'net' scales pictures itself, from 0..255; received"
+        assert any(words in str(each.message) for each in caught) == told
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explainer.maps(np.abs(pictures) / np.abs(pictures).max() * 255, [0, 1], "gradient")
 
 
 REFUSED = {

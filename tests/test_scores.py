@@ -193,3 +193,17 @@ def test_bad_functions_say_what_is_wrong(name, explainer, images):
         explainer.maps(images, target)
     with pytest.raises(gcam.InputError, match=message):
         explainer.explain(np.zeros((9, 9, 3), np.uint8), target)
+
+
+def test_a_softmax_over_one_unit_is_refused():
+    """It is 1 for every picture, and had been explained as the sigmoid that was meant."""
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, activation="softmax"),
+        ]
+    )
+    with pytest.raises(gcam.InputError, match=r"a softmax over one unit, which is 1 .*sigmoid"):
+        gcam.Explainer(model)

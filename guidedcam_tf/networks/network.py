@@ -73,7 +73,7 @@ class Network:
         deferred: Compare at the first use, for a model that is known to end in a softmax.
 
     Attributes:
-        takes_pixels: Whether pictures must be in 0..255, as preprocessing expects them.
+        takes_pixels, scales_pixels: Whether preprocessing, or the model itself, expects 0..255.
         meaning: What the output means.
         model_inputs: Turns float32 RGB in 0..255, `[N, H, W, 3]`, into what the model takes.
         own_preprocessing: What the model itself does before `graph` begins.
@@ -127,6 +127,7 @@ class Network:
         self.own_preprocessing, self.graph = split_own_preprocessing(
             moving or graph, lambda: self._prepared(self._noise())
         )
+        self.scales_pixels = self.sees_pictures and self.own_preprocessing.scales_pixels
         self.has_pair = self.graph.output_shape == (None, 1) and self.meaning.kind != "values"
         if self.has_pair:
             self.graph = paired(self.graph)

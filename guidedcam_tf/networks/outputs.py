@@ -175,13 +175,18 @@ def meaning_of(
         to be undone, and the meaning.
 
     Raises:
-        InputError: If `scores` is none of the four.
+        InputError: If `scores` is none of the four, or a softmax is over one unit.
     """
     if graph.ends:
         return graph, Meaning("values", "has several outputs, which are no classes")
     if scores is not None:
         return _as_told(graph, scores)
     if graph.score_activation == "softmax":
+        if graph.output_shape[-1] == 1:
+            raise InputError(
+                "the network ends in a softmax over one unit, which is 1 for every picture, so it "
+                "has learned nothing: train it with activation='sigmoid', or with two units"
+            )
         return graph, Meaning("softmax", "ends in a softmax")
     if graph.score_activation == "sigmoid":
         several = graph.output_shape[-1] not in (None, 1)

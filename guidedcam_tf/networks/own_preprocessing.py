@@ -28,6 +28,10 @@ from guidedcam_tf.networks.preprocessing import Preprocess
 from guidedcam_tf.networks.shown import box_around
 from guidedcam_tf.networks.shown import lines_shown
 
+SCALED = (0.5, 12.0)
+"""How far from black to white what a network was trained on is, if it is no longer 0..255: 1 or 2,
+or 255 over a standard deviation."""
+
 TOLERANCE = 1e-2
 """How far a step in half precision may be from an affine function, in parts of the largest."""
 
@@ -51,6 +55,17 @@ class OwnPreprocessing:
         end = self.steps[-1].outputs[0]
         (prepared,) = self.graph.run({self.graph.input: inputs}, [end])
         return tf.cast(prepared, tf.float32)
+
+    @property
+    def scales_pixels(self) -> bool:
+        """Whether it scales pictures in 0..255, so that those in 0..1 would be nearly black."""
+        if not self.steps:
+            return False
+        shape = [1, *(side or SOME_SIZE for side in self.graph.input_shape[1:])]
+        with tf.init_scope():
+            black, white = (self(tf.fill(shape, value)) for value in (0.0, 255.0))
+        low, high = SCALED
+        return low <= float(tf.reduce_max(tf.abs(white - black))) <= high
 
 
 def split_own_preprocessing(
