@@ -20,6 +20,7 @@ from guidedcam_tf.errors import shown
 from guidedcam_tf.explainer import Explainer
 from guidedcam_tf.files import output_folder
 from guidedcam_tf.files import writing
+from guidedcam_tf.finite import as_array
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import check_layer
 from guidedcam_tf.methods import get_method
@@ -29,6 +30,8 @@ from guidedcam_tf.targets import resolve
 
 BLOB_SEQUENCE = 3
 """TensorBoard's class of data for lists of pictures."""
+
+ONE_BATCH = ": of a tf.data.Dataset give the pictures of one batch, as next(iter(dataset)) has them"
 
 
 class SaliencyCallback(keras.callbacks.Callback):
@@ -69,7 +72,10 @@ class SaliencyCallback(keras.callbacks.Callback):
         **options: Any,
     ) -> None:
         super().__init__()
-        self.images = np.asarray(images)
+        self.images = as_array(images, "images", ONE_BATCH)
+        if self.images.dtype == object:
+            kind = type(images).__name__
+            raise InputError(f"images must be an array [N, H, W, 3]; received a {kind}{ONE_BATCH}")
         if self.images.ndim != 4 or not self.images.size or self.images.shape[-1] not in (1, 3):
             raise InputError(
                 "images must be [N, H, W, 3] or [N, H, W, 1] with N at least 1; "

@@ -264,6 +264,8 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"key {path} is missing (--set {path}=... gives it)"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "tuple_type":
+        message = "it must be a list, in YAML [first, second]"
     return f"key {path}: {message}; received {shown(problem['input'])}" if path else message
 
 

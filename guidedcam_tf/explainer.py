@@ -272,7 +272,8 @@ class Explainer:
         """Return the probabilities, float32 `[N, classes]`, of pictures `[N, H, W, 3]`.
 
         They are sigmoid's where the model ends in a sigmoid, or in one unit without activation, and
-        else softmax's. An output that is not `[N, classes]` is returned as the model gives it.
+        else softmax's. A network of one unit gives `[N, 1]`, the probability of class 1, as the
+        model does. An output that is not `[N, classes]` is returned as the model gives it.
 
         Raises:
             InputError: If the pictures have another form.

@@ -101,6 +101,15 @@ def test_names_and_functions_as_targets(tmp_path, pictures):
 
 BAD = {
     "images": (lambda p: gcam.SaliencyCallback(p[0]), r"images must be \[N, H, W, 3\]"),
+    "a data set": (
+        lambda p: gcam.SaliencyCallback(tf.data.Dataset.from_tensor_slices(p).batch(2)),
+        r"images must be an array .*received a _BatchDataset: .*next\(iter\(dataset\)\)",
+    ),
+    "with labels": (lambda p: gcam.SaliencyCallback((p, [0, 1])), "received a tuple that makes"),
+    "binary labels": (
+        lambda p: train(gcam.SaliencyCallback(p, np.float32([[0], [1]]), folder="."), p),
+        r"targets look like labels in floats, \(2, 1\)",
+    ),
     "targets": (
         lambda p: train(gcam.SaliencyCallback(p, [1], folder="."), p),
         "one entry for each of the 2; received 1",

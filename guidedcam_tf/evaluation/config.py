@@ -187,6 +187,11 @@ class EvaluationConfig(NetworkConfig):
         """Put the preset's choices below those that the configuration makes itself."""
         if not isinstance(raw, dict) or not isinstance(raw.get("protocol", {}), dict):
             return raw
+        if "kind" in raw and "data" not in raw:
+            raise InputError(
+                f"it has kind: {shown(raw['kind'])} and no data, as a figure's: that is for "
+                "`guidedcam figure`; an evaluation needs data and methods"
+            )
         preset = raw.get("preset", "paper")
         chosen = PROTOCOLS.get(preset, {}) if isinstance(preset, str) else {}
         return {**raw, "protocol": _below(chosen, raw.get("protocol", {}))}

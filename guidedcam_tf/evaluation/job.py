@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_args
 
 from guidedcam_tf.arrays import check_sees_pictures
 from guidedcam_tf.data.kinds import KINDS
@@ -129,7 +130,8 @@ def open_job(
         )
     of_objects = [each.label for each in config.chosen_metrics if each.evidence is ObjectMap]
     if of_objects and not config.data.has_objects:
-        having = sorted(kind.model_fields["kind"].default for kind in KINDS if kind.has_objects)
+        fields = [kind.model_fields["kind"] for kind in KINDS if kind.has_objects]
+        having = sorted(name for field in fields for name in get_args(field.annotation))
         raise InputError(
             f"metrics {', '.join(of_objects)} need objects, which data of kind "
             f"{config.data.kind} have not; expected one of {', '.join(having)}"

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from numbers import Integral
+from numbers import Real
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
@@ -131,32 +134,58 @@ def class_names_for(count: int, given: Sequence[str] | Mapping[Any, Any] | None)
     Args:
         count: The number of classes.
         given: The user's names in the order of the outputs, or a mapping between names and indices
-            in either direction, such as `class_indices` of Keras's generators. With `None`, 1000
-            classes are taken to be ImageNet's, and others are called `"class 0"`, `"class 1"`, ...
+            in either direction, such as `class_indices` of Keras's generators. A name is text,
+            UTF-8 bytes, or a number. With `None`, 1000 classes are taken to be ImageNet's, and
+            others are called `"class 0"`, `"class 1"`, ...
 
     Raises:
         InputError: If there are more or fewer names than classes, if a mapping's indices are not
-            those of the classes, or if a name is of several lines.
+            those of the classes, or if a name is no text, empty, or of several lines.
     """
     if given is None:
         if count == 1000:
             return imagenet_classes()
         return ClassNames(tuple(f"class {index}" for index in range(count)))
     if isinstance(given, Mapping):
-        return ClassNames(_of_one_line(_by_index(given, count)))
-    if isinstance(given, str) or not hasattr(given, "__len__"):
+        return ClassNames(_lines(_by_index(given, count)))
+    if not _is_list(given):
         raise InputError(
             f"class_names must be one name for each of the network's {count} classes; "
             f"received {shown(given)}"
         )
     if len(given) != count:
         raise InputError(f"class_names has {len(given)} names, the network {count} classes")
-    return ClassNames(_of_one_line(tuple(map(str, given))))
+    return ClassNames(_lines(tuple(map(_text, given))))
 
 
-def _of_one_line(names: tuple[str, ...]) -> tuple[str, ...]:
+def _is_list(given: Any) -> bool:
+    has_length = hasattr(given, "__len__") and not isinstance(given, (str, bytes))
+    return has_length and getattr(given, "ndim", 1) > 0
+
+
+def _text(name: Any) -> str:
+    """A class's name, which may be an element of an array or a tensor, as text."""
+    value = np.asarray(name).item() if hasattr(name, "__array__") and not np.ndim(name) else name
+    try:
+        value = value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"class_names must be text, or bytes of UTF-8; received {shown(value)}"
+        ) from error
+    if not isinstance(value, (str, Real)) or value != value:
+        raise InputError(
+            f"class_names must be text, a name for each class; received {shown(name)} as one"
+        )
+    return str(value)
+
+
+def _lines(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names that can be kept with one on each line."""
-    for name in names:
+    for index, name in enumerate(names):
+        if not name.strip():
+            raise InputError(
+                f"class_names has an empty name for class {index}; give it one, as 'class {index}'"
+            )
         if "".join(name.splitlines()) != name:
             raise InputError(f"class_names must be of one line each; received {shown(name)}")
     return names
@@ -183,8 +212,8 @@ def _names_of_indices(given: Mapping[Any, Any]) -> dict[int, str]:
 
     for are_indices in (is_number, is_index):
         of_keys, of_values = all(map(are_indices, given)), all(map(are_indices, given.values()))
-        by_key = {int(key): str(value) for key, value in given.items()} if of_keys else {}
-        by_value = {int(value): str(key) for key, value in given.items()} if of_values else {}
+        by_key = {int(key): _text(value) for key, value in given.items()} if of_keys else {}
+        by_value = {int(value): _text(key) for key, value in given.items()} if of_values else {}
         if of_keys and of_values and by_key != by_value:
             raise InputError(
                 "class_names maps numbers to numbers, so it is in doubt which are the indices; "
@@ -239,8 +268,10 @@ def names_of_output(
     Raises:
         InputError: If there are more or fewer names than classes.
     """
-    if has_pair and given is not None and not isinstance(given, str) and len(given) == 1:
-        given = [f"not {next(iter(given))}", *given]
+    if has_pair and given is not None and _is_list(given) and len(given) == 1:
+        names = _names_of_indices(given).values() if isinstance(given, Mapping) else given
+        (name,) = map(_text, names)
+        given = [f"not {name}", name]
     if len(shape) == 2 and shape[1] is not None:
         return class_names_for(shape[1], given)
     if len(shape) > 2 and shape[-1] is not None and given is not None:

@@ -50,6 +50,10 @@ def load_model(
         InputError: If the file is not there or cannot be read. The message says what the file is,
             or has the cause that Keras gives, and says so if Keras 2 wrote the file.
     """
+    if path.is_dir():
+        raise InputError(
+            f"model file {path} is a folder; expected a file that model.save('NAME.keras') wrote"
+        )
     if not path.is_file():
         raise InputError(f"model file {path} does not exist")
     if custom_objects is not None and not isinstance(custom_objects, Mapping):

@@ -14,6 +14,7 @@ from keras.src.ops.function import Function
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import reason_of
+from guidedcam_tf.errors import shown
 from guidedcam_tf.networks.calls import float32_inside
 
 TRACES = ("_inbound_nodes", "_outbound_nodes", "_losses")
@@ -97,10 +98,7 @@ def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> Tr
         raise InputError(f"{expected}. It is not built: call it once on a batch of pictures first")
     shape = shape or _built_shape(model) or _input_shape(model)
     if shape is None:
-        raise InputError(
-            f"{expected}. Keras does not know the one shape that it was built with: "
-            "call it once on a batch of pictures [N, H, W, C]"
-        )
+        raise InputError(f"{expected}. {_why_no_shape(model)}")
     with _without_trace(model):
         inputs = keras.Input(shape[1:], dtype=model.input_dtype)
         try:
@@ -167,6 +165,20 @@ def _built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
         return None
     shape = tuple(shapes[0])
     return shape if all(side is None or isinstance(side, int) for side in shape) else None
+
+
+def _why_no_shape(model: keras.Model) -> str:
+    for shape in (getattr(model, "_build_shapes_dict", None) or {}).values():
+        if isinstance(shape, dict) or any(isinstance(side, (tuple, list)) for side in shape or ()):
+            return (
+                f"It was called on a dict or a list, of shapes {shown(shape)}: build a functional "
+                "model of its call, inputs = {'image': keras.Input((H, W, C), name='image'), ...} "
+                "or a list, and keras.Model(inputs, model.call(inputs))"
+            )
+    return (
+        "Keras does not know the one shape that it was built with: call it once on a batch of "
+        "pictures [N, H, W, C]"
+    )
 
 
 def _input_shape(model: keras.Model) -> tuple[int | None, ...] | None:

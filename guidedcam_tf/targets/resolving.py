@@ -153,7 +153,7 @@ def _of_pictures(classes: ClassNames, listed: list[Any], pictures: int, argument
             f"{pictures}; received {len(listed)}"
         )
     single = all(_is_one(entry) for entry in listed)
-    _refuse_one_hot(listed, len(classes.names), argument)
+    _refuse_labels(listed, len(classes.names), argument)
     entries = [[entry] if _is_one(entry) else list(entry) for entry in listed]
     rows = [[each for target in entry for each in _ids(classes, target)] for entry in entries]
     widths = sorted({len(row) for row in rows})
@@ -165,9 +165,20 @@ def _of_pictures(classes: ClassNames, listed: list[Any], pictures: int, argument
     return Resolved(np.array(rows, np.int32), single=single and widths == [1])
 
 
-def _refuse_one_hot(listed: list[Any], classes: int, argument: str) -> None:
-    """Refuse labels as `keras.utils.to_categorical` makes them: each would be `classes` targets."""
-    if {np.shape(entry) for entry in listed} != {(classes,)}:
+def _refuse_labels(listed: list[Any], classes: int, argument: str) -> None:
+    """Refuse labels as Keras has them for its losses: one-hot, which would be `classes` targets.
+
+    Those of two classes are floats, `[N, 1]` or `[N]`.
+    """
+    shapes = {np.shape(entry) for entry in listed}
+    if shapes in ({()}, {(1,)}):
+        labels = np.asarray(listed)
+        if labels.dtype.kind == "f" and np.isin(labels, np.arange(classes)).all():
+            raise InputError(
+                f"{argument} look like labels in floats, {labels.shape}; expected class indices: "
+                "give labels.astype(int).ravel()"
+            )
+    if shapes != {(classes,)}:
         return
     rows = np.stack(listed)
     one_hot = np.isin(rows, (0, 1)).all() and ((rows == 1).sum(axis=1) == 1).all()

@@ -127,6 +127,7 @@ BAD = {
         {"protocol": {"mask": {"kindd": "otsu"}}},
         "key protocol.mask.kindd is unknown; nearest: kind",
     ),
+    "no list": ({"methods": None}, r"key methods: it must be a list, .*; received None"),
     "type": ({"seed": "many"}, "key seed: .*received 'many'"),
     "negative seed": ({"seed": -1}, "key seed: .*greater than or equal to 0; received -1"),
     "switch": ({"seed": True}, "key seed: .*yes and no .*are no values of it; received True"),
@@ -193,6 +194,13 @@ def test_bad_files_are_named(tmp_path, text, message):
         read_config(tmp_path / "bad.yaml", EvaluationConfig)
     with pytest.raises(ValueError, match=r"gone\.yaml cannot be read: No such file"):
         read_config(tmp_path / "gone.yaml", EvaluationConfig)
+
+
+def test_a_figure_s_configuration_is_said_to_be_one(tmp_path):
+    file = tmp_path / "figure.yaml"
+    file.write_text("name: a\nkind: comparison\nmethods: [guided]\n", "utf-8")
+    with pytest.raises(InputError, match=r"it has kind: 'comparison' and no .*`guidedcam fig"):
+        read_config(file, EvaluationConfig)
 
 
 NOT_YAML = {

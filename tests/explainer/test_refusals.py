@@ -202,6 +202,18 @@ def test_one_hot_labels_are_refused(explainer, toy_images, name):
         explainer.maps(toy_images[:2], ONE_HOT[name])
 
 
+@pytest.mark.parametrize(
+    "labels", [np.float32([[0], [1]]), np.float64([1, 0]), [1.0, 0.0], tf.constant([0.0, 1.0])]
+)
+def test_labels_in_floats_are_refused(explainer, toy_images, labels):
+    """As Keras has those of two classes for its binary losses."""
+    message = r"class_ids look like labels in floats, \(2,.*: give labels.astype\(int\).ravel\(\)"
+    with pytest.raises(gcam.InputError, match=message):
+        explainer.maps(toy_images[:2], labels)
+    with pytest.raises(gcam.InputError, match=r"must be an index, .*; received 0.5"):
+        explainer.maps(toy_images[:2], [0.5, 1.0])
+
+
 NO_TARGET = {"None": None, "float": 1.5, "bytes": b"bee", "bool": True, "dict": {"bee": 1}}
 
 

@@ -79,6 +79,10 @@ def test_nothing_left_is_an_error(config, tmp_path, no_weights):
     [
         ({"kind": "pie"}, "key kind must be one of guidance, comparison"),
         ({"colour_map": "plasma"}, "key colour_map"),
+        (
+            {"pictures": None},
+            r"key pictures: it must be a list, in YAML .*; received None",
+        ),
         ({"colours": "jet"}, "key colours is unknown; nearest: colour_map"),
     ],
 )

@@ -107,6 +107,31 @@ def test_bad_models_say_what_to_do(name):
         call()
 
 
+class Nested(keras.Model):
+    def __init__(self, key):
+        super().__init__(name="nested")
+        self.key = key
+        self.conv = layers.Conv2D(3, 3, activation="relu", name="conv")
+        self.scores = layers.Dense(2)
+
+    def call(self, inputs):
+        return self.scores(keras.ops.mean(self.conv(inputs[self.key]), axis=(1, 2)))
+
+
+@pytest.mark.parametrize(("key", "nest"), [("image", lambda x: {"image": x}), (0, lambda x: [x])])
+def test_a_model_called_on_a_dict_or_a_list_says_what_to_do(key, nest):
+    """It had been told to call the model, which was called."""
+    model = Nested(key)
+    expected = model(nest(PICTURES))
+    message = r"called on a dict or a list, of shapes .*\(1, 8, 8, 3\).*model.call\(inputs\)\)$"
+    with pytest.raises(gcam.InputError, match=message):
+        gcam.Explainer(model)
+    inputs = nest(keras.Input((8, 8, 3), name="image"))
+    explainer = gcam.Explainer(keras.Model(inputs, model.call(inputs)))
+    assert explainer.layer == "conv"
+    np.testing.assert_allclose(explainer.forward(PICTURES), expected, atol=1e-6)
+
+
 def test_an_untraceable_model_is_left_as_it_was():
     model = built(Opaque())
     before = state(model)

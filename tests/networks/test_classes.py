@@ -3,12 +3,15 @@
 import csv
 import json
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.networks.classes import ClassNames
 from guidedcam_tf.networks.classes import class_names_for
 from guidedcam_tf.networks.classes import imagenet_classes
+from guidedcam_tf.networks.classes import names_of_output
 
 
 @pytest.mark.parametrize(
@@ -104,3 +107,49 @@ def test_numbers_to_numbers_are_in_doubt(given):
 def test_names_that_come_one_by_one_are_refused():
     with pytest.raises(InputError, match=r"class_names must be one name for each .*received <gen"):
         class_names_for(2, (name for name in ("cat", "dog")))
+
+
+SAME_NAMES = {
+    "bytes": [b"cat", "hündin".encode()],
+    "a tensor": tf.constant(["cat", "hündin"]),
+    "tensors": [tf.constant("cat"), tf.constant("hündin")],
+    "an array": np.array(["cat", "hündin"]),
+    "a mapping from bytes": {b"cat": 0, "hündin".encode(): 1},
+    "a mapping to tensors": {0: tf.constant("cat"), 1: "hündin"},
+}
+
+
+@pytest.mark.parametrize("name", SAME_NAMES)
+def test_names_as_bytes_and_tensors(name):
+    """They had been called "b'cat'" and "tf.Tensor(b'cat', ...)"."""
+    assert class_names_for(2, SAME_NAMES[name]).names == ("cat", "hündin")
+
+
+@pytest.mark.parametrize("given", [["cat"], [b"cat"], tf.constant(["cat"]), {"cat": 0}, {0: "cat"}])
+def test_one_name_of_one_unit(given):
+    assert names_of_output((None, 2), given, has_pair=True).names == ("not cat", "cat")
+
+
+NO_NAMES = {
+    "None": (["cat", None], "must be text, a name for each class; received None as one"),
+    "NaN": (["cat", float("nan")], "received nan as one"),
+    "a list": ([["cat"], ["dog"]], r"received \['cat'\] as one"),
+    "None in a mapping": ({0: "cat", 1: None}, "received None as one"),
+    "no UTF-8": ([b"cat", b"\xff"], r"bytes of UTF-8; received b'\\xff'"),
+    "empty": (["cat", ""], "has an empty name for class 1; give it one, as 'class 1'"),
+    "blank": ({"cat": 1, " ": 0}, "has an empty name for class 0"),
+    "bytes": (b"ab", "must be one name for each of the network's 2 classes; received b'ab'"),
+    "a scalar": (np.array("ab"), "must be one name for each"),
+}
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_what_is_no_name_is_refused(name):
+    given, message = NO_NAMES[name]
+    with pytest.raises(InputError, match=message):
+        class_names_for(2, given)
+
+
+def test_names_of_one_unit_that_come_one_by_one_are_refused():
+    with pytest.raises(InputError, match=r"class_names must be one name for each .*received <gen"):
+        names_of_output((None, 2), (name for name in ("cat", "dog")), has_pair=True)

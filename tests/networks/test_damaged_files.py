@@ -43,6 +43,13 @@ def test_a_damaged_file_is_read_or_refused(name, tmp_path, monkeypatch):
     assert refused > mutations // 10
 
 
+def test_a_folder_is_said_to_be_one(tmp_path):
+    folder = tmp_path / "net.keras"
+    folder.mkdir()
+    with pytest.raises(InputError, match=r"net\.keras is a folder; expected a file that"):
+        load_model(folder)
+
+
 def test_reading_that_does_not_end_or_crashes_is_said(tmp_path, monkeypatch):
     file = tmp_path / "net.h5"
     file.write_bytes(b"")
