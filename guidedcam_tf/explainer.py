@@ -271,9 +271,8 @@ class Explainer:
     def predict(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
         """Return the probabilities, float32 `[N, classes]`, of pictures `[N, H, W, 3]`.
 
-        They are sigmoid's where the model ends in a sigmoid, or in one unit without activation, and
-        else softmax's. A network of one unit gives `[N, 1]`, the probability of class 1, as the
-        model does. An output that is not `[N, classes]` is returned as the model gives it.
+        They are sigmoid's where the model ends in a sigmoid or in one unit without activation, else
+        softmax's. Of one unit they are class 1's, `[N, 1]`; of no classes what the model gives.
 
         Raises:
             InputError: If the pictures have another form.

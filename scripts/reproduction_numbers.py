@@ -154,9 +154,8 @@ def protocols(run: str) -> str:
 def presets(name: str) -> str:
     """How far each preset's run is from each of the paper's columns, and where guided wins."""
     lines = []
-    for folder in sorted(
-        RESULTS.glob(f"{name}_*"), key=lambda each: not each.stem.endswith("paper")
-    ):
+    folders = sorted(RESULTS.glob(f"{name}_*"))
+    for folder in sorted(folders, key=lambda each: not each.name.endswith("paper")):
         table = read(folder.name)
         apart = (table["ours"] - table["paper"]).abs().groupby(table["method"], sort=False).sum()
         ranks = table.pivot(index="metric", columns="method", values="rank_ours")
