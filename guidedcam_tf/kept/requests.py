@@ -94,22 +94,25 @@ class Request:
         """Open the file; `None` if there is none, it is damaged, or weights have changed since."""
         try:
             with self.file.open("rb") as file:
-                header = json.loads(file.readline())
-                content = file.read()
-            if zlib.crc32(content) != header["checksum"] or not _unchanged(header["files"]):
+                checksum, head, content = file.readline(), file.readline(), file.read()
+            if checksum != _checksum(head, content):
+                return None
+            header = json.loads(head)
+            if not _unchanged(header["files"]):
                 return None
             words = header["setting"]
             words["classes"] = ClassNames(**{k: tuple(v) for k, v in words["classes"].items()})
             tuples = {name: tuple(words[name]) for name in ("outputs", "input_size")}
             setting = Setting(**{**words, **tuples})
             run = openvino_model.open_compiled(content, setting.origin["precision"])
+            kept, notes = KeptExplanation(setting, run, header["layer_reason"]), header["notes"]
         except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError):
             return None
         with suppress(OSError):
             os.utime(self.file)
-        for note in header["notes"]:
+        for note in notes:
             warnings.warn(note, stacklevel=2)
-        return KeptExplanation(setting, run, header["layer_reason"])
+        return kept
 
     def write(
         self,
@@ -129,16 +132,16 @@ class Request:
             files: As `digests` gives it.
         """
         header = {
-            "checksum": zlib.crc32(content),
             "files": files,
             "layer_reason": layer_reason,
             "notes": list(notes),
             "setting": asdict(setting),
         }
+        head = json.dumps(header).encode() + b"\n"
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with writing(self.file) as temporary:
-                temporary.write_bytes(json.dumps(header).encode() + b"\n" + content)
+                temporary.write_bytes(_checksum(head, content) + head + content)
         except OSError as error:
             warnings.warn(f"{self.file.parent} keeps nothing: {error.strerror}", stacklevel=2)
         _tidy(self.file.parent)
@@ -201,6 +204,11 @@ def _has_all(classes: ClassNames, targets: Sequence[str]) -> bool:
         return all(classes.ids(target) for target in targets)
     except InputError:
         return False
+
+
+def _checksum(head: bytes, content: bytes) -> bytes:
+    """The first line of a file, of all that follows it."""
+    return b"%08x\n" % zlib.crc32(content, zlib.crc32(head))
 
 
 def _unchanged(files: Mapping[str, str | None]) -> bool:

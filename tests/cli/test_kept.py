@@ -157,15 +157,35 @@ def test_a_damaged_file_is_made_again(said, cache):
     keep(said, "guided", [], TOP)
     (file,) = cache.iterdir()
     content = file.read_bytes()
-    header, _, rest = content.partition(b"\n")
+    _, header, rest = content.split(b"\n", 2)
     flipped = bytearray(content)
     flipped[-len(rest) // 2] ^= 1
-    heads = (b"{}\n" + rest, b"[]\n" + rest, b"3\n" + rest, b"{\n" + rest)
-    for damaged in (content[:-1], b"", header + b"\n" + bytes(len(rest)), bytes(flipped), *heads):
+    other = [content[:-1], b"", content[: -len(rest)] + bytes(len(rest)), bytes(flipped)]
+    heads = (b"{}\n", b"[]\n", b"3\n", b"{\n", header.replace(b'"notes"', b'"words"') + b"\n")
+    summed = [requests._checksum(head, rest) + head + rest for head in heads]
+    for damaged in (*other, header + b"\n" + rest, *summed):
         file.write_bytes(damaged)
         assert find(said) is None
     keep(said, "guided", [], TOP)
     assert find(said)
+
+
+def test_a_wrong_byte_in_the_header_is_damage(said, cache, tmp_path):
+    (tmp_path / "names.txt").write_text("ant\nbee\ncow")
+    said = {**said, "class_names": str(tmp_path / "names.txt")}
+    keep(said, "guided", [], TOP)
+    (file,) = cache.iterdir()
+    content = file.read_bytes()
+    start, end = content.index(b"{"), content.index(b"\n", content.index(b"{"))
+    assert find(said).setting.classes.names == ("ant", "bee", "cow")
+    words = ((b'"ant"', b'"ape"'), (b'"notes"', b'"words"'), (b'"files": {', b'"files": [], "": {'))
+    damaged = [content.replace(*pair, 1) for pair in words]
+    for place in [*range(start), *range(start, end, 7)]:
+        damaged.append(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    for each in damaged:
+        assert each != content
+        file.write_bytes(each)
+        assert find(said) is None
 
 
 def test_the_same_words_in_another_folder_are_about_other_files(picture, tmp_path, monkeypatch):
