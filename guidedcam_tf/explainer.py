@@ -35,7 +35,6 @@ from guidedcam_tf.networks.view import one_layer
 from guidedcam_tf.ops import Postprocessing
 from guidedcam_tf.ops.postprocessing import postprocessing_of
 from guidedcam_tf.origin import Asked
-from guidedcam_tf.origin import each_class_once
 from guidedcam_tf.origin import in_words
 from guidedcam_tf.origin import setting_of
 from guidedcam_tf.pipeline import Fit
@@ -204,7 +203,6 @@ class Explainer:
         settled = resolved.settle(self.pipeline, fitted, size, slice(0, 1), values)
         maps = pipeline.explain(chosen, fitted, resolved.class_ids, settled.values)
         arrays = {name: tensor[0].numpy() for name, tensor in maps.items()}
-        arrays = arrays if resolved.asked else each_class_once(arrays)
         asked = Asked(
             resolved.words if resolved.asked else arrays["class_ids"].tolist(),
             None if settled.numbers is None else settled.numbers[0],
@@ -213,7 +211,7 @@ class Explainer:
             of_picture_only=not values,
         )
         arrays |= {
-            "maps": pipeline.finish(arrays["saliency"], size).numpy(),
+            "maps": pipeline.finish(maps["saliency"][0], size).numpy(),
             "probabilities": pipeline.network.probabilities(maps["logits"]).numpy()[0],
         }
         setting = setting_of(pipeline, chosen, self.said)

@@ -117,18 +117,6 @@ class Setting:
         )
 
 
-def each_class_once(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Leave out a class that is there before: one that has been named may be one of the best.
-
-    Args:
-        arrays: `[T, ...]` by name, with `"class_ids"`; `"logits"` and `"probabilities"` are of all
-            classes, and stay.
-    """
-    first = np.sort(np.unique(arrays["class_ids"], return_index=True)[1])
-    whole = ("logits", "probabilities")
-    return {name: each if name in whole else each[first] for name, each in arrays.items()}
-
-
 def setting_of(pipeline: Pipeline, method: Method, network: Mapping[str, Any] | None) -> Setting:
     """Return the setting of a pipeline's maps.
 

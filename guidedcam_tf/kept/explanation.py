@@ -12,7 +12,6 @@ from guidedcam_tf.data.pictures import read
 from guidedcam_tf.explanation import Explanation
 from guidedcam_tf.finite import check_finite
 from guidedcam_tf.origin import Setting
-from guidedcam_tf.origin import each_class_once
 from guidedcam_tf.runtimes.openvino_model import OpenVINOModel
 
 
@@ -48,8 +47,7 @@ class KeptExplanation:
         class_ids = np.array([list(listed)], np.int32)
         content = read(picture)
         pixels = as_input(content, setting)[None].astype(np.float32)
-        found = self._run([pixels, class_ids])
-        arrays = each_class_once(dict(zip(self._names, found, strict=True)))
+        arrays = dict(zip(self._names, self._run([pixels, class_ids]), strict=True))
         maps = {name: arrays[name] for name in setting.outputs}
         origin = setting.origin
         check_finite(arrays["logits"], maps, setting.name, origin["layer"], origin["method"])

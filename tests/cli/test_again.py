@@ -39,19 +39,6 @@ def test_it_is_the_same_map_under_the_same_name(record, tmp_path, run):
     assert "--again goes with --out, --colour-map, --opacity and --figure only" in err
 
 
-def test_a_class_that_is_one_of_the_best_too_is_there_once(record, tmp_path, run):
-    explainer = open_explainer({"model": str(tmp_path / "toy.keras"), "preprocess": "signed"})
-    best = explainer.explain(tmp_path / "a.png", "top3").targets.tolist()
-    found = explainer.explain(tmp_path / "a.png", [best[2], "top3"])
-    assert found.targets.tolist() == [best[2], best[0], best[1]]
-    assert len(found.maps) == len(found.raw) == len(found.names) == len(found.probabilities) == 3
-    alone = explainer.explain(tmp_path / "a.png", best[1])
-    np.testing.assert_allclose(found.maps[2], alone.maps[0], atol=1e-5)
-    files = found.save(tmp_path / "twice")
-    again = explain_again(files[-1]).save(tmp_path / "again")
-    assert [file.name for file in again] == [file.name for file in files]
-
-
 def rewrite(file, change):
     content = json.loads(file.read_text())
     change(content)
