@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 import keras
@@ -15,6 +14,8 @@ from guidedcam_tf.methods.base import OnePass
 from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.propagation import by_sign
+from guidedcam_tf.methods.propagation import of_one_unit
 from guidedcam_tf.methods.propagation import propagate
 from guidedcam_tf.methods.propagation import recorder
 from guidedcam_tf.methods.relevance_rules import Call
@@ -56,9 +57,11 @@ class ExcitationBackprop(OnePass):
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Run the network once, and walk back from each target's logit to the layer."""
         graph = view.network.graph
-        rules = {step: _rule_of(step, self.name) for step in graph.downstream(view.step)}
-        for last in [step for step in rules if is_weighted(step)][-1:]:
-            rules[last] = _by_sign(rules[last], self.contrastive)
+        steps = graph.downstream(view.step)
+        rules = of_one_unit({step: _rule_of(step, self.name) for step in steps})
+        if self.contrastive:
+            last = [step for step in steps if is_weighted(step)][-1]
+            rules[last] = _contrasted(rules[last])
         known, passes = recorder(graph, rules)(inputs, [])
         logits = known[graph.logits]
         class_ids = resolve_ranks(class_ids, logits)
@@ -90,18 +93,12 @@ def _rule_of(step: Step, method: str) -> Rule:
     return averaged if is_sum else rule_of(step, method)
 
 
-def _by_sign(rule: Rule, contrastive: bool) -> Rule:
-    """Where the relevance is negative, as of the first class of one unit, walk by -w instead."""
+def _contrasted(rule: Rule) -> Rule:
+    """Less the walk from the opposite unit, whose weights are negated."""
+    signed = by_sign(rule)
 
-    def by_sign(call: Call) -> PassBack:
-        with_weights, negated = rule(call), rule(replace(call, sign=-1.0))
+    def contrasted(call: Call) -> PassBack:
+        walk = signed(call)
+        return lambda relevance: [walk(relevance)[0] - walk(-relevance)[0]]
 
-        def walk(relevance: tf.Tensor) -> tf.Tensor:
-            above, below = tf.nn.relu(relevance), tf.nn.relu(-relevance)
-            return with_weights(above)[0] + negated(below)[0]
-
-        if contrastive:
-            return lambda relevance: [walk(relevance) - walk(-relevance)]
-        return lambda relevance: [walk(relevance)]
-
-    return by_sign
+    return contrasted

@@ -11,6 +11,7 @@ from guidedcam_tf.methods.base import attributed
 from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
+from guidedcam_tf.methods.propagation import of_one_unit
 from guidedcam_tf.methods.propagation import propagate
 from guidedcam_tf.methods.propagation import recorder
 from guidedcam_tf.methods.relevance_rules import Call
@@ -68,7 +69,7 @@ class LRP(OnePass):
             for step, a, b in zip(seeing, low, high, strict=True)
         }
         rules = {step: box.get(step) or _rule_of(step) for step in graph.picture_steps}
-        known, passes = recorder(graph, rules)(inputs, [])
+        known, passes = recorder(graph, of_one_unit(rules))(inputs, [])
         logits = known[graph.logits]
         class_ids = resolve_ranks(class_ids, logits)
 

@@ -12,6 +12,8 @@ from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import resolve_ranks
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
+from guidedcam_tf.methods.propagation import has_pair
+from guidedcam_tf.methods.propagation import of_one_unit
 from guidedcam_tf.methods.propagation import propagate
 from guidedcam_tf.methods.propagation import recorder
 from guidedcam_tf.methods.relevance_rules import rule_of
@@ -58,14 +60,20 @@ class RelevanceCAM(OnePass):
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Run the network once, and pass each target's relevance back to the layer."""
         graph, explained = view.network.graph, view.step.outputs[0]
-        rules = {step: rule_of(step) for step in graph.downstream(view.step)}
+        rules = of_one_unit({step: rule_of(step) for step in graph.downstream(view.step)})
         known, passes = recorder(graph, rules, self.conv_bias)(inputs, [explained])
         activations, logits = known[explained], known[graph.logits]
         class_ids = resolve_ranks(class_ids, logits)
 
+        def passed_back(start: tf.Tensor) -> tf.Tensor:
+            return propagate(passes, {graph.logits: start})[explained]
+
         def of_target(target: tf.Tensor) -> Maps:
             start = initial_relevance(self.init, target, logits)
-            relevance = propagate(passes, {graph.logits: start})[explained]
+            if has_pair(rules):  # The sign of a unit's relevance says whose it is.
+                relevance = passed_back(tf.nn.relu(start)) - passed_back(tf.nn.relu(-start))
+            else:
+                relevance = passed_back(start)
             relevance.set_shape(activations.shape)  # Not all gradients know their rank.
             weights = tf.reduce_mean(relevance, axis=[1, 2])
             return {

@@ -46,7 +46,7 @@ class Call:
         inputs: What it is called with, float32.
         nonnegative: Whether no input is ever negative, whatever the picture.
         conv_bias: Whether a convolution's bias is in both halves of z+, or in neither.
-        sign: 1, or -1 for z+ of the negated weights.
+        sign: 1, or -1 for the rule of the negated layer, -f(x).
     """
 
     step: Step
@@ -103,7 +103,7 @@ def shares(function: Callable[..., tf.Tensor], terms: list[tf.Tensor]) -> PassBa
 def positive_terms(call: Call, bias: tf.Tensor | float) -> PassBack:
     """The z+ rule: shares in f(x+, w+) + f(x-, w-) + bias, f being linear in x and in w."""
     (inputs,) = call.inputs
-    linear, kernel = linear_of(call), call.sign * kernel_of(call)
+    linear, kernel = linear_of(call), kernel_of(call)
     positive, negative = tf.maximum(kernel, 0.0), tf.minimum(kernel, 0.0)
     if call.nonnegative:
         return shares(lambda x: linear(x, positive) + bias, [inputs])
@@ -115,8 +115,8 @@ def positive_terms(call: Call, bias: tf.Tensor | float) -> PassBack:
 
 
 def kernel_of(call: Call) -> tf.Tensor:
-    """The weights of a layer in `WEIGHTED`, float32."""
-    return tf.cast(call.layer.kernel, tf.float32)
+    """The weights of a layer in `WEIGHTED`, float32, times the call's sign."""
+    return call.sign * tf.cast(call.layer.kernel, tf.float32)
 
 
 def _matmul(call: Call, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -174,7 +174,7 @@ def convolution(call: Call) -> PassBack:
 def _bias_of_both_halves(call: Call) -> tf.Tensor | float:
     if call.layer.bias is None or call.conv_bias == "none":
         return 0.0
-    return 2.0 * bias_of(call.step)
+    return 2.0 * call.sign * bias_of(call.step)
 
 
 def batch_normalization(call: Call) -> PassBack:
@@ -201,8 +201,8 @@ def routed(call: Call) -> PassBack:
 
 
 def averaged(call: Call) -> PassBack:
-    """Shares in the average of x+."""
-    return shares(call.run, [tf.maximum(tensor, 0.0) for tensor in call.inputs])
+    """Shares in the average of x+, or of (-x)+ by the call's sign."""
+    return shares(call.run, [tf.maximum(call.sign * tensor, 0.0) for tensor in call.inputs])
 
 
 def added(call: Call) -> PassBack:
