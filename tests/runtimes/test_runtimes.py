@@ -137,6 +137,31 @@ def test_heads_that_convert_differently(head, images):
             )
 
 
+def test_second_derivatives_of_a_normalised_layer_are_tensorflows_or_refused(rng):
+    """Sums over one axis have it as a number, no list, which had ended in a TypeError."""
+    layers = keras.layers
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((16, 20, 3))
+    x = layers.Conv2D(8, 4, strides=4, name="target")(inputs)
+    x = layers.Reshape((20, 8))(x)
+    y = layers.LayerNormalization()(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(y, y)])
+    x = layers.GlobalAveragePooling1D()(x)
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    pictures = rng.normal(size=(2, 16, 20, 3)).astype(np.float32)
+    ours, theirs = (
+        gcam.Explainer(model, layer="target", preprocess="none", runtime=runtime)
+        for runtime in ("tensorflow", "openvino")
+    )
+    expected = ours.maps(pictures, [0, 2], "shapleycam", raw=True)
+    try:
+        found = theirs.maps(pictures, [0, 2], "shapleycam", raw=True)
+    except gcam.InputError as refused:
+        assert "OpenVINO lacks" in str(refused)
+    else:
+        np.testing.assert_allclose(found, expected, atol=SAME * np.abs(expected).max())
+
+
 def test_an_operation_that_openvino_lacks_is_named(images):
     explainer = gcam.Explainer(
         build_sorting(), layer="conv2", preprocess="none", scores="logits", runtime="openvino"
