@@ -29,6 +29,8 @@ LUMINANCE = np.array([[0.299], [0.587], [0.114]], np.float32)
 ROUNDING = 0.5
 """How far resampling may leave 0..255."""
 
+ONE_BATCH = "of a tf.data.Dataset give the pictures of one batch, as next(iter(dataset)) has them"
+
 
 class TakesPictures(Protocol):
     """What has to be known of a network to give it a picture; see `Network`."""
@@ -124,13 +126,14 @@ def check_images(images: np.ndarray, network: Network) -> np.ndarray:
         InputError: If its shape, type or range is another than `Explainer.maps` takes.
     """
     refuse_in_functions()
-    hint = ": bring pictures to one size, or explain them one by one"
+    hint = f": bring pictures to one size, or explain them one by one; {ONE_BATCH}"
     array = as_array(images, "images", hint)
     axes = len(network.input_size)
     if array.dtype == object or array.dtype.kind in "US":
+        one = "Explainer.explain takes one picture at a time, also a file"
         raise InputError(
             f"images must be an array [N, {_layout(network)}]; received {shown(images)}: "
-            "Explainer.explain takes one picture at a time, also a file"
+            f"{ONE_BATCH if hasattr(images, 'element_spec') else one}"
         )
     if array.ndim != axes + 2 or array.shape[-1] != network.channels or not array.size:
         raise InputError(

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from guidedcam_tf.arrays import ONE_BATCH
 from guidedcam_tf.data import to_grey
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
@@ -30,8 +31,6 @@ from guidedcam_tf.targets import resolve
 
 BLOB_SEQUENCE = 3
 """TensorBoard's class of data for lists of pictures."""
-
-ONE_BATCH = ": of a tf.data.Dataset give the pictures of one batch, as next(iter(dataset)) has them"
 
 
 class SaliencyCallback(keras.callbacks.Callback):
@@ -72,10 +71,12 @@ class SaliencyCallback(keras.callbacks.Callback):
         **options: Any,
     ) -> None:
         super().__init__()
-        self.images = as_array(images, "images", ONE_BATCH)
+        self.images = as_array(images, "images", f": {ONE_BATCH}")
         if self.images.dtype == object:
             kind = type(images).__name__
-            raise InputError(f"images must be an array [N, H, W, 3]; received a {kind}{ONE_BATCH}")
+            raise InputError(
+                f"images must be an array [N, H, W, 3]; received a {kind}: {ONE_BATCH}"
+            )
         if self.images.ndim != 4 or not self.images.size or self.images.shape[-1] not in (1, 3):
             raise InputError(
                 "images must be [N, H, W, 3] or [N, H, W, 1] with N at least 1; "

@@ -15,6 +15,7 @@ from guidedcam_tf.data.contents import contents_of
 from guidedcam_tf.data.splits import list_sha256
 from guidedcam_tf.data.splits import write_list
 from guidedcam_tf.errors import InputError
+from guidedcam_tf.errors import shown
 from guidedcam_tf.evaluation.class_maps import settle_classes
 from guidedcam_tf.evaluation.config import EvaluationConfig
 from guidedcam_tf.evaluation.config import read_config_of
@@ -139,17 +140,31 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
     file = folder / "config.yaml"
     if file.exists():
         earlier = _earlier(folder)
-        differing = [key for key in identity if earlier.get(key, identity[key]) != identity[key]]
-        if differing:
-            words = (key.removesuffix("_sha256").replace("_", " ") for key in differing)
-            names = list(dict.fromkeys(words))
+        if differing := _differing(earlier, identity):
             raise InputError(
-                f"{folder} holds a run with another {', '.join(names)}; "
+                f"{folder} holds a run with another {', '.join(differing)}; "
                 "choose another name or --out, or remove the folder"
             )
         return
     with writing(file) as temporary:
         temporary.write_text(yaml.safe_dump(identity, sort_keys=False), "utf-8")
+
+
+def _differing(earlier: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
+    """What differs, with both values; of a digest, and of what has keys of its own, the names."""
+    named = []
+    for key, value in now.items():
+        before, plain = earlier.get(key, value), key.removesuffix("_sha256")
+        if before == value:
+            continue
+        if isinstance(before, dict) and isinstance(value, dict) and before.keys() == value.keys():
+            named += _differing(before, value, f"{within}{key}.")
+        elif plain != key:
+            if earlier.get(plain, now.get(plain)) == now.get(plain):
+                named.append(plain.replace("_", " "))
+        else:
+            named.append(f"{within}{key} ({shown(before)}, now {shown(value)})")
+    return named
 
 
 def _earlier(folder: Path) -> dict[str, Any]:

@@ -43,8 +43,8 @@ class KeptExplanation:
                 finite.
         """
         setting = self.setting
-        listed = dict.fromkeys(each for target in targets for each in setting.classes.ids(target))
-        class_ids = np.array([list(listed)], np.int32)
+        listed = [each for target in targets for each in setting.classes.ids(target)]
+        class_ids = np.array([listed], np.int32)
         content = read(picture)
         pixels = as_input(content, setting)[None].astype(np.float32)
         arrays = dict(zip(self._names, self._run([pixels, class_ids]), strict=True))

@@ -96,6 +96,12 @@ def trace(model: keras.Model, shape: tuple[int | None, ...] | None = None) -> Tr
         )
     if not model.built:
         raise InputError(f"{expected}. It is not built: call it once on a batch of pictures first")
+    if further := _further_inputs(model):
+        raise InputError(
+            f"{expected}. Its call takes further inputs, {', '.join(further)}: build a functional "
+            "model of it, inputs = [keras.Input((H, W, C)), ...] and keras.Model(inputs, "
+            "model.call(*inputs))"
+        )
     shape = shape or _built_shape(model) or _input_shape(model)
     if shape is None:
         raise InputError(f"{expected}. {_why_no_shape(model)}")
@@ -165,6 +171,17 @@ def _built_shape(model: keras.Model) -> tuple[int | None, ...] | None:
         return None
     shape = tuple(shapes[0])
     return shape if all(side is None or isinstance(side, int) for side in shape) else None
+
+
+def _further_inputs(model: keras.Model) -> list[str]:
+    """What a model's `call` needs beside its first argument."""
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [
+        each.name
+        for each in inspect.signature(model.call).parameters.values()
+        if each.default is inspect.Parameter.empty and each.kind not in many
+    ]
+    return [name for name in needed[1:] if name != "training"]
 
 
 def _why_no_shape(model: keras.Model) -> str:

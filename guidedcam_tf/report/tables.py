@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -68,8 +69,11 @@ def _cell(record: pd.Series, group: pd.DataFrame) -> Cell:
     return Cell(text, value, "tied" if mark and tied else mark)
 
 
-def tables_by_class(classes: pd.DataFrame) -> tuple[Table, ...]:
-    """A table for each metric without a matched area: classes down, methods across."""
+def tables_by_class(classes: pd.DataFrame, names: Collection[str]) -> tuple[Table, ...]:
+    """A table for each metric without a matched area: classes down, methods across.
+
+    Lines are filtered by `names`: `crane (134)` and `crane (517)` are both a crane's.
+    """
     tables = []
     for name, group in classes[classes["area"].fillna("") == ""].groupby("metric", sort=False):
         methods = list(dict.fromkeys(group["method"]))
@@ -88,7 +92,8 @@ def tables_by_class(classes: pd.DataFrame) -> tuple[Table, ...]:
                 fewer = f"\n{own:.0f} pairs" if own < count else ""
                 cell = Cell(f"{value:.4f}{fewer}", value) if known else Cell("-", "")
                 line.append(replace(cell, method=method))
-            lines.append(tuple(replace(cell, class_name=str(label)) for cell in line))
+            class_name = str(label) if label in names else str(label).rpartition(" (")[0]
+            lines.append(tuple(replace(cell, class_name=class_name) for cell in line))
         header = ("class", "pairs", *map(style.method_title, methods))
         title = f"{metric_of(str(name)).title} {metric_of(str(name)).arrow} by class"
         tables.append(Table(title, header, tuple(lines), ("", "", *methods)))

@@ -131,17 +131,18 @@ def _evaluation(run: Path, cases: int, metric: str | None) -> Section:
         )
     classes = run / "classes.csv"
     labels = dict.fromkeys(summary["method"])
+    names = {name for name in rows["class_name"] if name}
     section = Section(
         config.name,
         tuple(facts),
         tables_by_area(summary),
         _ranks(rows, summary),
         methods=tuple((label, style.method_title(label)) for label in labels),
-        class_names=tuple(sorted({name for name in rows["class_name"] if name})),
+        class_names=tuple(sorted(names)),
         bars=bars_of(summary),
         lines=lines_of(summary),
         differences=differences_to_each(rows, summary, config.bootstrap, config.seed),
-        by_class=tables_by_class(read_table(classes)) if classes.exists() else (),
+        by_class=tables_by_class(read_table(classes), names) if classes.exists() else (),
     )
     if not (cases and chosen):
         return section

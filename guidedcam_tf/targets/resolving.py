@@ -142,7 +142,7 @@ def resolve(
     listed = _listed(targets, argument)
     if pictures is not None:
         return _of_pictures(classes, listed, pictures, argument)
-    ids = list(dict.fromkeys(each for target in listed for each in _ids(classes, target)))
+    ids = [each for target in listed for each in _ids(classes, target)]
     return Resolved(np.array([ids], np.int32))
 
 
@@ -243,5 +243,7 @@ def _ids(classes: ClassNames, target: Any) -> list[int]:
     if isinstance(target, int) and not isinstance(target, bool):
         return [classes.check(target)]
     if not isinstance(target, str):
-        raise InputError(f"target must be {EXPECTED}; received {shown(target)}")
+        whole = isinstance(target, float) and target.is_integer()
+        way_out = f": an index is a whole number, int({target})" if whole else ""
+        raise InputError(f"target must be {EXPECTED}; received {shown(target)}{way_out}")
     return classes.ids(target)

@@ -19,7 +19,7 @@ def record(tmp_path, rng):
     said = {"model": str(tmp_path / "toy.keras"), "preprocess": "signed", "fit": "crop"}
     said |= {"layer": "conv1", "postprocessing": "paper"}
     explanation = open_explainer(said).explain(
-        tmp_path / "a.png", ["top2"], "integrated_gradcam", steps=4, rule="right"
+        tmp_path / "a.png", [0, "top2"], "integrated_gradcam", steps=4, rule="right"
     )
     assert explanation.maps.any()
     return explanation.save(tmp_path / "out")
@@ -27,6 +27,7 @@ def record(tmp_path, rng):
 
 def test_it_is_the_same_map_under_the_same_name(record, tmp_path, run):
     again = explain_again(record[-1])
+    assert again.maps.shape == (3, 20, 30)
     np.testing.assert_array_equal(again.maps, np.load(record[-2])["maps"])
     assert [file.name for file in again.save(tmp_path / "two")] == [file.name for file in record]
     code, _, err = run("explain", "--again", record[-1], "--out", "three")

@@ -88,7 +88,7 @@ def test_it_explains_as_the_explainer_does(picture, said):
     said = {**said, "postprocessing": "paper"}
     explainer = open_explainer(said)
     keep(said, "guided", [], TOP)
-    for targets in (["top3"], ["2", "class 0", "top1"]):
+    for targets in (["top3"], ["2", "class 0", "top1"], ["1", "1", "top2"]):
         expected, found = explainer.explain(picture, targets), find(said).explain(picture, targets)
         assert found.origin == expected.origin
         assert (found.names, found.layer) == (expected.names, expected.layer)

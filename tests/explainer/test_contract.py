@@ -37,6 +37,12 @@ def test_several_targets_are_one_by_one(explainer, picture):
         np.testing.assert_allclose(together.guidance[index], alone.guidance[0], rtol=1e-5)
 
 
+def test_a_target_that_is_named_twice_has_two_maps(explainer, picture):
+    explanation = explainer.explain(picture, [2, 1, 2])
+    assert explanation.targets.tolist() == [2, 1, 2]
+    np.testing.assert_array_equal(explanation.maps[0], explanation.maps[2])
+
+
 @pytest.mark.parametrize("method", ["guided", "gradcam"])
 def test_batch_is_loop(explainer, toy_images, method):
     ids = [2, 0, 1]

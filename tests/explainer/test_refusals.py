@@ -16,6 +16,15 @@ BAD_CALLS = {
     "no pictures": (lambda e: e.maps(GOOD[:0]), r"N at least 1; received \(0, 8, 8, 3\)"),
     "text": (lambda e: e.maps(np.full((1, 8, 8, 3), "a")), r"must be an array \[N, H, W, 3\]"),
     "a file": (lambda e: e.maps("cat.png"), r"received 'cat.png': Explainer.explain .* a file"),
+    "a data set": (
+        lambda e: e.maps(tf.data.Dataset.from_tensor_slices(GOOD).batch(2)),
+        r"BatchDataset.*: of a tf.data.Dataset give .*next\(iter\(dataset\)\)",
+    ),
+    "a batch with labels": (
+        lambda e: e.maps((GOOD, np.zeros([2, 1]))),
+        r"images must be an array.*give the pictures of one batch",
+    ),
+    "a label": (lambda e: e.explain(GOOD[0], 1.0), r"an index is a whole number, int\(1.0\)"),
     "nothing": (lambda e: e.maps(None), r"images must be an array .*; received None"),
     "nan": (lambda e: e.maps(GOOD * np.nan), "images must be finite"),
     "one pixel": (lambda e: e.maps(GOOD[:, :1, :1]), "at least 2 x 2"),

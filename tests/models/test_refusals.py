@@ -28,6 +28,26 @@ class Opaque(keras.Model):
         return self.scores(tf.reduce_mean(x, axis=[1, 2]))
 
 
+class OfTwo(keras.Model):
+    def __init__(self):
+        super().__init__(name="of_two")
+        self.steps = keras.Sequential([*trunk(), *head()])
+
+    def call(self, picture, shift, training=None):
+        return self.steps(picture) + shift
+
+
+def test_a_call_of_further_inputs_is_explained_by_the_way_out_that_is_named():
+    model = OfTwo()
+    scores = model(np.ones((1, 8, 8, 3), np.float32), np.zeros((1, 1), np.float32))
+    with pytest.raises(gcam.InputError, match=r"further inputs, shift: build a functional model"):
+        gcam.Explainer(model)
+    inputs = [keras.Input((8, 8, 3), name="picture"), keras.Input((scores.shape[1],), name="shift")]
+    functional = keras.Model(inputs, model.call(*inputs))
+    given = {"picture": PICTURES, "shift": np.zeros((1, scores.shape[1]))}
+    assert gcam.Explainer(functional, input="picture", preprocess="none").maps(given).any()
+
+
 def built(model):
     model(np.zeros((1, 8, 8, 3), np.float32))
     return model

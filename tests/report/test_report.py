@@ -179,8 +179,18 @@ def test_methods_on_fewer_pairs_say_of_how_many():
     summary = summarise(rows, methods=["x", "y"], unranked=["y"], resamples=0)
     (table,) = tables_by_area(summary)
     assert [line[1].text for line in table.lines] == ["0.5000", "0.7000\n1 pairs"]
-    (table,) = tables_by_class(by_class(rows, summary))
+    (table,) = tables_by_class(by_class(rows, summary), {"cat"})
     assert [cell.text for cell in table.lines[0]] == ["cat", "3", "0.5000", "0.7000\n1 pairs"]
+
+
+def test_classes_of_one_name_are_filtered_together():
+    names = ["crane (134)", "crane (517)", "box (open)"]
+    classes = pd.DataFrame(
+        {"metric": "dice", "area": "", "method": "x", "class_name": names, "mean": 0.5, "pairs": 3}
+    )
+    (table,) = tables_by_class(classes, {"crane", "box (open)"})
+    found = {line[0].text: line[0].class_name for line in table.lines}
+    assert found == dict(zip(names, ["crane", "crane", "box (open)"], strict=True))
 
 
 def test_what_the_table_is_said_to_lack_the_report_says_too(html):
