@@ -14,7 +14,7 @@ import guidedcam_tf as gcam
 
 layers, ops = keras.layers, keras.ops
 
-FEW = 80
+FEW = 50
 EXAMPLES = int(os.environ.get("GUIDEDCAM_EXAMPLES", FEW))
 PICTURES = np.random.default_rng(5).normal(0, 1, (2, 6, 6, 3)).astype(np.float32)
 
