@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 import guidedcam_tf as gcam
+from guidedcam_tf.methods import get_method
 from guidedcam_tf.runtimes.kinds import openvino
+from guidedcam_tf.runtimes.openvino_model import OpenVINOModel
 
 layers = keras.layers
 SECONDS = 60
@@ -121,3 +123,41 @@ def test_other_values_of_variables_beside_the_weights_are_no_answer(where, ask, 
     theirs = gcam.Explainer(model, layer="first", preprocess=given)
     np.testing.assert_allclose(explainer.predict(pictures), theirs.predict(pictures), atol=1e-6)
     after()
+
+
+def answering(monkeypatch, **changes):
+    """A conversion that answers otherwise, which cannot be had here: by name, what is changed."""
+    call = OpenVINOModel.__call__
+    names = sorted([*get_method("guided").outputs, "class_ids", "logits"])
+
+    def changed(self, arguments):
+        found = dict(zip(names, call(self, arguments), strict=True))
+        return [changes.get(name, lambda x: x)(found[name]) for name in names]
+
+    monkeypatch.setattr(OpenVINOModel, "__call__", changed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"saliency": lambda x: 1.2 * x},
+        {"logits": lambda x: x[:, ::-1]},
+        {"logits": lambda x: x[:, ::-1], "class_ids": lambda x: 2 - x},
+    ],
+    ids=["another map", "other scores", "other scores and their best class"],
+)
+def test_a_conversion_that_computes_otherwise_is_refused(changes, monkeypatch, rng):
+    explainer = gcam.Explainer(of_size((8, 8), lambda x: x), preprocess="unit", runtime="openvino")
+    answering(monkeypatch, **changes)
+    with pytest.raises(gcam.InputError, match="an operation that computes as TensorFlow's"):
+        explainer.maps(rng.integers(0, 255, (1, 8, 8, 3), np.uint8))
+
+
+def test_another_of_two_classes_that_are_as_good_is_no_other_conversion(monkeypatch, rng):
+    model = of_size((8, 8), lambda x: x)
+    kernel, bias = model.layers[-1].get_weights()
+    kernel[:, 1:] = kernel[:, :1] + 1
+    model.layers[-1].set_weights([kernel, bias])
+    explainer = gcam.Explainer(model, preprocess="unit", runtime="openvino")
+    answering(monkeypatch, class_ids=lambda x: 3 - x, saliency=lambda x: 0 * x)
+    assert not explainer.maps(rng.integers(0, 255, (1, 8, 8, 3), np.uint8)).any()
