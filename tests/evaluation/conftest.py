@@ -1,9 +1,14 @@
-"""What tests of evaluations share: a small table with numbers of a paper."""
+"""What tests of evaluations share: a small table with numbers of a paper, and a small run."""
 
+import numpy as np
 import pytest
 import yaml
 from common import build_toy
+from evaluation.small_runs import PICTURES
+from evaluation.small_runs import read
 from PIL import Image
+
+from guidedcam_tf.evaluation.run import evaluate
 
 
 @pytest.fixture
@@ -27,3 +32,33 @@ def paper_table(tmp_path, toy_images):
     }
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(config))
     return tmp_path / "toy.yaml"
+
+
+@pytest.fixture(scope="session")
+def config_file(tmp_path_factory):
+    """The configuration of three methods on twelve pictures, of which one cannot be read."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    build_toy("flatten").save(folder / "toy.keras")
+    generator = np.random.default_rng(0)
+    (folder / "pictures").mkdir()
+    for i in range(PICTURES):
+        picture = generator.integers(0, 256, (20 + i, 30, 3), np.uint8)
+        Image.fromarray(picture).save(folder / "pictures" / f"{i:02}.png")
+    (folder / "pictures" / "05.png").write_text("no picture")
+    config = {
+        "name": "toy",
+        "data": {"kind": "folder", "root": str(folder / "pictures")},
+        "model": str(folder / "toy.keras"),
+        "methods": ["guided", "gradcam", "scorecam"],
+        "metrics": ["saliency_increase", "context_drop", "saliency_drop", "context_increase"],
+        "chunk": 2,
+        "protocol": {"areas": [0.1, 0.5]},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder / "config.yaml"
+
+
+@pytest.fixture(scope="session")
+def whole(config_file):
+    """A run that was never interrupted."""
+    return evaluate(read(config_file), config_file.parent / "whole")

@@ -1,80 +1,26 @@
-"""A whole run on a toy network: rows, resuming after a kill, and what stops it."""
+"""A whole run on a toy network: its rows and manifest, and what is refused."""
 
-import fcntl
 import json
-import os
-import random
-import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
 
 import numpy as np
 import pytest
 import yaml
-from common import build_toy
+from evaluation.small_runs import PICTURES
+from evaluation.small_runs import read
 from PIL import Image
 from typer.testing import CliRunner
 
 from guidedcam_tf import metrics
 from guidedcam_tf.cli import app
-from guidedcam_tf.configuring import read_config
-from guidedcam_tf.data import loading
 from guidedcam_tf.data.splits import draw
 from guidedcam_tf.data.splits import read_list
-from guidedcam_tf.errors import InputError
-from guidedcam_tf.evaluation.config import EvaluationConfig
-from guidedcam_tf.evaluation.measuring.scoring import Scorer
 from guidedcam_tf.evaluation.rows import read_left_out
 from guidedcam_tf.evaluation.rows import read_rows
 from guidedcam_tf.evaluation.run import evaluate
 from guidedcam_tf.evaluation.status import status
-from guidedcam_tf.evaluation.work import lock
-from guidedcam_tf.evaluation.work.executors import local
-from guidedcam_tf.evaluation.work.lock import held
-from guidedcam_tf.evaluation.work.lock import holder
-from guidedcam_tf.evaluation.work.worker import Worker
 from guidedcam_tf.explainer import Explainer
 
 pytestmark = pytest.mark.usefixtures("compiled")
-
-TABLES = ("table.csv", "table.md", "table.tex", "ranks.csv")
-PICTURES = 12
-
-
-@pytest.fixture(scope="module")
-def config_file(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("evaluation")
-    build_toy("flatten").save(folder / "toy.keras")
-    generator = np.random.default_rng(0)
-    (folder / "pictures").mkdir()
-    for i in range(PICTURES):
-        picture = generator.integers(0, 256, (20 + i, 30, 3), np.uint8)
-        Image.fromarray(picture).save(folder / "pictures" / f"{i:02}.png")
-    (folder / "pictures" / "05.png").write_text("no picture")
-    config = {
-        "name": "toy",
-        "data": {"kind": "folder", "root": str(folder / "pictures")},
-        "model": str(folder / "toy.keras"),
-        "methods": ["guided", "gradcam", "scorecam"],
-        "metrics": ["saliency_increase", "context_drop", "saliency_drop", "context_increase"],
-        "chunk": 2,
-        "protocol": {"areas": [0.1, 0.5]},
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    return folder / "config.yaml"
-
-
-def read(config_file, *settings):
-    return read_config(config_file, EvaluationConfig, settings)
-
-
-@pytest.fixture(scope="module")
-def whole(config_file):
-    """A run that was never interrupted."""
-    return evaluate(read(config_file), config_file.parent / "whole")
 
 
 def test_a_row_for_each_picture_method_metric_and_area(whole):
@@ -130,181 +76,6 @@ def test_values_are_those_of_a_plain_loop(whole, config_file):
                     assert found == pytest.approx(value, abs=1e-4)
 
 
-def test_a_run_that_is_killed_ends_with_the_same_tables(whole, config_file):
-    out = config_file.parent / "killed"
-    command = [
-        sys.executable,
-        "-m",
-        "guidedcam_tf",
-        "evaluate",
-        str(config_file),
-        "--out",
-        str(out),
-    ]
-    shards = out / "toy" / "shards"
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while run.poll() is None and len(list(shards.glob("*.json"))) < 5:
-        time.sleep(0.01)
-    time.sleep(0.1 * random.Random(3).random())
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    before = {file: file.stat().st_mtime_ns for file in shards.glob("*.json")}
-    assert len(before) >= 5
-    folder = evaluate(read(config_file), out)
-    assert {file: file.stat().st_mtime_ns for file in before} == before
-    for table in ("rows.csv", "skipped.csv", *TABLES):
-        assert (folder / table).read_bytes() == (whole / table).read_bytes()
-
-
-def test_a_finished_run_is_not_computed_again(whole, config_file):
-    before = {file: file.stat().st_mtime_ns for file in (whole / "shards").iterdir()}
-    rows = (whole / "rows.csv").read_bytes()
-    evaluate(read(config_file), whole.parent)
-    assert {file: file.stat().st_mtime_ns for file in (whole / "shards").iterdir()} == before
-    assert (whole / "rows.csv").read_bytes() == rows
-
-
-def test_a_damaged_shard_is_computed_again(whole, config_file, tmp_path):
-    folder = shutil.copytree(whole, tmp_path / "toy")
-    shards = sorted((folder / "shards").glob("*.json"))
-    text = shards[3].read_text("utf-8")
-    damaged = ("", text[:-9], text + text, text.replace('"seconds"', '"second"'), "[]")
-    for file, content in zip(shards, damaged, strict=False):
-        file.write_text(content, "utf-8")
-    assert len(status(folder).missing) == len(damaged)
-    evaluate(read(config_file), tmp_path)
-    assert not status(folder).missing
-    for table in ("rows.csv", "skipped.csv", *TABLES):
-        assert (folder / table).read_bytes() == (whole / table).read_bytes()
-
-
-def test_a_second_driver_is_refused_by_name_and_a_dead_one_does_not_block(config_file, tmp_path):
-    code = (
-        "import sys, time, pathlib; from guidedcam_tf.evaluation.work.lock import held\n"
-        "with held(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
-    )
-    folder = tmp_path / "toy"
-    folder.mkdir()
-    other = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
-    assert other.stdout.readline() == b"held\n"
-    with pytest.raises(ValueError, match=rf"toy is worked on by process {other.pid} on \S+ since"):
-        evaluate(read(config_file), tmp_path)
-    other.kill()
-    other.wait()
-    with held(folder):
-        assert holder(folder).startswith(f"process {os.getpid()} on ")
-    assert holder(folder) is None
-
-
-def test_a_look_at_a_folder_is_waited_for_and_no_second_driver_enters(tmp_path, monkeypatch):
-    """`holder` locks a folder for a moment; a driver that starts then must not go on without."""
-    look = (tmp_path / "lock").open("w")
-    fcntl.flock(look, fcntl.LOCK_SH)
-    ending = threading.Timer(0.3, look.close)
-    ending.start()
-    with held(tmp_path):
-        assert look.closed
-        assert holder(tmp_path).startswith(f"process {os.getpid()} on ")
-    ending.join()
-
-    monkeypatch.setattr(lock, "LOOK_SECONDS", 0.1)
-    with (tmp_path / "lock").open() as look:
-        fcntl.flock(look, fcntl.LOCK_SH)
-        message = "only looks at it.*not ended in 0.1 seconds; stop"
-        with pytest.raises(InputError, match=message), held(tmp_path):
-            pytest.fail("it went on without the lock")
-
-
-class PoisonedError(Exception):
-    """What a method raises at one picture."""
-
-
-@pytest.fixture
-def poison(monkeypatch):
-    """Let Score-CAM fail where it comes to one picture, or to any."""
-    rows = Scorer.rows
-
-    def poison(*images):
-        def poisoned(self, chunk, group):
-            found = {picture.id for picture in chunk.pictures}
-            if "scorecam" in group.methods and (not images or found.intersection(images)):
-                raise PoisonedError("no map")
-            return rows(self, chunk, group)
-
-        monkeypatch.setattr(Scorer, "rows", poisoned)
-
-    return poison
-
-
-def test_a_picture_that_fails_is_named_and_costs_only_itself(whole, config_file, tmp_path, poison):
-    poison("07.png")
-    folder = evaluate(read(config_file), tmp_path)
-    (_, failed) = read_left_out(folder).itertuples(index=False)
-    assert tuple(failed) == ("07.png", "failed", "PoisonedError: no map", "scorecam")
-    rows, all_rows = read_rows(folder), read_rows(whole)
-    lost = (all_rows["image"] == "07.png") & (all_rows["method"] == "scorecam")
-    keys = ["image", "method", "metric", "area"]
-    mine, theirs = (table.set_index(keys)["value"] for table in (rows, all_rows[~lost]))
-    assert set(mine.index) == set(theirs.index)
-    np.testing.assert_allclose(mine, theirs[mine.index], atol=1e-6)
-    assert json.loads((folder / "manifest.json").read_text())["skipped"] == {
-        "failed": 1,
-        "unreadable picture": 1,
-    }
-    assert "scorecam: 1 pictures failed" in (folder / "table.md").read_text()
-
-
-DEADLY = """
-import os
-import signal
-from guidedcam_tf.data import loading
-
-load_one = loading.load_one
-
-
-def deadly(sample):
-    if sample.picture.stem == "07" and os.getpid() != int(os.environ["PYTEST_PROCESS"]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return load_one(sample)
-
-
-loading.load_one = deadly
-"""
-
-
-def test_a_picture_that_ended_the_process_is_left_out_by_the_next_call(
-    whole, config_file, tmp_path, monkeypatch
-):
-    (tmp_path / "deadly_pictures.py").write_text(DEADLY)
-    monkeypatch.setenv("PYTEST_PROCESS", str(os.getpid()))
-    monkeypatch.setattr(loading, "load_one", loading.load_one)  # The module changes it here too.
-    monkeypatch.syspath_prepend(tmp_path)
-    config = read(config_file, "custom_objects=deadly_pictures", "methods=[guided, gradcam]")
-    note, noted, compute = tmp_path / "toy" / local.NOTE, [], Worker.compute
-
-    def dies(self, *units):
-        noted.append(note.read_text())
-        if len(noted) == 3:
-            note.with_name("kept").write_text(note.read_text())
-            raise KeyboardInterrupt
-        return compute(self, *units)
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Worker, "compute", dies)
-        with pytest.warns(UserWarning, match="custom objects"):
-            evaluate(config, tmp_path)
-    assert noted == ["0 1", "1 2", "2 3"]
-    assert not note.exists()
-    note.with_name("kept").rename(note)  # As SIGKILL would have left it.
-    with pytest.warns(UserWarning, match="custom objects"):
-        folder = evaluate(config, tmp_path)
-    assert not note.exists()
-    assert status(folder).lines() == ["6 of 6 units done, 0 missing, 0 failed"]
-    (deadly, _) = read_left_out(folder).sort_values("image", ascending=False).itertuples()
-    assert (deadly.image, deadly.reason) == ("07.png", "ends the process")
-    assert set(read_rows(folder)["image"]) == set(read_rows(whole)["image"]) - {"07.png"}
-
-
 def test_a_run_from_before_a_key_existed_goes_on(whole, config_file, tmp_path):
     folder = evaluate(read(config_file, "methods=[guided]"), tmp_path, limit=2)
     raw = yaml.safe_load((folder / "config.yaml").read_text())
@@ -316,37 +87,9 @@ def test_a_run_from_before_a_key_existed_goes_on(whole, config_file, tmp_path):
         evaluate(read(config_file, "methods=[guided]", "fit=crop", black), tmp_path, limit=2)
 
 
-def test_units_that_fail_are_reported_and_tried_again(
-    whole, config_file, tmp_path, poison, monkeypatch
-):
-    poison()
-    folder = evaluate(read(config_file), tmp_path)
-    found = status(folder)
-    assert (len(found.done), len(found.missing), len(found.failed)) == (6, 0, 6)
-    assert found.lines()[:2] == [
-        "6 of 12 units done, 0 missing, 6 failed",
-        "unit 000000-01 (scorecam) failed: PoisonedError: no map",
-    ]
-    assert set(read_rows(folder)["method"]) == {"guided", "gradcam"}
-    assert "unit 000000-01 failed, so its pictures are missing" in (folder / "table.md").read_text()
-    monkeypatch.undo()
-    evaluate(read(config_file), tmp_path)
-    assert status(folder).lines() == ["12 of 12 units done, 0 missing, 0 failed"]
-    for table in ("rows.csv", *TABLES):
-        assert (folder / table).read_bytes() == (whole / table).read_bytes()
-
-
 def test_the_command_line_says_how_far_a_run_is(whole):
     done = CliRunner().invoke(app, ["status", str(whole)])
     assert done.output == f"{whole}: 12 of 12 units done, 0 missing, 0 failed\n"
-
-
-def test_failed_units_end_with_exit_code_1(config_file, tmp_path, poison):
-    poison()
-    done = CliRunner().invoke(app, ["evaluate", str(config_file), "--out", str(tmp_path)])
-    assert done.exit_code == 1
-    assert "unit 000000-01 (scorecam) failed: PoisonedError: no map" in done.output
-    assert "Drop for saliency zone" in done.output
 
 
 def test_the_status_of_no_run_is_refused(tmp_path):
