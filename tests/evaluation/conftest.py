@@ -1,10 +1,11 @@
-"""What tests of evaluations share: a small table with numbers of a paper, and a small run."""
+"""What tests of evaluations share: pictures, a run, and a table with numbers of a paper."""
 
 import numpy as np
 import pytest
 import yaml
 from common import build_toy
 from evaluation.small_runs import PICTURES
+from evaluation.small_runs import WNIDS
 from evaluation.small_runs import read
 from PIL import Image
 
@@ -62,3 +63,14 @@ def config_file(tmp_path_factory):
 def whole(config_file):
     """A run that was never interrupted."""
     return evaluate(read(config_file), config_file.parent / "whole")
+
+
+@pytest.fixture
+def root(tmp_path, rng):
+    """Six pictures in folders of three of ImageNet's classes, in `pictures`."""
+    for place in range(6):
+        folder = tmp_path / "pictures" / WNIDS[place % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.kron(rng.integers(0, 256, (3, 4, 3)), np.ones((5, 5, 1)))
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{place}.png")
+    return tmp_path
