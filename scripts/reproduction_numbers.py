@@ -37,7 +37,10 @@ TITLES = {
     "saliency_drop": "drop, saliency zone ↓",
     "context_increase": "increase, context zone ↓",
 }
-MORE_PICTURES = {TABLES["table1"][1]: "scorecam_voc12_resnet50"}
+MORE_PICTURES = {
+    TABLES["table1"][1]: "scorecam_voc12_resnet50",
+    TABLES["table2"][1]: "scorecam_coco14_resnet50",
+}
 """Runs that have methods of many passes on more pictures than the paper's table has them."""
 ONE_PASS = ("gradcam", "gradcam++", "xgradcam", "guided")
 
@@ -73,7 +76,8 @@ def most_pictures(run: str) -> pd.DataFrame:
     other = read(MORE_PICTURES[run])
     here, there = (each.groupby("method")["pictures"].max() for each in (table, other))
     better = there.index[there > here.reindex(there.index)]
-    return pd.concat([table[~table["method"].isin(better)], other[other["method"].isin(better)]])
+    other = other[other["method"].isin(better) & other["metric"].isin(table["metric"])]
+    return pd.concat([table[~table["method"].isin(better)], other])
 
 
 def grid(heads: list[str], lines: list[list[str]]) -> str:
@@ -121,8 +125,9 @@ def correlations() -> str:
     lines = []
     for suffix, said in (("", ""), ("_last_conv", ", last convolution")):
         for title, run in TABLES.values():
-            table = read(run + suffix)
-            table = table[(table["area"] == "") & table["rank_ours"].notna()]
+            table = most_pictures(run + suffix)
+            pictures = table.groupby("method")["pictures"].transform("max")
+            table = table[(table["area"] == "") & (pictures == pictures.max())]
             cells = []
             for metric in TITLES:
                 row = table[table["metric"] == metric].dropna(subset=["paper"])
