@@ -137,7 +137,7 @@ class Explanation:
         Raises:
             InputError: If there is no such place, or as `guidedcam_tf.overlay.overlay`.
         """
-        if target not in range(-len(self.names), len(self.names)):
+        if type(target) in (bool, float) or target not in range(-len(self.names), len(self.names)):
             places = ", ".join(f"{place} {name}" for place, name in enumerate(self.names))
             raise InputError(f"target is a place of {places}; received {shown(target)}")
         return drawn(self.picture, self.maps[target], colour_map, opacity)
@@ -153,10 +153,10 @@ class Explanation:
             columns: How many panels a row has at most.
 
         Raises:
-            InputError: As `overlay`; or if `columns` is under 1.
+            InputError: As `overlay`; or if `columns` is no number from 1.
         """
-        if columns < 1:
-            raise InputError(f"columns must be at least 1; received {shown(columns)}")
+        if not isinstance(columns, (int, np.integer)) or columns < 1:
+            raise InputError(f"columns must be a number of at least 1; received {shown(columns)}")
         from guidedcam_tf.plotting import plot_pictures
 
         pictures, titles = zip(*self._panels(colour_map, opacity), strict=True)

@@ -169,7 +169,7 @@ def test_scores_that_are_no_numbers_are_refused(value, method, rng):
         explainer.maps(255 * rng.random((2, 8, 8, 3)), 0, method)
 
 
-@pytest.mark.parametrize("target", [2, -3, 281, "bee", None, 0.5])
+@pytest.mark.parametrize("target", [2, -3, 281, "bee", None, 0.5, 1.0, True])
 def test_an_overlay_that_is_not_there_names_those_that_are(explanation, target):
     with pytest.raises(gcam.InputError, match=r"^target is a place of 0 a/b: c, 1 bee; received"):
         explanation.overlay(target)
@@ -207,5 +207,6 @@ def test_plot_is_a_figure_with_the_picture_and_the_overlays(explanation, tmp_pat
     assert axes[2].get_subplotspec().rowspan.start == 1
     assert Image.open(io.BytesIO(figure._repr_jpeg_())).size[0] == 540
     figure.savefig(tmp_path / "plot.pdf")
-    with pytest.raises(gcam.InputError, match="columns must be at least 1; received 0"):
-        explanation.plot(columns=0)
+    for wrong in (0, 2.5, "3", None):
+        with pytest.raises(gcam.InputError, match="columns must be a number of at least 1; rec"):
+            explanation.plot(columns=wrong)

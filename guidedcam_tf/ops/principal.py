@@ -5,6 +5,8 @@ import tensorflow as tf
 ROUNDING = 1e-6
 """What is left of a constant channel once its mean is subtracted, as a part of that mean."""
 
+SUMMED = 1e-5
+"""What is left of a sum of 0 in float32, as a part of what is added up; its sign says nothing."""
 
 SQUARINGS = 24
 """Then eigenvalues that differ by a millionth are told apart, which is what float32 can."""
@@ -15,6 +17,7 @@ def first_component(maps: tf.Tensor, center: bool = False) -> tf.Tensor:
 
     The sign of v is free in a singular value decomposition. Here it is the one with which X v
     agrees with the maps' sum (their inner product is not negative), so of one map X v is that map.
+    Where the maps add up to 0, as behind a layer normalisation, its highest value is positive.
 
     Args:
         maps: Float32 `[N, ...spatial, K]`.
@@ -32,8 +35,12 @@ def first_component(maps: tf.Tensor, center: bool = False) -> tf.Tensor:
     projection = tf.cond(
         positions <= channels, lambda: _from_positions(x), lambda: _from_channels(x)
     )
-    agreement = tf.reduce_sum(projection * tf.reduce_sum(x, axis=-1), axis=1, keepdims=True)
-    projection = tf.where(agreement < 0, -projection, projection)
+    parts = projection * tf.reduce_sum(x, axis=-1)
+    agreement = tf.reduce_sum(parts, axis=1, keepdims=True)
+    sizes = tf.abs(projection) * tf.reduce_sum(tf.abs(x), axis=-1)
+    decided = tf.abs(agreement) > SUMMED * tf.reduce_sum(sizes, axis=1, keepdims=True)
+    ends = [end(projection, axis=1, keepdims=True) for end in (tf.reduce_max, tf.reduce_min)]
+    projection = tf.where(tf.where(decided, agreement, sum(ends)) < 0, -projection, projection)
     return tf.reshape(projection, [count, *extent])
 
 

@@ -149,3 +149,24 @@ def test_masks_that_are_alike_go_through_the_network_once(explainer, monkeypatch
         cut = masks[at][..., None] * inputs[places[at]]
         expected = explainer.pipeline.probabilities(cut[None]).numpy()[0, class_id]
         assert math.isclose(found.saliency[at], expected, rel_tol=1e-5)
+
+
+def test_a_part_that_is_the_whole_picture_increases_nothing(rng):
+    """Another batch rounds otherwise: a quarter of the whole pictures had been an increase."""
+    pipeline = Explainer(build_toy("flatten"), preprocess="none").pipeline
+    inputs = 3 * rng.normal(size=(40, 8, 8, 3)).astype("float32")
+    places, targets = np.arange(40), np.arange(40) % 3
+    clean = np.stack([pipeline.probabilities(each[None]).numpy()[0] for each in inputs])
+    clean = clean[places, targets]
+    for whole, part in (("saliency", 1), ("context", 0)):
+        for kind in (bool, np.float32):
+            masks = np.full((40, 8, 8), part, kind)
+            masks[0, 0, 0] = 1 - part
+            found = masked_predictions(pipeline, inputs, places, targets, masks, clean=clean)
+            values = getattr(found, whole)
+            np.testing.assert_array_equal(values[1:], clean[1:])
+            cut = inputs[0].copy()
+            cut[0, 0] = 0
+            expected = pipeline.probabilities(cut[None]).numpy()[0, 0]
+            assert math.isclose(values[0], expected, rel_tol=1e-5)
+            assert values[0] != clean[0]

@@ -100,3 +100,14 @@ def test_needs_no_gradient():
 def test_option_of_another_kind():
     with pytest.raises(gcam.InputError, match="eigencam: center must be True or False; received 1"):
         get_method(METHOD, center=1)
+
+
+def test_maps_that_add_up_to_zero_have_one_sign(rng):
+    """Rounding of their sum had chosen it: otherwise in another batch, or for other units."""
+    maps = rng.normal(size=(16, 4, 6, 8)).astype("float32")
+    maps = (maps - maps.mean(-1, keepdims=True)) * rng.random(8).astype("float32")
+    maps -= maps.mean(-1, keepdims=True)
+    found = ops.first_component(maps, center=True).numpy()
+    assert (found.max((1, 2)) >= -found.min((1, 2))).all()
+    turned = ops.first_component(maps[..., ::-1], center=True).numpy()
+    np.testing.assert_allclose(turned, found, rtol=1e-3, atol=1e-4)

@@ -38,7 +38,9 @@ def masked_predictions(
 ) -> MaskedPredictions:
     """Predict a class on the two parts of pictures that masks cut.
 
-    Methods that agree cut a picture alike; such parts go through the network once.
+    Methods that agree cut a picture alike; such parts go through the network once. A part that is
+    the whole picture has its probability: what the network says of it in another batch may differ
+    in the last digit, which would count as an increase.
 
     Args:
         pipeline: The network.
@@ -58,6 +60,8 @@ def masked_predictions(
         for part in (masks, ~masks if masks.dtype == bool else 1 - masks)
     )
     saliency, context = saliency[like, class_ids], context[like, class_ids]
+    saliency = np.where((masks == 1).all(axis=(1, 2))[like], clean, saliency)
+    context = np.where((masks == 0).all(axis=(1, 2))[like], clean, context)
     return MaskedPredictions(clean, saliency, context)
 
 
