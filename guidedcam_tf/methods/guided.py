@@ -20,6 +20,7 @@ class Guided(GradientMethod):
     G_M = ReLU(sum_k grad^k * M^k) keeps the gradient's position, which lambda^k, its mean over the
     channel, has lost. As G_M is not negative and the same for all channels, S = G_M * Grad-CAM,
     element by element. G_M itself is HiResCAM (Draelos and Carin, arXiv 2011.08891) after a ReLU.
+    Where G_M is below 1e-15 everywhere, S is divided by its maximum, or float32 could not hold it.
     """
 
     name = "guided"
@@ -32,9 +33,10 @@ class Guided(GradientMethod):
         """Return S (eq. 6), G_M (eq. 5), the map without guidance (eq. 4) and A (eq. 1)."""
         weights = ops.channel_weights(gradients)
         guidance = ops.global_guidance(gradients, activations)
-        saliency = ops.guided_aggregation(weights, guidance, activations)
+        factor = ops.factor_of(guidance)
+        saliency = ops.guided_aggregation(weights, factor, activations)
         if self.smooth:
-            saliency = tf.nn.relu(added(weights, guidance[..., None] * activations, smooth=True))
+            saliency = tf.nn.relu(added(weights, factor[..., None] * activations, smooth=True))
         return {
             "saliency": saliency,
             "guidance": guidance,

@@ -10,6 +10,7 @@ from guidedcam_tf.ops.extent import spatial_letters
 from guidedcam_tf.ops.guidance import activation_sum
 from guidedcam_tf.ops.guidance import channel_sum
 from guidedcam_tf.ops.guidance import channel_weights
+from guidedcam_tf.ops.guidance import factor_of
 from guidedcam_tf.ops.guidance import global_guidance
 from guidedcam_tf.ops.guidance import guided_aggregation
 from guidedcam_tf.ops.guidance import weighted_aggregation
@@ -30,6 +31,7 @@ __all__ = [
     "adaptive_average_pool",
     "channel_sum",
     "channel_weights",
+    "factor_of",
     "first_component",
     "gaussian_smooth",
     "global_guidance",

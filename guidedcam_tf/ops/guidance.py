@@ -15,6 +15,9 @@ import tensorflow as tf
 from guidedcam_tf.ops.extent import spatial_axes
 from guidedcam_tf.ops.extent import spatial_letters
 
+SMALL = 1e-15
+"""The product of two maps below this may be too small for float32."""
+
 
 def activation_sum(activations: tf.Tensor) -> tf.Tensor:
     """A = sum_k M^k (eq. 1): what the layer responds to, whatever the class. `[N, h, w]`."""
@@ -40,6 +43,15 @@ def weighted_aggregation(weights: tf.Tensor, activations: tf.Tensor) -> tf.Tenso
 def global_guidance(gradients: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
     """G_M = ReLU(sum_k grad^k * M^k), element by element (eq. 5). `[N, h, w]`, at least 0."""
     return tf.nn.relu(tf.reduce_sum(gradients * activations, axis=-1))
+
+
+def factor_of(guidance: tf.Tensor) -> tf.Tensor:
+    """G_M as the factor of eq. 6: divided by its maximum where that is below `SMALL`.
+
+    S is quadratic in the gradient, so that of a saturated probability, 1e-20, would give zero.
+    """
+    largest = tf.reduce_max(guidance, axis=spatial_axes(guidance[..., None]), keepdims=True)
+    return tf.where(largest < SMALL, tf.math.divide_no_nan(guidance, largest), guidance)
 
 
 def guided_aggregation(

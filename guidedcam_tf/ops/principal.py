@@ -32,6 +32,8 @@ def first_component(maps: tf.Tensor, center: bool = False) -> tf.Tensor:
     if center:
         means = tf.reduce_mean(x, axis=1, keepdims=True)
         x = tf.where(tf.abs(x - means) > ROUNDING * tf.abs(means), x - means, 0.0)
+    largest = tf.reduce_max(tf.abs(x), axis=[1, 2], keepdims=True)
+    x = tf.math.divide_no_nan(x, largest)  # The squares of what is small may be 0 in float32.
     projection = tf.cond(
         positions <= channels, lambda: _from_positions(x), lambda: _from_channels(x)
     )
@@ -41,7 +43,7 @@ def first_component(maps: tf.Tensor, center: bool = False) -> tf.Tensor:
     decided = tf.abs(agreement) > SUMMED * tf.reduce_sum(sizes, axis=1, keepdims=True)
     ends = [end(projection, axis=1, keepdims=True) for end in (tf.reduce_max, tf.reduce_min)]
     projection = tf.where(tf.where(decided, agreement, sum(ends)) < 0, -projection, projection)
-    return tf.reshape(projection, [count, *extent])
+    return tf.reshape(projection * largest[:, 0], [count, *extent])
 
 
 def _from_positions(x: tf.Tensor) -> tf.Tensor:

@@ -68,6 +68,34 @@ def test_scaled_logits_plus_a_constant(head, method):
         assert change < (1e-2 if method in EPSILON_BESIDE_THE_GRADIENT else 1e-5)
 
 
+SQUARED = {
+    "guided": {},
+    "guided with smooth": {"smooth": True},
+    "gradcam with smooth": {"smooth": True},
+    "eigengradcam": {},
+}
+"""What takes products of gradients, which are too small for float32 before the gradients are."""
+
+
+@pytest.mark.parametrize("method", SQUARED)
+@pytest.mark.parametrize("head", HEADS)
+def test_scores_with_tiny_gradients_have_the_same_maps(head, method):
+    """Such as the probability of a class that a network is sure not to see."""
+    explainer, name = gcam.Explainer(build_toy(head)), method.split()[0]
+    for sign in (1, -1):
+        maps = [
+            explainer.maps(
+                IMAGES, lambda logits, f=factor: f * logits[:, 1], name, **SQUARED[method]
+            )
+            for factor in (sign, sign * 1e-16, sign * 1e-20, sign * 1e-30)
+        ]
+        if maps[0].any():
+            break
+    assert maps[0].any()
+    for other in maps[1:]:
+        np.testing.assert_allclose(other, maps[0], atol=1e-4)
+
+
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
 @pytest.mark.parametrize("head", HEADS)
 def test_mixed_precision(head, method):
