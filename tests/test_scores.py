@@ -24,7 +24,7 @@ OPTIONS = {
 }
 BY_CLASS = {
     "prediction_difference": "prediction_difference needs probabilities.*use occlusion",
-    "finercam": "finercam needs two classes; 'toy_gap' has 1",
+    "finercam": "finercam tells a class from others; of 'toy_gap' one score",
     "cam": "'cam' needs exactly global average pooling and one linear layer.*'target function'",
     **dict.fromkeys(
         (

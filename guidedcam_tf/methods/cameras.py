@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 from typing import Any
 
@@ -200,15 +201,15 @@ def _compiled_product(count: int) -> Callable[..., tf.Tensor]:
     features_spec = [tf.TensorSpec([None] * 3, tf.float32)] * count
     gradients_spec = [tf.TensorSpec([None] * 4, tf.float32)] * count
 
-    @tf.function(
-        input_signature=[
+    @partial(
+        traced,
+        signature=[
             features_spec,
             gradients_spec,
             tf.TensorSpec([None, count], tf.float32),
             tf.TensorSpec([2], tf.int32),
             tf.TensorSpec([2], tf.int32),
         ],
-        autograph=False,
     )
     def product(
         features: list[tf.Tensor],

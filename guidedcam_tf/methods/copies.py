@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -23,6 +24,7 @@ from guidedcam_tf.methods.options import Seed
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks.calls import traced
 from guidedcam_tf.progress import progress
 
 OfCopies = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], Maps]
@@ -76,9 +78,7 @@ def sum_over_copies(
     picture = tf.TensorSpec(network.graph.input_shape[1:], tf.float32)
     number, share = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
 
-    @tf.function(
-        input_signature=[picture, picture, tf.TensorSpec([2], tf.int64), number], autograph=False
-    )
+    @partial(traced, signature=[picture, picture, tf.TensorSpec([2], tf.int64), number])
     def copied(x: tf.Tensor, start: tf.Tensor, key: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(
             lambda each: copy_of(x, start, key, each), numbers, fn_output_signature=tf.float32

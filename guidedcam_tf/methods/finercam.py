@@ -55,7 +55,9 @@ class FinerCAM(OnePass):
                 f"received {self.other}"
             )
         if count < 2:
-            raise InputError(f"finercam needs two classes; {view.network.name!r} has {count}")
+            raise InputError(
+                f"finercam tells a class from others; of {view.network.name!r} one score is there"
+            )
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:
         """Run the network once, and differentiate each target's difference at the layer."""

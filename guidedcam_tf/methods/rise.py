@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import tensorflow as tf
 
 from guidedcam_tf.methods.base import Maps
@@ -16,6 +18,7 @@ from guidedcam_tf.methods.options import Fraction
 from guidedcam_tf.methods.options import Seed
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
+from guidedcam_tf.networks.calls import traced
 
 
 @method
@@ -54,7 +57,7 @@ class RISE(MaskedMethod):
             grid = tf.reshape(drawn[:-2], [self.cells, self.cells])
             return tf.cast(grid < self.keep, tf.float32), shift
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
+        @partial(traced, signature=[tf.TensorSpec([None], tf.int64)])
         def mask_of(numbers: tf.Tensor) -> tf.Tensor:
             grids, shifts = tf.map_fn(
                 grid_and_shift, numbers, fn_output_signature=(tf.float32, tf.int32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import tensorflow as tf
 
 from guidedcam_tf.methods.base import Kernel
@@ -18,6 +20,7 @@ from guidedcam_tf.methods.options import Count
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
 from guidedcam_tf.networks import LayerView
+from guidedcam_tf.networks.calls import traced
 
 
 @method
@@ -59,9 +62,7 @@ class SmoothFullGrad(NoisyMethod):
             terms = [tf.reduce_sum(input_term, axis=3, keepdims=True), *bias_terms]
             return {name: term[:, None] for name, term in zip(names, terms, strict=True)}
 
-        @tf.function(
-            input_signature=[dict.fromkeys(names, tf.TensorSpec([None] * 4))], autograph=False
-        )
+        @partial(traced, signature=[dict.fromkeys(names, tf.TensorSpec([None] * 4))])
         def map_of(sums: Maps) -> Maps:
             return {"saliency": aggregate([sums[name] for name in names], enlargers)}
 

@@ -93,6 +93,23 @@ def test_many_methods_do_not_make_tensorflow_warn_of_retracing(explainer, toy_im
     assert "retracing" not in caplog.text
 
 
+FEW_PASSES = {
+    "cameras": {"sizes": (8, 12)},
+    "rise": {"samples": 8},
+    "smooth_fullgrad": {"samples": 2},
+    "smoothgrad": {"samples": 2},
+}
+
+
+@pytest.mark.usefixtures("compiled")
+def test_many_networks_do_not_make_tensorflow_warn_of_retracing(toy_images, caplog):
+    caplog.set_level("WARNING", logger="tensorflow")
+    for method, options in FEW_PASSES.items():
+        for _ in range(6):
+            gcam.Explainer(build_toy("flatten")).maps(toy_images[:1], [0], method, **options)
+    assert "retracing" not in caplog.text
+
+
 def test_the_model_passed_in_is_unchanged(toy, toy_images):
     toy.layers[1].trainable = False
     config, weights = toy.get_config(), toy.get_weights()
