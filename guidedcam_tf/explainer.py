@@ -49,18 +49,20 @@ class Explainer:
 
     Args:
         model: A network of Keras Applications by name (`"resnet50"`, `"efficientnetv2-b0"`, ...), a
-            `.keras` or `.h5` file, or a `keras.Model`: functional, sequential, or subclassed where
-            Keras can trace it; models inside it are read through, their layers named by path
-            (`"resnet50/conv5_block3_out"`). The model is read, never changed.
+            `.keras` or `.h5` file, `"hub:"` and a preset of KerasHub, or a `keras.Model`:
+            functional, sequential, or subclassed where Keras can trace it. It is never changed;
+            models inside are read through, their layers named by path (`"resnet50/conv1_relu"`).
         layer: The layer to explain. By default the last convolutional block's output after its
             activation: ResNet50 `"conv5_block3_out"`, VGG16 `"block5_conv3"`. For several and
             their fusion, `explain_layers`.
         preprocess: For a model of one's own: what turns float32 RGB in 0..255, `[N, H, W, 3]`,
-            into its input, in TensorFlow operations; or `"caffe"`, `"tf"`, `"torch"`, the modes of
-            Keras Applications. `None` feeds pictures as they are, and hints where the model has the
-            name of a Keras Application; `"none"` feeds them so without a hint.
+            into its input, in TensorFlow operations; `"unit"` (x / 255) or `"signed"`
+            (x / 127.5 - 1); or `"caffe"`, `"tf"`, `"torch"`, the modes of Keras Applications.
+            `None` feeds pictures as they are, and hints where the model has the name of a Keras
+            Application; `"none"` feeds them so without a hint.
         class_names: One name an output. By default ImageNet's where there are 1000.
-        weights: For a network by name: `"imagenet"`, a file, or `None` for random ones.
+        weights: For a network by name: `"imagenet"`, a file, or `None` for random ones. A file also
+            goes with a model file.
         postprocessing: `"default"` (no smoothing), `"paper"` (3 x 3 Gaussian, sigma 0.8),
             `"smooth"` (bicubic enlarging), or a `guidedcam_tf.ops.Postprocessing`.
         fit: How a picture gets the network's shape: `"squash"`, or `"crop"` for the largest centred
@@ -269,8 +271,8 @@ class Explainer:
     def predict(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
         """Return the probabilities, float32 `[N, classes]`, of pictures `[N, H, W, 3]`.
 
-        They are sigmoid's where the model ends in a sigmoid or in one unit without activation, else
-        softmax's. Of one unit they are class 1's, `[N, 1]`; of no classes what the model gives.
+        They are sigmoid's or softmax's, as the model ends or `scores` says; of one unit class 1's,
+        `[N, 1]`. Probabilities, and values such as one unit without activation, stay as they are.
 
         Raises:
             InputError: If the pictures have another form.

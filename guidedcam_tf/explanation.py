@@ -50,7 +50,7 @@ class Explanation:
         raw: Float32 `[T, h, w]`, the method's map before smoothing, normalising and resizing.
         intermediates: Further maps of the method, float32 `[T, h, w]` by name. The proposed method
             has `"guidance"` (G_M, eq. 5), `"unguided"` (eq. 4) and `"activation_sum"` (eq. 1).
-        targets: The class indices, int64 `[T]`.
+        targets: The class indices, int64 `[T]`; of boxes and functions their numbers.
         names: The classes' names.
         wnids: The classes' WordNet identifiers, empty where they are not ImageNet's.
         probabilities: The classes' probabilities, float32 `[T]`: softmax's, or sigmoid's where the

@@ -28,6 +28,7 @@ def methods() -> None:
     for name, method in METHODS.items():
         summary = (method.__doc__ or "").splitlines()[0]
         explains = "a layer" if method().needs_layer else "the picture, and needs no layer"
+        explains = "the last layer of each size" if method.of_own_layers else explains
         explains = "the attention of all blocks" if method.reads_attention else explains
         print(f"{name}\n    {summary}\n    {method.reference}\n    explains {explains}")
         for field in fields(method):
@@ -55,7 +56,10 @@ def _extent(shape: tuple[int | None, ...], grid: Any) -> str:
 def layers(
     model: Annotated[
         str,
-        typer.Argument(help="A Keras Application, or a .keras or .h5 file.", show_default=False),
+        typer.Argument(
+            help="A Keras Application, a .keras or .h5 file, or hub:NAME for a preset of KerasHub.",
+            show_default=False,
+        ),
     ],
     network: dict[str, Any],
 ) -> None:

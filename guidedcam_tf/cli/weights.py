@@ -11,7 +11,9 @@ from guidedcam_tf.cli.table import print_table
 
 weights = typer.Typer(help="Fetch, verify or list the networks' ImageNet weights.")
 
-Model = Annotated[str | None, typer.Argument(help="resnet50 or vgg16. [default: all]")]
+Model = Annotated[
+    str | None, typer.Argument(help="A Keras Application, such as resnet50. [default: all]")
+]
 
 
 @weights.command()

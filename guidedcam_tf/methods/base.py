@@ -38,6 +38,7 @@ class Method:
             explains layers.
         any_extent: Whether it explains signals `[N, T, C]` and volumes `[N, D, H, W, C]` as it does
             pictures.
+        of_own_layers: Whether it chooses the layers that it explains, whatever the explainer's.
         reads_attention: Whether it explains the attention of all blocks of a transformer, and so
             refuses other networks.
     """
@@ -49,6 +50,7 @@ class Method:
     needs_layer: ClassVar[bool] = True
     of_picture: ClassVar[bool] = False
     any_extent: ClassVar[bool] = False
+    of_own_layers: ClassVar[bool] = False
     reads_attention: ClassVar[bool] = False
 
     def check(self, view: LayerView) -> None:

@@ -46,6 +46,7 @@ class _Sise(Method):
     """What SISE and Ada-SISE share: all but which channels are kept."""
 
     of_picture = True
+    of_own_layers = True
 
     score: Score
     block_size: int

@@ -193,6 +193,8 @@ def test_listings(run, model):
     code, out, _ = run("methods")
     assert code == 0
     assert "guided" in out.splitlines()
+    sise = out.partition("\nsise\n")[2].splitlines()[:3]
+    assert sise[-1] == "    explains the last layer of each size"
     code, out, _ = run("layers", model)
     assert code == 0
     (default,) = [line for line in out.splitlines() if line.endswith("default")]
