@@ -24,7 +24,7 @@ OPTIONS = {
 }
 BY_CLASS = {
     "prediction_difference": "prediction_difference needs probabilities.*use occlusion",
-    "finercam": "finercam tells a class from others; of 'toy_gap' one score",
+    "finercam": "finercam tells a score from others, and 'toy_gap' has one",
     "cam": "'cam' needs exactly global average pooling and one linear layer.*'target function'",
     **dict.fromkeys(
         (

@@ -56,7 +56,8 @@ class FinerCAM(OnePass):
             )
         if count < 2:
             raise InputError(
-                f"finercam tells a class from others; of {view.network.name!r} one score is there"
+                f"finercam tells a score from others, and {view.network.name!r} has one here: take "
+                "gradcam"
             )
 
     def of_inputs(self, view: LayerView, inputs: tf.Tensor, class_ids: tf.Tensor) -> Maps:

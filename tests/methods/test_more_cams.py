@@ -118,7 +118,7 @@ def test_finercam_of_another_form(options, message, toy_images):
 
 def test_finercam_needs_two_classes(toy_images):
     explainer = gcam.Explainer(build_toy(classes=1, activation=None), scores="regression")
-    with pytest.raises(gcam.InputError, match="tells a class from others; of 'toy_gap'"):
+    with pytest.raises(gcam.InputError, match="from others, and 'toy_gap' has one here"):
         explainer.maps(toy_images, [0, 0, 0], "finercam")
 
 
