@@ -223,7 +223,7 @@ def split_values(given: Any, network: Network) -> tuple[Any, dict[str, Any]]:
     if set(given) != set(expected):
         raise InputError(
             f"pictures with values must be a dict of {', '.join(map(repr, expected))}; received "
-            f"{', '.join(map(repr, given)) or 'none'}"
+            f"{', '.join(map(repr, given)) or 'none'}; what fixed_inputs holds is not given again"
         )
     return given[picture], {name: given[name] for name in network.inputs}
 

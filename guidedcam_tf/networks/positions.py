@@ -47,7 +47,8 @@ def lines_of(
     """Find where the positions of a layer's map lie in a tensor before it.
 
     What mixes positions, such as a convolution, is taken to leave them where they are, and its map
-    to cover what the one before covers. `MOVES` are run on numbered elements.
+    to cover what the one before covers. `MOVES`, and layers of a user's own without weights, are
+    run on numbered elements.
 
     Args:
         network: The network.
@@ -63,7 +64,7 @@ def lines_of(
     """
     needed = set(network.graph.needed(step.outputs[0]))
     steps = [each for each in network.graph.picture_steps if each in needed]
-    if lines is None and not any(may_move(each) for each in steps):
+    if lines is None and not any(may_move(each) or _is_own(each) for each in steps):
         return None
     followed = _followed(network, begin, size, lines or ((0.0, 1.0),) * len(size))
     for each in steps:
@@ -106,6 +107,13 @@ def may_move(step: Step) -> bool:
     return is_one and getattr(layer, "mode", "constant") == "constant"
 
 
+def _is_own(step: Step) -> bool:
+    """Whether a step is code of a user's own without weights, that may move what it is given."""
+    kind = type(step.layer)
+    is_own = kind is _layers.Lambda or kind.__module__.split(".")[0] not in ("keras", "builtins")
+    return is_own and len(step.inputs) == 1 and not step.is_trained
+
+
 class _Followed:
     """Where the elements of tensors lie, step by step.
 
@@ -124,7 +132,7 @@ class _Followed:
         given = [slot for slot in step.inputs if slot in self._places]
         if step.outputs[0] in self._places or not given:
             return
-        found = self._moved(step, given[0]) if may_move(step) else None
+        found = self._moved(step, given[0]) if may_move(step) or _is_own(step) else None
         found = self._mixed(step, given) if found is None else found
         if found is not None:
             self._places[step.outputs[0]] = found
@@ -154,11 +162,11 @@ class _Followed:
     def _moved(self, step: Step, slot: Slot) -> Any:
         """Where elements lie that are, one by one, what the step got; `None` for other ones.
 
-        What leaves the channels alone is tried with one of them.
+        What leaves the channels alone is tried with one of them; own code may not.
         """
         whole, places = self._shapes[slot], self._places[slot]
         output = self._shapes[step.outputs[0]]
-        if isinstance(places, tuple) and whole[-1] == output[-1]:
+        if isinstance(places, tuple) and whole[-1] == output[-1] and not _is_own(step):
             picked = self._picked(step, slot, (*whole[:-1], 1))
             if picked is not None and picked.shape == (*output[:-1], 1):
                 return self._placed(picked, places, (*whole[:-1], 1))
@@ -173,16 +181,24 @@ class _Followed:
         count = int(np.prod(shape))
         if count > LARGEST:
             return None
-        numbers = np.arange(1, count + 1, dtype=np.float32).reshape(shape)
+        numbers = np.arange(1, count + 1, dtype=np.float32)
+        seen = self._run(step, slot, numbers.reshape(shape))
+        is_number = (seen == np.floor(seen)) & (seen >= 0) & (seen <= count)
+        if seen.ndim < 2 or not is_number.all() or not seen.any():
+            return None
+        picked = seen.astype(np.int64)
+        # What rounds, clips or compares numbers gives others where they come the other way round.
+        again = self._run(step, slot, numbers[::-1].reshape(shape))
+        return picked if np.array_equal(again, np.append(0, numbers[::-1])[picked]) else None
+
+    def _run(self, step: Step, slot: Slot, values: np.ndarray) -> np.ndarray:
+        """What a step makes of a tensor; NaN where it takes no such values."""
         try:
             with tf.init_scope(), inference():
-                (found,) = step.run({slot: tf.constant(numbers)})
-                seen = np.asarray(tf.cast(found, tf.float32))
+                (found,) = step.run({slot: tf.constant(values)})
+                return np.asarray(tf.cast(found, tf.float32))
         except Exception:  # What a user's layer raises on values that it does not expect.
-            return None
-        picked = np.nan_to_num(seen, nan=-1.0).astype(np.int64)
-        is_picked = (picked == seen).all() and picked.min() >= 0 and picked.max() <= count
-        return picked if is_picked and seen.ndim > 1 else None
+            return np.array(np.nan)
 
     def _placed(self, picked: np.ndarray, places: Any, shape: Sequence[int]) -> Any:
         nowhere = np.full([1, self._axes], np.nan)
@@ -273,9 +289,8 @@ def _line(places: np.ndarray) -> Line | None:
 
 
 def _of_positions(places: np.ndarray) -> np.ndarray:
-    """The mean over the channels, `[..., axes]`."""
-    known = ~np.isnan(places)
-    total = np.where(known, places, 0.0).sum(axis=-2)
-    with np.errstate(invalid="ignore"):
-        found: np.ndarray = total / known.sum(axis=-2)
-    return found
+    """The median over the channels, `[..., axes]`: a few may be shifted."""
+    ordered = np.sort(places, axis=-2)  # NaN comes last.
+    known = np.count_nonzero(~np.isnan(places), axis=-2, keepdims=True)
+    middles = [np.take_along_axis(ordered, at // 2, axis=-2) for at in (known - 1, known)]
+    return np.mean(middles, axis=0)[..., 0, :]

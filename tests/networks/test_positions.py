@@ -3,10 +3,23 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import guidedcam_tf as gcam
 
 layers, ops = keras.layers, keras.ops
+
+
+class Own(layers.Layer):
+    """A user's layer, which calls a function."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
 
 SIZE, HALF = 32, 16
 
@@ -88,6 +101,12 @@ COVERED = {
     "flip": (lambda x: ops.flip(x, 2), (0, 1, 1, 0)),
     "flip that is pooled": (lambda x: ops.average_pool(ops.flip(x, 2), 2, 2), (0, 1, 1, 0)),
     "crop of a flip": (lambda x: ops.flip(x, 2)[:, :, :8], (0, 1, 1, 0.5)),
+    "crop by a Lambda": (layers.Lambda(lambda x: x[:, 4:, :8]), (0.25, 0, 1, 0.5)),
+    "flip by a layer of one's own": (Own(lambda x: tf.reverse(x, [1])), (1, 0, 0, 1)),
+    "channels and columns turned by a Lambda": (
+        layers.Lambda(lambda x: x[:, :, ::-1, ::-1]),
+        (0, 1, 1, 0),
+    ),
     "crop that is pooled": (
         lambda x: layers.MaxPooling2D()(layers.BatchNormalization()(x[:, 8:])),
         (0.5, 0, 1, 1),
@@ -121,6 +140,17 @@ WHOLE = {
     "windows and back": lambda x: as_picture(layers.Dense(4)(windows(x))),
     "merged patches": merged_patches,
     "pixels shuffled": pixels_shuffled,
+    "rolled there and back by own code": lambda x: Own(lambda x: tf.roll(x, -5, 1))(
+        layers.Dense(4)(layers.Lambda(lambda x: tf.roll(x, 5, 1))(x))
+    ),
+    "a few channels rolled by own code": Own(
+        lambda x: tf.concat([tf.roll(x[..., :1], 1, 1), x[..., 1:]], -1)
+    ),
+    "clipped by own code": Own(lambda x: tf.clip_by_value(x, 0.0, 1.0)),
+    "halved and rounded by own code": Own(lambda x: x // 2),
+    "nothing by own code": Own(lambda x: 0.0 * x),
+    "exponentials by own code": Own(tf.exp),
+    "sorted by own code": Own(lambda x: tf.sort(x, axis=-1)),
     "beside what is cropped": lambda x: layers.Add()(
         [layers.Conv2D(4, 3)(x), layers.Cropping2D(((0, 2), (0, 2)))(x)]
     ),
@@ -128,6 +158,11 @@ WHOLE = {
 
 OUT_OF_ORDER = {
     "roll": (mover((0, 1, 2, 3), 5), "roll"),
+    "roll by a Lambda": (layers.Lambda(lambda x: tf.roll(x, 5, 1), name="mover"), "mover"),
+    "transpose by a layer of one's own": (
+        Own(lambda x: tf.transpose(x, [0, 2, 1, 3]), name="mover"),
+        "mover",
+    ),
     "transpose": (mover((0, 2, 1, 3)), "transpose"),
     "permute": (layers.Permute((2, 1, 3), name="turned"), "turned"),
     "pooled after it": (lambda x: layers.MaxPooling2D()(ops.rot90(x, axes=(1, 2))), "rot90"),

@@ -208,3 +208,5 @@ def test_an_input_of_strings():
     maps = explainer.maps({"image": PICTURES, "kind": words}, 0)
     fixed = gcam.Explainer(model, input="image", fixed_inputs={"kind": ["f"]})
     np.testing.assert_allclose(maps[1], fixed.maps(PICTURES, 0)[1], atol=1e-5)
+    message = refused(lambda: fixed.maps({"image": PICTURES, "kind": words}, 0))
+    assert "what fixed_inputs holds is not given again" in message
