@@ -154,7 +154,7 @@ def _check_range(images: np.ndarray, network: TakesPictures) -> None:
     """Refuse what was scaled already where preprocessing, or say so where the model, does that."""
     if images.dtype == np.uint8 or not (network.takes_pixels or network.scales_pixels):
         return
-    low, high = images.min(), images.max()
+    low, high = float(images.min()), float(images.max())
     if not network.takes_pixels:
         if high > 255 + ROUNDING or 0 < max(high, -low) <= 1:
             warnings.warn(

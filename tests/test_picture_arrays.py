@@ -166,6 +166,7 @@ def test_scaled_arrays_are_said_where_the_model_scales(rng, tmp_path, steps):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         explainer.maps(pictures / pictures.max() * 255, [0, 1], "gradient")
+        explainer.predict(np.full((1, 8, 8, 3), -128, np.int8))
 
 
 REFUSED = {

@@ -277,6 +277,7 @@ def gradients_at(
             f"no gradient of the scores reaches layer {view.layer!r}: {view.gradient_stopper()} "
             "in between has none; choose a later layer, or a method without gradients (scorecam)"
         )
+    gradients = tf.convert_to_tensor(gradients)  # That of a gather along the batch is slices.
     gradients.set_shape([None] * len(view.step.shape))  # Not all gradients know their rank.
     return gradients
 

@@ -10,6 +10,7 @@ from guidedcam_tf.methods.base import Maps
 from guidedcam_tf.methods.base import OnePass
 from guidedcam_tf.methods.base import by_target
 from guidedcam_tf.methods.base import resolve_ranks
+from guidedcam_tf.methods.base import target_gradients
 from guidedcam_tf.methods.gradcam import GradCAM
 from guidedcam_tf.methods.options import method
 from guidedcam_tf.methods.options import option
@@ -48,12 +49,12 @@ class ShapleyCAM(OnePass):
                 with tf.GradientTape() as inner:
                     inner.watch(inputs)
                     activations, logits = view.forward(inputs)
-                    scores = tf.gather(self.utilities(view, logits), target, batch_dims=1)
-                gradients = inner.gradient(scores, activations)
-                gradients.set_shape([None] * len(view.step.shape))
+                    utilities = self.utilities(view, logits)
+                gradients = target_gradients(view, inner, utilities, activations, target)
                 slope = tf.reduce_sum(gradients * tf.stop_gradient(activations))
             curvature = outer.gradient(slope, activations, unconnected_gradients="zero")
-            return GradCAM(smooth=self.smooth).maps(activations, gradients - curvature / 2)
+            weights = gradients - tf.convert_to_tensor(curvature) / 2
+            return GradCAM(smooth=self.smooth).maps(activations, weights)
 
         maps = by_target(of_target, class_ids, rank=len(view.step.shape) - 1)
         return {**maps, "class_ids": class_ids, "logits": logits}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from guidedcam_tf.ops.pooling import adaptive_average_pool
 CONTEXT = "current_call_ctx"
 FLOAT32 = "guidedcam_tf_float32"
 HALF = ("float16", "bfloat16")
+UNNAMED = re.compile(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]")
+"""What TensorFlow takes in no name of a scope."""
 
 
 class _Inference(CallContext):
@@ -120,6 +123,24 @@ def _parts(tensor: tf.Tensor, count: int) -> list[tf.Tensor]:
 
 
 backend.nn.conv = _group_by_group(backend.nn.conv)
+
+
+def _of_any_name(begin: Callable[..., None]) -> Callable[..., None]:
+    """Keras's making of a scope for a layer, which is as it was unless `inference` runs.
+
+    TensorFlow compiles no scope with spaces or letters of other alphabets in its name.
+    """
+
+    @wraps(begin)
+    def made(scope: Any, name: str, **options: Any) -> None:
+        begin(scope, name, **options)
+        if isinstance(global_state.get_global_attribute(CONTEXT), _Inference):
+            scope._tf_name_scope = tf.name_scope(UNNAMED.sub(".", name))
+
+    return made
+
+
+backend.name_scope.__init__ = _of_any_name(backend.name_scope.__init__)
 
 
 def inference_call(layer: Any) -> Callable[..., Any]:

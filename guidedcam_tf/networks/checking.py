@@ -128,7 +128,13 @@ def _run_steps(model: keras.Model, graph: Graph, known: dict[Slot, tf.Tensor]) -
     with inference():
         for step in graph.steps:
             try:
-                known.update(zip(step.outputs, step.run(known), strict=True))
+                outputs = step.run(known)
+                if any(isinstance(each, keras.KerasTensor) for each in outputs):
+                    raise TypeError(
+                        "a function that it was given holds tensors of the model's graph; hand "
+                        "them to it as arguments, or put it into a layer's call"
+                    )
+                known.update(zip(step.outputs, outputs, strict=True))
             except Exception as error:  # What a layer raises that is not used as Keras expects.
                 raise InputError(
                     f"layer {step.name!r} ({type(step.layer).__name__}) of model {model.name!r} "

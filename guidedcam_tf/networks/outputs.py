@@ -89,6 +89,8 @@ def _handed_on(graph: Graph, step: Step) -> Step | None:
         layer.activation is keras.activations.linear
     )
     hands_on = is_linear or Trait.SAME_VALUES in step.traits or type(layer).__name__ == "Cast"
+    scores, found = _tried(graph, step, 3.0)
+    hands_on = hands_on or (found is not None and np.array_equal(scores, found))
     if not hands_on or step.args[:1] != step.inputs:
         return None
     source = graph.source(step.inputs[0])
@@ -228,12 +230,15 @@ def _by_loss(loss: Any) -> Meaning | None:
 
 def _range_of(graph: Graph) -> tuple[float, float]:
     """What the last step keeps its output within, as far as trying it shows."""
-    last = graph.source(graph.output)
-    while last is not None and Trait.SAME_VALUES in last.traits:
+    last, found = graph.source(graph.output), None
+    while last is not None:
+        scores, found = _tried(graph, last, 30.0)
+        moves = found is not None and np.isin(found, scores).all()
+        if not moves and Trait.SAME_VALUES not in last.traits:
+            break
         last = graph.source(last.inputs[0])
     if last is None or Trait.LINEAR in last.traits:
         return -np.inf, np.inf
-    _, found = _tried(graph, last, 30.0)
     return (-np.inf, 1.0) if found is None else (found.min(), found.max())
 
 

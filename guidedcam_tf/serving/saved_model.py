@@ -24,6 +24,7 @@ from guidedcam_tf.files import writing
 from guidedcam_tf.methods import METHODS
 from guidedcam_tf.methods import Method
 from guidedcam_tf.methods import get_method
+from guidedcam_tf.networks.calls import UNNAMED
 from guidedcam_tf.serving.defaults import MAX_PIXELS
 from guidedcam_tf.serving.defaults import MERGE
 from guidedcam_tf.serving.defaults import WARM_UP_SIZES
@@ -199,6 +200,13 @@ def check_explainer(explainer: Explainer) -> None:
             "explains classes; expected [N, classes]: `guidedcam explain --target`, or "
             "Explainer.explain, explains regions and boxes"
         )
+    for weight in network.model.weights:
+        if UNNAMED.search(weight.path):
+            raise InputError(
+                f"{network.name!r} has a weight {weight.path!r}, and TensorFlow saves none of that "
+                "name: build the model anew with layers whose names begin with a letter and have "
+                "letters of English, digits and _ . - only, and give it the weights, set_weights"
+            )
     if network.graph.specs:
         raise InputError(
             f"{network.name} has further inputs, {', '.join(map(repr, network.graph.specs))}, and "

@@ -1,5 +1,6 @@
 """What every method of one forward pass must obey, whatever its formula."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -78,3 +79,26 @@ def test_unsupported_target_is_empty(method, speaking_against, toy_images):
     for raw in (True, False):
         maps = speaking_against.maps(toy_images, [1] * len(toy_images), method, raw=raw)
         np.testing.assert_array_equal(maps, np.zeros_like(maps))
+
+
+@pytest.mark.parametrize("method", ["hirescam", "shapleycam"])
+def test_a_gradient_that_tensorflow_gives_as_slices(compiled, method, toy_images):
+    """What gathers pictures, such as a function of each, has one."""
+
+    def networks(each):
+        inputs = keras.Input(toy_images.shape[1:])
+        conv = keras.layers.Conv2D(4, 3, activation="relu", name="conv", kernel_initializer=ones)
+        flat = keras.layers.Flatten()(each(conv(inputs)))
+        return keras.Model(inputs, keras.layers.Dense(3, kernel_initializer=ones)(flat))
+
+    ones = keras.initializers.Constant(0.01)
+    models = (
+        networks(lambda x: keras.ops.vectorized_map(keras.ops.square, x)),
+        networks(keras.ops.square),
+    )
+    found, expected = (
+        gcam.Explainer(model, layer="conv", scores="logits").maps(toy_images, 1, method, raw=True)
+        for model in models
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert expected.any()

@@ -222,6 +222,14 @@ OUTPUTS = {
     "softmax over another axis": lambda x: layers.Flatten()(
         layers.Softmax(axis=1)(layers.Reshape((3, 2))(layers.Dense(6)(x)))
     ),
+    "softmax in another order": lambda x: ops.flip(layers.Dense(3, activation="softmax")(x), 1),
+    "sigmoids in another order": lambda x: ops.roll(layers.Dense(3, "sigmoid")(x), 1, 1),
+    "softmax before a penalty": lambda x: layers.ActivityRegularization(1e-3)(
+        layers.Dense(3, activation="softmax")(x)
+    ),
+    "softmax before what does nothing": lambda x: layers.Lambda(lambda t: t * 1)(
+        layers.Dense(3, activation="softmax")(x)
+    ),
     "[1 - p, p]": lambda x: layers.Concatenate()(
         [1 - (p := layers.Dense(1, activation="sigmoid")(x)), p]
     ),
@@ -331,6 +339,15 @@ def test_a_model_that_keras_cannot_run_is_refused():
     model = keras.Model(inputs, layers.Flatten()(layers.Conv2D(4, 3)(inputs)), name="whole")
     with pytest.raises(InputError, match="model 'whole' cannot be run: "):
         gcam.Explainer(model, preprocess="none")
+
+
+def test_a_function_that_holds_the_graph_s_tensors_is_refused():
+    def body(x):
+        x = layers.Conv2D(4, 3)(x)
+        return ops.cond(ops.max(x) > 1, lambda: x * 2, lambda: x)
+
+    with pytest.raises(InputError, match=r"'cond' .* holds tensors of the model's graph"):
+        gcam.Explainer(classifier(body))
 
 
 ORDINARY = {
