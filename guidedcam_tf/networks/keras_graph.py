@@ -125,8 +125,8 @@ TRAINING = frozenset({"momentum", "rate", "stddev"})
 class Structure:
     """What a model computes by, beside the values of its variables, to tell whether it changed.
 
-    That is its layers, their variables and dtype policies, and those public attributes that are
-    functions or, of Keras's own layers, numbers, words, tuples or arrays. It keeps what it
+    That is its layers, their `call`, variables and dtype policies, and those public attributes that
+    are functions or, of Keras's own layers, numbers, words, tuples or arrays. It keeps what it
     compares, so that nothing new can get an old object's identity. Preprocessing is a part of it
     where it is a layer or a model.
     """
@@ -140,6 +140,7 @@ class Structure:
         for layer in self._layers:
             of, names, held = f"of layer {layer.name!r}", _names_of(layer), vars(layer)
             variables = [layer._trainable_variables, layer._non_trainable_variables]
+            self._parts += [(f"call {of}", _call_of(layer))]
             self._parts += [(f"a variable {of}", each) for each in chain(*variables)]
             self._parts += [(f"{name.strip('_')} {of}", held[name]) for name in names]
             self._lists += [layer._layers, *variables]
@@ -172,7 +173,13 @@ class Structure:
 
     def _look(self) -> list[Any]:
         """All that is compared. It is read at each call, so it must cost little."""
-        return [*map(tuple, self._lists), *[read(held) for read, held in self._readers]]
+        read = [read(held) for read, held in self._readers]
+        return [*map(tuple, self._lists), *map(_call_of, self._layers), *read]
+
+
+def _call_of(layer: Any) -> Any:
+    """The function that a layer calls, which may be exchanged in its class or in itself."""
+    return getattr(layer.call, "__func__", layer.call)
 
 
 def _names_of(layer: Any) -> list[str]:

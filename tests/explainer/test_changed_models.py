@@ -75,6 +75,7 @@ CHANGES = {
     "activation of layer 'conv'": setting("conv", "activation", keras.activations.tanh),
     "activation of layer 'end'": setting("end", "activation", keras.activations.sigmoid),
     "negative_slope of layer 'leaky'": setting("leaky", "negative_slope", -1.0),
+    "call of layer 'leaky'": setting("leaky", "call", lambda x: -2.0 * x),
     "epsilon of layer 'norm'": setting("norm", "epsilon", 50.0),
     "dilation_rate of layer 'conv'": setting("conv", "dilation_rate", (2, 2)),
     "layer 'dense": new_end,

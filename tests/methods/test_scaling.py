@@ -121,12 +121,12 @@ class Variation(GradientMethod):
 
 @pytest.mark.parametrize(("head", "is_constant"), [("gap", True), ("flatten", False)])
 def test_gradient_of_a_softmax_score(head, is_constant):
-    # A softmax that another layer follows is the score: it is not taken off.
+    # A softmax whose values another layer changes is not taken off.
     model = build_toy(head)
-    scored = keras.Model(model.input, keras.layers.Rescaling(1.0)(model.output))
+    scored = keras.Model(model.input, keras.layers.Rescaling(0.5)(model.output))
     kernel = gcam.Explainer(scored, layer="conv2").pipeline.kernel(Variation())
     result = kernel(tf.constant(IMAGES), tf.constant([[0, 1, 2]] * 3))
-    np.testing.assert_allclose(tf.reduce_sum(result["logits"], axis=1), np.ones(3), rtol=1e-6)
+    np.testing.assert_allclose(tf.reduce_sum(result["logits"], axis=1), np.full(3, 0.5), rtol=1e-6)
     variation = tf.reduce_max(result["saliency"], axis=[2, 3]) / tf.reduce_max(
         result["size"], axis=[2, 3]
     )
