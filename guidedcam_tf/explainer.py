@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -42,6 +41,9 @@ from guidedcam_tf.pipeline import Pipeline
 from guidedcam_tf.runtimes import open_runtime
 from guidedcam_tf.targets import Targets
 from guidedcam_tf.targets import resolve
+
+NOT_OF_THE_NETWORK = ("layer", "postprocessing", "fit", "runtime", "precision")
+"""The explainer's arguments that do not say which network is opened, and how it is read."""
 
 
 class Explainer:
@@ -118,24 +120,13 @@ class Explainer:
         runtime: str = "tensorflow",
         precision: str = "float32",
     ) -> None:
+        given = {name: value for name, value in locals().items() if name != "self"}
         refuse_in_functions()
         runs = open_runtime(runtime, precision)
-        said: dict[str, Any] = {
-            "model": model,
-            "weights": weights,
-            "preprocess": preprocess,
-            "class_names": class_names,
-            "scores": scores,
-            "input": input,
-            "output": output,
-            "fixed_inputs": fixed_inputs,
-            "grid": grid,
-            "custom_objects": custom_objects,
-            "unsafe_lambda": unsafe_lambda,
-        }
+        said = {name: value for name, value in given.items() if name not in NOT_OF_THE_NETWORK}
         network = open_network(**said)
         self.pipeline = Pipeline(network, layer, fit, postprocessing_of(postprocessing), runs)
-        self._warned = False
+        self._given, self._warned = given, False
         if layer is None and network.layer_choice.doubt:
             warn(network.layer_choice.doubt, stacklevel=2)
         self.said = in_words(
@@ -161,9 +152,14 @@ class Explainer:
             InputError: If the network has no such layer.
         """
         one_layer(layer)
-        twin = copy.copy(self)
-        twin.pipeline = self.pipeline.at(layer)
+        twin = object.__new__(Explainer)
+        vars(twin).update(vars(self), pipeline=self.pipeline.at(layer))
         return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was made of and the weights: another process opens it anew."""
+        given = {**self._given, "layer": self.layer}
+        return _opened, (given, self.network.model.get_weights())
 
     def explain(
         self,
@@ -286,10 +282,7 @@ class Explainer:
         return self.network.as_output(self.network.probabilities(np.concatenate(logits))).numpy()
 
     def forward(self, fitted: np.ndarray) -> tf.Tensor:
-        """Return the scores, float32 `[N, ...]`, of pictures of the network's size.
-
-        They are what the model gives before a final softmax or sigmoid; see `Pipeline.logits`.
-        """
+        """Return the scores, float32 `[N, ...]`, of fitted pictures; see `Pipeline.logits`."""
         return self.pipeline.logits(fitted)
 
     def warn_of_doubt(self) -> None:
@@ -298,3 +291,9 @@ class Explainer:
         if doubt and self.network.meaning.kind == "softmax" and not self._warned:
             self._warned = True
             warn(doubt, stacklevel=3)
+
+
+def _opened(given: dict[str, Any], weights: list[np.ndarray]) -> Explainer:
+    explainer = Explainer(**given)
+    explainer.network.model.set_weights(weights)
+    return explainer
