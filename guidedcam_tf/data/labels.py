@@ -18,7 +18,7 @@ from guidedcam_tf.data.boxes import Box
 from guidedcam_tf.data.boxes import from_corners
 from guidedcam_tf.data.class_map import ClassMap
 from guidedcam_tf.data.class_map import class_map_for
-from guidedcam_tf.data.decoding import opened
+from guidedcam_tf.data.mask_files import read_mask_file
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.registry import DataSetConfig
 from guidedcam_tf.data.samples import Annotation
@@ -180,17 +180,11 @@ def _mask(root: Path, name: str, frame: Frame) -> np.ndarray:
     except SampleError as error:
         raise SampleError("missing mask", str(error)) from error
     try:
-        with opened(file) as image:
-            # Of a palette the colours count, not their order.
-            values = np.array(image.convert("L") if image.mode in ("P", "1") else image)
+        mask = read_mask_file(file)
+        pixels = mask.one_object()
     except InputError as error:
         raise SampleError("bad mask", str(error)) from error
-    if values.ndim != 2 or len(np.union1d(values, [0])) > 2:
-        raise SampleError(
-            "bad mask", f"{file} must be grey with 0 and one other value where the object is"
-        )
-    seen = frame.mask_frame((values.shape[0], values.shape[1]), file)
-    return seen.upright(values) > 0
+    return mask.upright(pixels, frame)
 
 
 class LabelsConfig(DataSetConfig):

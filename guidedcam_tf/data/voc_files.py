@@ -17,7 +17,7 @@ from defusedxml.ElementTree import parse as parse_xml
 
 from guidedcam_tf.data.boxes import Box
 from guidedcam_tf.data.boxes import from_voc
-from guidedcam_tf.data.decoding import opened
+from guidedcam_tf.data.mask_files import read_mask_file
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.tree import is_file
@@ -57,17 +57,16 @@ def read_mask(file: Path, frame: Frame, classes: Sequence[str]) -> np.ndarray:
     if not is_file(file):
         raise SampleError("missing mask", f"{file} does not exist")
     try:
-        with opened(file) as image:
-            mode, palette, values = image.mode, image.getpalette(), np.array(image)
+        mask = read_mask_file(file)
     except InputError as error:
         raise SampleError("bad mask", str(error)) from error
-    if mode not in ("P", "L"):
+    if mask.mode not in ("P", "L"):
         raise SampleError(
-            "bad mask", f"{file} has mode {mode}; expected a palette of class numbers"
+            "bad mask", f"{file} has mode {mask.mode}; expected a palette of class numbers"
         )
-    seen = frame.mask_frame((values.shape[0], values.shape[1]), file)
-    if mode == "P" and palette:
-        values = _by_colour(values, np.reshape(palette, [-1, 3]), len(classes), file)
+    values = mask.upright(mask.values, frame)
+    if mask.palette is not None:
+        values = _by_colour(values, mask.palette, len(classes), file)
     counts = count_values(values)
     if counts[VOID] and not counts[1:VOID].any():
         raise SampleError(
@@ -81,7 +80,7 @@ def read_mask(file: Path, frame: Frame, classes: Sequence[str]) -> np.ndarray:
             f"{file} holds {len(classes) + 1 + strange[0]}; "
             f"expected 0 to {len(classes)}, or {VOID} for void",
         )
-    return seen.upright(values)
+    return values
 
 
 def count_values(mask: np.ndarray) -> np.ndarray:
