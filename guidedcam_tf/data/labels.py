@@ -28,6 +28,7 @@ from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.data.tables import PICTURE
+from guidedcam_tf.data.tables import check_row
 from guidedcam_tf.data.tables import find_picture
 from guidedcam_tf.data.tables import first_spellings
 from guidedcam_tf.data.tables import read_table
@@ -93,6 +94,8 @@ def open_labels(
         try:
             if not name or not all(row["class"] for row in listed):
                 raise SampleError("bad label", f"a line has no {'class' if name else 'picture'}")
+            for row in listed:
+                check_row(row)
             annotate = partial(_annotate, rows=listed, root=root, class_map=found)
             texts = {each: tuple(dict.fromkeys(row[each] for row in listed)) for each in further}
             masks = tuple(_mask_file(root, row["mask"]) for row in listed if row.get("mask"))
@@ -159,6 +162,7 @@ def _box(row: Row, frame: Frame) -> Box | None:
     except ValueError:
         message = f"expected four numbers as a box; received {', '.join(written):.100}"
         raise SampleError("bad annotation", message) from None
+    frame = frame.box_frame(row.get("width", ""), row.get("height", ""), "its width and height")
     try:
         return frame.upright_box(from_corners(corners, frame.stored))
     except InputError as error:

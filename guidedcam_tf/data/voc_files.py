@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,7 +144,8 @@ def read_objects(
     """
     tree = _read_xml(file)
     names = {_folded(name): name for name in classes}
-    frame = _frame_of(tree, frame, file)
+    width, height = ((tree.findtext(f"size/{side}") or "").strip() for side in ("width", "height"))
+    frame = frame.box_frame(width, height, str(file))
     objects: dict[str, list[Thing]] = {}
     for element in tree.findall("object"):
         text = (element.findtext("name") or "").strip()
@@ -189,25 +189,6 @@ def _read_xml(file: Path) -> Any:
         message = f"{file} has the root {root.tag!r:.60}; expected annotation, with objects in it"
         raise SampleError("bad annotation", message)
     return root
-
-
-_WHOLE = re.compile(r"\d{1,6}(\.0*)?")
-
-
-def _frame_of(tree: Any, frame: Frame, file: Path) -> Frame:
-    """Return the frame that the file's boxes are in, by the size that it gives, if any."""
-    width, height = ((tree.findtext(f"size/{side}") or "").strip() for side in ("width", "height"))
-    if not (_WHOLE.fullmatch(width) and _WHOLE.fullmatch(height)):
-        return frame
-    size = int(float(height)), int(float(width))
-    seen = frame.annotated_as(size) if size != (0, 0) else frame
-    if seen is None:
-        raise SampleError(
-            "box outside the picture",
-            f"{file} is about a picture of {size[1]} x {size[0]} pixels; this one has "
-            f"{frame.stored[1]} x {frame.stored[0]}",
-        )
-    return seen
 
 
 def _flag(element: Any, path: str, file: Path) -> bool:

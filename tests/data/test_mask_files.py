@@ -1,4 +1,4 @@
-"""The numbers of masks are those that their files hold, in the orientation that they are seen in."""
+"""Masks have the numbers that their files hold, turned as their picture is seen."""
 
 import numpy as np
 import pytest
