@@ -24,7 +24,7 @@ from guidedcam_tf.data.class_map import ClassMap
 from guidedcam_tf.data.class_map import class_map_for
 from guidedcam_tf.data.class_map import read_class_map
 from guidedcam_tf.data.coco_masks import check_pycocotools
-from guidedcam_tf.data.coco_masks import decode
+from guidedcam_tf.data.coco_masks import of_entry
 from guidedcam_tf.data.coco_masks import packed
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.registry import DataSetConfig
@@ -262,7 +262,7 @@ def _union(entries: list[Mapping[str, Any]], frame: Frame, where: str) -> np.nda
     mask = np.zeros(frame.stored, bool)
     for entry in entries:
         try:
-            mask |= decode(entry.get("segmentation"), frame.stored)
+            mask |= of_entry(entry, frame.stored)
         except ValueError as error:
             raise SampleError("bad mask", f"{where}: {error}") from error
     return frame.upright(mask)

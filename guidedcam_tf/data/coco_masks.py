@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from guidedcam_tf.errors import InputError
+
+_ROUNDING = 2
+"""How many pixels a mask's edge is from its box's at most, where they are of one form."""
 
 
 def check_pycocotools() -> None:
@@ -67,10 +71,45 @@ def decode(segmentation: Any, shape: tuple[int, int]) -> np.ndarray:
         # The length of its outline decides what pycocotools allocates.
         if not (np.abs(polygon.reshape(-1, 2)) <= [2 * width, 2 * height]).all():
             raise ValueError("a polygon is far outside the picture")
+    if max(polygon.max() for polygon in segmentation) <= 1:
+        raise ValueError("polygons are in parts of the picture; expected pixels")
     result: np.ndarray = masks.decode(
         masks.merge(masks.frPyObjects(segmentation, height, width))
     ).astype(bool)
     return result
+
+
+def of_entry(entry: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray:
+    """Turn one annotation's mask into pixels; its box, where it has one, confirms it.
+
+    Args:
+        entry: Its `segmentation`, see `decode`, and its `bbox`, four numbers.
+        shape: Height and width of the picture.
+
+    Raises:
+        ValueError: As `decode`; if most of the mask is outside of the box, or shows that the box is
+            written as corners. A box that is larger may be of an object that is partly hidden.
+    """
+    mask = decode(entry.get("segmentation"), shape)
+    if (bbox := packed(entry.get("bbox"))) is not None:
+        _confirm(mask, bbox)
+    return mask
+
+
+def _confirm(mask: np.ndarray, bbox: np.ndarray) -> None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return
+    extent = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    left, top, width, height = bbox
+    box = np.array([left, top, left + width, top + height])
+    start, end = np.floor(box[:2]).astype(int).clip(0), np.ceil(box[2:]).astype(int)
+    if 2 * mask[start[1] : end[1], start[0] : end[0]].sum() < mask.sum():
+        raise ValueError(f"a mask in {extent.tolist()} lies outside of its bbox {bbox.tolist()}")
+    if np.abs(extent - bbox).max() <= _ROUNDING < np.abs(extent - box).max():
+        raise ValueError(
+            f"bbox {bbox.tolist()} are the corners of its mask; expected x, y, width, height"
+        )
 
 
 def _decompressed(text: str) -> np.ndarray:

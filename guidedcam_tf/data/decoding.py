@@ -25,6 +25,9 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 2
 """A picture needs this many pixels on each side: one pixel has no place to point at."""
 
+SCALED_GREY = {"L;2": 85, "L;4": 17}
+"""By what Pillow multiplies a PNG's grey of 2 or 4 bits, so that it is 0..255."""
+
 TWELVE_BITS = 4095
 """What a 16-bit file of a 12-bit camera holds at most."""
 
@@ -87,12 +90,12 @@ def decode(image: Image.Image, name: str) -> Decoded:
         InputError: If it has too few or too many pixels, or values whose range is unknown.
     """
     check_size(image.height, image.width, name)
-    packing = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
-    written = _orientation(image)
+    packing = packing_of(image)
+    written = orientation_of(image)
     bits = _tiff_bits(image)
     image.load()
     # A TIFF is turned by Pillow while it is loaded, and says so no more.
-    remaining = _orientation(image)
+    remaining = orientation_of(image)
     values = None
     if image.mode.startswith("I") or image.mode == "F":
         pixels, values = _from_deep_grey(image, name, bits)
@@ -135,9 +138,15 @@ def check_file(path: Path) -> None:
         raise InputError(f"{str(path)!r:.200} cannot be read: {reason}") from error
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation that a picture names; 1, upright, where it names none."""
     value = image.getexif().get(Base.Orientation)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def packing_of(image: Image.Image) -> str:
+    """How Pillow names the way in which a file packs its values; before it is loaded."""
+    return " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _tiff_bits(image: Image.Image) -> int:
@@ -182,8 +191,8 @@ def _to_rgb(image: Image.Image, name: str, packing: str) -> np.ndarray:
             "save it with an alpha channel or with 8 bits"
         )
     if isinstance(key, int):
-        # Pillow scales a PNG's grey of 2 or 4 bits to 0..255, but not the grey that is transparent.
-        image.info["transparency"] = key * {"L;2": 85, "L;4": 17}.get(packing, 1)
+        # Pillow scales the grey of few bits, but not the grey that is transparent.
+        image.info["transparency"] = key * SCALED_GREY.get(packing, 1)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

@@ -18,7 +18,7 @@ from guidedcam_tf.data.boxes import Box
 from guidedcam_tf.data.boxes import from_corners
 from guidedcam_tf.data.class_map import ClassMap
 from guidedcam_tf.data.class_map import class_map_for
-from guidedcam_tf.data.decoding import opened
+from guidedcam_tf.data.mask_files import read_mask_file
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.registry import DataSetConfig
 from guidedcam_tf.data.samples import Annotation
@@ -28,6 +28,7 @@ from guidedcam_tf.data.samples import Sample
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.skipped import Skipped
 from guidedcam_tf.data.tables import PICTURE
+from guidedcam_tf.data.tables import check_row
 from guidedcam_tf.data.tables import find_picture
 from guidedcam_tf.data.tables import first_spellings
 from guidedcam_tf.data.tables import read_table
@@ -93,6 +94,8 @@ def open_labels(
         try:
             if not name or not all(row["class"] for row in listed):
                 raise SampleError("bad label", f"a line has no {'class' if name else 'picture'}")
+            for row in listed:
+                check_row(row)
             annotate = partial(_annotate, rows=listed, root=root, class_map=found)
             texts = {each: tuple(dict.fromkeys(row[each] for row in listed)) for each in further}
             masks = tuple(_mask_file(root, row["mask"]) for row in listed if row.get("mask"))
@@ -159,6 +162,7 @@ def _box(row: Row, frame: Frame) -> Box | None:
     except ValueError:
         message = f"expected four numbers as a box; received {', '.join(written):.100}"
         raise SampleError("bad annotation", message) from None
+    frame = frame.box_frame(row.get("width", ""), row.get("height", ""), "its width and height")
     try:
         return frame.upright_box(from_corners(corners, frame.stored))
     except InputError as error:
@@ -180,17 +184,11 @@ def _mask(root: Path, name: str, frame: Frame) -> np.ndarray:
     except SampleError as error:
         raise SampleError("missing mask", str(error)) from error
     try:
-        with opened(file) as image:
-            # Of a palette the colours count, not their order.
-            values = np.array(image.convert("L") if image.mode in ("P", "1") else image)
+        mask = read_mask_file(file)
+        pixels = mask.one_object()
     except InputError as error:
         raise SampleError("bad mask", str(error)) from error
-    if values.ndim != 2 or len(np.union1d(values, [0])) > 2:
-        raise SampleError(
-            "bad mask", f"{file} must be grey with 0 and one other value where the object is"
-        )
-    seen = frame.mask_frame((values.shape[0], values.shape[1]), file)
-    return seen.upright(values) > 0
+    return mask.upright(pixels, frame)
 
 
 class LabelsConfig(DataSetConfig):

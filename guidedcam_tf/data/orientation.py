@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from guidedcam_tf.data.boxes import Box
 from guidedcam_tf.data.skipped import SampleError
 
 UPRIGHT = 1
+
+_WHOLE = re.compile(r"\d{1,6}(\.0*)?")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,29 @@ class Frame:
         if size == self.stored:
             return self
         return Frame(self.shape) if size == self.shape else None
+
+    def box_frame(self, width: str, height: str, what: str) -> Frame:
+        """Return `annotated_as` of the size that boxes are written with; this frame where none is.
+
+        Args:
+            width: A text, which is no size where it is not a whole number over 0.
+            height: Likewise.
+            what: What messages call the annotation.
+
+        Raises:
+            SampleError: If they are boxes of a picture of another size.
+        """
+        if not (_WHOLE.fullmatch(width) and _WHOLE.fullmatch(height)):
+            return self
+        size = int(float(height)), int(float(width))
+        seen = self.annotated_as(size) if size != (0, 0) else self
+        if seen is None:
+            raise SampleError(
+                "box outside the picture",
+                f"{what} is about a picture of {size[1]} x {size[0]} pixels; this one has "
+                f"{self.stored[1]} x {self.stored[0]}",
+            )
+        return seen
 
     def mask_frame(self, size: tuple[int, int], file: Path) -> Frame:
         """Return `annotated_as(size)` for a mask's file.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from guidedcam_tf.data.skipped import SampleError
@@ -14,17 +17,21 @@ from guidedcam_tf.errors import InputError
 PICTURE = ("file", "picture")
 """What the column of the pictures may be called."""
 
+_FURTHER = "\n"
+"""By what a row has its first cell beyond the columns; no column can be called that."""
+
 
 def read_table(file: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Read a CSV file, separated by commas, semicolons or tabs.
 
-    Each line is read by itself, so that a bad one costs only itself: cells that it lacks are empty.
+    Each line is read by itself, so that a bad one costs only itself: cells that it lacks are empty,
+    and of those that it has too many `check_row` tells.
 
     Returns:
         The header in lower case, and the rows by column.
 
     Raises:
-        InputError: If the file cannot be read.
+        InputError: If the file cannot be read, or two columns have one name.
     """
     try:
         # A tab at the start or end of a line is an empty cell's.
@@ -36,7 +43,27 @@ def read_table(file: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     separator = max(",;\t", key=lines[0].count)
     header, *rows = [_cells(line, separator) for line in lines]
     columns = tuple(cell.lower() for cell in header)
-    return columns, [dict(zip(columns, row + [""] * len(columns), strict=False)) for row in rows]
+    if twice := [name for name, count in Counter(filter(None, columns)).items() if count > 1]:
+        raise InputError(
+            f"list {file} has the column {twice[0]!r:.100} twice; it is in doubt which one counts"
+        )
+    return columns, [_by_column(columns, row) for row in rows]
+
+
+def check_row(row: Mapping[str, str]) -> None:
+    """Raise `SampleError` if a line has cells beyond the header's columns."""
+    if further := row.get(_FURTHER):
+        raise SampleError(
+            "bad label",
+            f"a line has more cells than the header has columns, the next being {further!r:.100}; "
+            "a text that holds the separator stands in double quotes",
+        )
+
+
+def _by_column(columns: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    further = next(filter(None, row[len(columns) :]), "")
+    cells = dict(zip(columns, (*row, *[""] * len(columns)), strict=False))
+    return {**cells, _FURTHER: further} if further else cells
 
 
 def find_picture(root: Path, name: str) -> Path:
@@ -70,6 +97,9 @@ def first_spellings(root: Path, names: Iterable[str]) -> dict[str, str]:
 
 def _cells(line: str, separator: str) -> list[str]:
     try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+        return [
+            cell.strip()
+            for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+        ]
     except csv.Error:
         return [line[:100]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from defusedxml.ElementTree import parse as parse_xml
 
 from guidedcam_tf.data.boxes import Box
 from guidedcam_tf.data.boxes import from_voc
-from guidedcam_tf.data.decoding import opened
+from guidedcam_tf.data.mask_files import read_mask_file
 from guidedcam_tf.data.orientation import Frame
 from guidedcam_tf.data.skipped import SampleError
 from guidedcam_tf.data.tree import is_file
@@ -57,17 +56,16 @@ def read_mask(file: Path, frame: Frame, classes: Sequence[str]) -> np.ndarray:
     if not is_file(file):
         raise SampleError("missing mask", f"{file} does not exist")
     try:
-        with opened(file) as image:
-            mode, palette, values = image.mode, image.getpalette(), np.array(image)
+        mask = read_mask_file(file)
     except InputError as error:
         raise SampleError("bad mask", str(error)) from error
-    if mode not in ("P", "L"):
+    if mask.mode not in ("P", "L"):
         raise SampleError(
-            "bad mask", f"{file} has mode {mode}; expected a palette of class numbers"
+            "bad mask", f"{file} has mode {mask.mode}; expected a palette of class numbers"
         )
-    seen = frame.mask_frame((values.shape[0], values.shape[1]), file)
-    if mode == "P" and palette:
-        values = _by_colour(values, np.reshape(palette, [-1, 3]), len(classes), file)
+    values = mask.upright(mask.values, frame)
+    if mask.palette is not None:
+        values = _by_colour(values, mask.palette, len(classes), file)
     counts = count_values(values)
     if counts[VOID] and not counts[1:VOID].any():
         raise SampleError(
@@ -81,7 +79,7 @@ def read_mask(file: Path, frame: Frame, classes: Sequence[str]) -> np.ndarray:
             f"{file} holds {len(classes) + 1 + strange[0]}; "
             f"expected 0 to {len(classes)}, or {VOID} for void",
         )
-    return seen.upright(values)
+    return values
 
 
 def count_values(mask: np.ndarray) -> np.ndarray:
@@ -146,7 +144,8 @@ def read_objects(
     """
     tree = _read_xml(file)
     names = {_folded(name): name for name in classes}
-    frame = _frame_of(tree, frame, file)
+    width, height = ((tree.findtext(f"size/{side}") or "").strip() for side in ("width", "height"))
+    frame = frame.box_frame(width, height, str(file))
     objects: dict[str, list[Thing]] = {}
     for element in tree.findall("object"):
         text = (element.findtext("name") or "").strip()
@@ -190,25 +189,6 @@ def _read_xml(file: Path) -> Any:
         message = f"{file} has the root {root.tag!r:.60}; expected annotation, with objects in it"
         raise SampleError("bad annotation", message)
     return root
-
-
-_WHOLE = re.compile(r"\d{1,6}(\.0*)?")
-
-
-def _frame_of(tree: Any, frame: Frame, file: Path) -> Frame:
-    """Return the frame that the file's boxes are in, by the size that it gives, if any."""
-    width, height = ((tree.findtext(f"size/{side}") or "").strip() for side in ("width", "height"))
-    if not (_WHOLE.fullmatch(width) and _WHOLE.fullmatch(height)):
-        return frame
-    size = int(float(height)), int(float(width))
-    seen = frame.annotated_as(size) if size != (0, 0) else frame
-    if seen is None:
-        raise SampleError(
-            "box outside the picture",
-            f"{file} is about a picture of {size[1]} x {size[0]} pixels; this one has "
-            f"{frame.stored[1]} x {frame.stored[0]}",
-        )
-    return seen
 
 
 def _flag(element: Any, path: str, file: Path) -> bool:

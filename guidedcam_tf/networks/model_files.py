@@ -22,13 +22,28 @@ from guidedcam_tf.networks.hdf5 import check_it_ends
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-class _DepthwiseConv2D:
-    """Reads Keras's own layer from what Keras 2 wrote, which has an argument that is gone."""
+def _of_keras_2(name: str) -> type:
+    """Make what reads Keras's own layer from what Keras 2 wrote, with arguments that are gone."""
+    kind = getattr(keras.layers, name)
+    # A separable one has no kernel but its two, of which each has arguments of its own.
+    gone = [f"kernel_{what}" for what in ("initializer", "regularizer", "constraint")]
+    gone = gone if name.startswith("Separable") else []
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> keras.layers.Layer:
-        kept = {key: value for key, value in config.items() if (key, value) != ("groups", 1)}
-        return keras.layers.DepthwiseConv2D.from_config(kept)
+    class Reader:
+        @classmethod
+        def from_config(cls, config: dict[str, Any]) -> keras.layers.Layer:
+            kept = {key: value for key, value in config.items() if key not in gone}
+            if kept.get("groups") == 1:
+                del kept["groups"]
+            return kind.from_config(kept)
+
+    return Reader
+
+
+_CHANGED = (
+    *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+    *("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
+)
 
 
 def is_model_file(name: str) -> bool:
@@ -63,7 +78,7 @@ def load_model(
         )
     if path.suffix.lower() != ".keras":
         check_it_ends(path)
-    objects = {"DepthwiseConv2D": _DepthwiseConv2D, **(custom_objects or {})}
+    objects = {**{name: _of_keras_2(name) for name in _CHANGED}, **(custom_objects or {})}
     how = {"custom_objects": objects, "compile": False, "safe_mode": not unsafe_lambda}
     try:
         if path.suffix in SUFFIXES:

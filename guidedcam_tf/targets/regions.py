@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from guidedcam_tf.data.decoding import opened
+from guidedcam_tf.data.mask_files import read_mask_file
 from guidedcam_tf.errors import InputError
 from guidedcam_tf.errors import shown
 from guidedcam_tf.finite import as_array
@@ -201,15 +201,7 @@ def _read(file: Path) -> np.ndarray:
         raise InputError(
             f"mask {file} does not exist; a region is in a mask's file or in a box: {BOX}"
         )
-    with opened(file) as image:
-        # Of a palette the colours count, not their order.
-        values = np.array(image.convert("L") if image.mode in ("P", "1") else image)
-    if values.ndim != 2 or len(np.union1d(values, [0])) > 2:
-        raise InputError(
-            f"mask {file} must be grey, with 0 and one other value where the region is"
-        )
-    mask: np.ndarray = values != 0
-    return mask
+    return read_mask_file(file).one_object()
 
 
 def _box_mask(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -183,6 +183,17 @@ BAD_ENTRIES = {
     "two points": ({"segmentation": [[1, 1, 2, 2]]}, "bad mask", "three or more pairs"),
     "words": ({"segmentation": [["a"] * 6]}, "bad mask", "three or more pairs"),
     "far": ({"segmentation": [[0, 0, 1e12, 0, 1, 1]]}, "bad mask", "far outside the picture"),
+    "parts": ({"segmentation": [[0.1, 0.2, 0.8, 0.2, 1, 0.9]]}, "bad mask", "parts of the picture"),
+    "corners": (
+        {"bbox": [3, 1, 6, 3], "segmentation": [[3, 1, 6, 1, 6, 3, 3, 3]]},
+        "bad mask",
+        "bbox [3.0, 1.0, 6.0, 3.0] are the corners of its mask",
+    ),
+    "rows and columns": (
+        {"bbox": [5, 0, 4, 3], "segmentation": [[0, 5, 0, 6, 3, 6, 3, 5]]},
+        "bad mask",
+        "lies outside of its bbox [5.0, 0.0, 4.0, 3.0]",
+    ),
     "long": ({"segmentation": {"size": [6, 9], "counts": [12, 6, 99]}}, "bad mask", "do not fill"),
     "short": ({"segmentation": {"size": [6, 9], "counts": [1]}}, "bad mask", "do not fill"),
     "negative": ({"segmentation": {"size": [6, 9], "counts": [60, -6]}}, "bad mask", "do not fill"),

@@ -68,7 +68,7 @@ def test_a_picture_of_two_classes(tmp_path):
 
 
 BAD_LINES = {
-    "too large": ("a.jpg 1000", "bad label", "out of range"),
+    "too large": ("a.jpg 1001", "bad label", "out of range"),
     "name": ("a.jpg unicorn", "bad label", "'unicorn' is not a class"),
     "ambiguous": ("a.jpg crane", "bad label", "the name of 2 classes"),
     "no class": ("a.jpg", "bad label", "expected one class; received none"),

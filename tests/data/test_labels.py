@@ -96,6 +96,17 @@ def test_inputs_that_are_called_as_boxes_stand_beside_empty_columns(tmp_path, re
     assert loaded.labels[0].boxes is None
 
 
+def test_boxes_of_a_picture_of_another_size_are_refused(read):
+    """As TensorFlow's lists of objects have them, after the pictures were made smaller."""
+    head = "file,width,height,class,xmin,ymin,xmax,ymax"
+    (loaded,), (entry,) = read(f"{head}\na.jpg,9,6,dog,1,1,4,3\nb.jpg,18,12,dog,1,1,4,3\n")
+    assert loaded.labels[0].boxes == ((1, 1, 4, 3),)
+    assert entry.reason == "box outside the picture"
+    assert "width and height is about a picture of 18 x 12 pixels; this one has 9 x 6" in (
+        entry.message
+    )
+
+
 def test_spellings_of_one_class_are_put_together(read):
     head = "picture,class,x_min,y_min,x_max,y_max\n"
     lines = "a.jpg,cat,0,0,4,3\na.jpg,CAT,5,1,9,6\nb.jpg,Cat,1,1,3,3\nb.jpg,sea-cow,,,,\n"
@@ -238,3 +249,10 @@ def test_a_missing_list_is_named(tmp_path):
 
 def test_an_empty_list_is_named(read):
     assert [entry.reason for entry in read("")[1]] == ["empty list"]
+
+
+def test_a_class_with_a_comma_and_no_quotes_is_not_cut_short(read):
+    loaded, (entry,) = read('picture,class\na.jpg, "dog, cat"\nb.jpg,dog, cat\n')
+    assert [(one.id, one.labels[0].name) for one in loaded] == [("a.jpg", "dog, cat")]
+    assert entry.reason == "bad label"
+    assert "the next being 'cat'; a text that holds the separator" in entry.message

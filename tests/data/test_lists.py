@@ -38,6 +38,12 @@ LISTS = {
     ),
     "tabs, numbered lines": ("l.csv", "\tfile\tindex\n0\tb.jpg\t285\n", 1),
     "quotes": ("l.csv", "file,index\n" + "\n".join(f'"{name}","285"' for name in NAMES), 4),
+    "spaces before quotes": (
+        "l.csv",
+        "file, index\n" + "\n".join(f'"{name}", "285"' for name in NAMES),
+        4,
+    ),
+    "an empty cell too many": ("l.csv", "file,index\nb.jpg,285,\n", 1),
     "capitals": ("l.csv", "File,Index\n" + "\n".join(ROWS), 4),
     "picture": ("l.csv", "picture,wnid\nb.jpg,n02124075\n", 1),
     "floats": ("l.csv", "file,index\nb.jpg,285.0\n", 1),
@@ -69,7 +75,9 @@ BAD_LINES = {
     "no name": ",285",
     "outside": "../b.jpg,285",
     "absolute": "/etc/passwd,285",
-    "out of range": "g.jpg,1000",
+    "out of range": "g.jpg,1001",
+    "a comma without quotes": "a cat, sitting.jpg,285",
+    "a comma in the class": "j.jpg,285,281",
     "negative": "h.jpg,-1",
     "not there": "i.jpg,285",
 }
@@ -84,6 +92,24 @@ def test_a_bad_line_costs_itself(tree, kind):
     (entry,) = data_set.skipped
     assert entry.reason in ("bad label", "missing picture")
     assert len(entry.message) < 900
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.txt"])
+def test_indices_from_1_are_refused(tree, name):
+    """Each of them but the last is a class, though another."""
+    lines = ["file index", "b.jpg 1", "sub/c.JPEG 1000"]
+    text = "\n".join(lines).replace(" ", ",") if name == "labels.csv" else "\n".join(lines[1:])
+    (tree / name).write_text(text)
+    with pytest.raises(ValueError, match=r"index 1000 and no 0, .* to count classes from 1"):
+        open_imagenet(tree, tree / name)
+    (tree / name).write_text(f"{text}\n{lines[1].replace(' ', ',' if ',' in text else ' ')[:-1]}0")
+    assert open_imagenet(tree, tree / name).ids == ("b.jpg",)
+
+
+def test_two_columns_of_one_name_are_refused(tree):
+    (tree / "labels.csv").write_text("file,index,Index\nb.jpg,285,281\n")
+    with pytest.raises(ValueError, match="has the column 'index' twice"):
+        open_imagenet(tree)
 
 
 @pytest.fixture

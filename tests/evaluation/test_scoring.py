@@ -1,6 +1,7 @@
 """Scoring: every metric of the registry by its name, against direct calls; no class is no class."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,6 +100,17 @@ def test_what_is_missing_is_said(explainer, picture):
     assert notes["dog", "pointing_game"] == "all boxes difficult"
     assert notes["dog", "dice"] == "no mask"
     assert {row.target for row in rows if row.class_name == "person"} == {None}
+
+
+def test_an_empty_mask_is_no_miss(explainer, picture):
+    """Polygons thinner than a pixel leave none."""
+    labels = tuple(
+        replace(one, mask=np.zeros_like(picture.labels[0].mask)) for one in picture.labels
+    )
+    _, rows = score(explainer, replace(picture, labels=labels), ["dice", "soft_iou"])
+    of_cat = [row for row in rows if row.class_name == "cat"]
+    assert of_cat
+    assert all(np.isnan(row.value) and row.note == "no object" for row in of_cat)
 
 
 def test_objects_without_a_class_are_counted_by_the_pictures_metrics_too(explainer, picture):

@@ -96,12 +96,12 @@ def test_a_file_that_is_no_model_is_told_by_its_content(model, tmp_path, kind):
     assert re.search(expected, message), message
 
 
-def as_keras_2(file, **options):
+def as_keras_2(file, kind="DepthwiseConv2D", **options):
     """Make a file look as Keras 2 wrote it."""
     with h5py.File(file, "r+") as opened:
         config = json.loads(opened.attrs["model_config"])
         for layer in config["config"]["layers"]:
-            if layer["class_name"] == "DepthwiseConv2D":
+            if layer["class_name"] == kind:
                 layer["config"] |= options
         opened.attrs["model_config"] = json.dumps(config).encode()
         opened.attrs["keras_version"] = b"2.15.0"
@@ -111,6 +111,21 @@ def test_a_file_of_keras_2_is_read(model, pictures, tmp_path):
     file = tmp_path / "net.h5"
     model.save(file)
     as_keras_2(file, groups=1)
+    found = gcam.Explainer(file).predict(pictures)
+    np.testing.assert_allclose(found, model.predict(pictures, verbose=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["SeparableConv2D", "Conv2DTranspose"])
+def test_other_convolutions_of_keras_2_are_read(pictures, tmp_path, kind):
+    """As they are in Xception's files, and in those of U-Nets."""
+    x = inputs = keras.Input(pictures.shape[1:])
+    x = layers.GlobalAveragePooling2D()(getattr(layers, kind)(4, 3, activation="relu")(x))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    file = tmp_path / "net.h5"
+    model.save(file)
+    zeros = {"class_name": "Zeros", "config": {}}
+    gone = {"kernel_initializer": zeros, "kernel_regularizer": None, "kernel_constraint": None}
+    as_keras_2(file, kind, groups=1, **gone)
     found = gcam.Explainer(file).predict(pictures)
     np.testing.assert_allclose(found, model.predict(pictures, verbose=0), atol=1e-6)
 

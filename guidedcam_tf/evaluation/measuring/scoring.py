@@ -209,10 +209,10 @@ def _measured(metric: Metric, evidence: ObjectMap, label: Label) -> tuple[float,
     needed = getattr(evidence, metric.needs)
     if needed is None:
         return np.nan, ABSENT[metric.needs]
-    why = ""
-    if metric.needs == "truth" and not needed.any():
-        why = "all boxes difficult" if label.difficult and all(label.difficult) else "no object"
-    return metric.measure(evidence), why
+    if not needed.any():
+        difficult = metric.needs == "truth" and label.difficult and all(label.difficult)
+        return np.nan, "all boxes difficult" if difficult else "no object"
+    return metric.measure(evidence), ""
 
 
 def _row(
