@@ -40,6 +40,7 @@ TITLES = {
 MORE_PICTURES = {
     TABLES["table1"][1]: "scorecam_voc12_resnet50",
     TABLES["table2"][1]: "scorecam_coco14_resnet50",
+    TABLES["table3"][1]: "scorecam_imagenet_resnet50",
 }
 """Runs that have methods of many passes on more pictures than the paper's table has them."""
 ONE_PASS = ("gradcam", "gradcam++", "xgradcam", "guided")
@@ -114,7 +115,7 @@ def equal_areas(metric: str) -> str:
     """ImageNet's values with masks that keep the same share of the picture."""
     table = most_pictures(TABLES["table3"][1])
     table = table[(table["metric"] == metric) & (table["area"] != "")]
-    methods = list(table["method"].unique())
+    methods = [each for each in PAPER["methods"] if each in set(table["method"])]
     wide = table.pivot(index="area", columns="method", values="ours")[methods]
     lines = [[f"{float(at):.0%}", *(f"{v:.3f}" for v in row)] for at, row in wide.iterrows()]
     return grid([TITLES[metric], *named(methods)], lines)
