@@ -157,9 +157,9 @@ class Explainer:
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what it was made of and the weights: another process opens it anew."""
-        given = {**self._given, "layer": self.layer}
-        return _opened, (given, self.network.model.get_weights())
+        """Pickle what it was made of, and the weights that it opened; a model holds its own."""
+        given, model = {**self._given, "layer": self.layer}, self.network.model
+        return _opened, (given, [] if given["model"] is model else model.get_weights())
 
     def explain(
         self,
@@ -295,5 +295,6 @@ class Explainer:
 
 def _opened(given: dict[str, Any], weights: list[np.ndarray]) -> Explainer:
     explainer = Explainer(**given)
-    explainer.network.model.set_weights(weights)
+    if weights:
+        explainer.network.model.set_weights(weights)
     return explainer

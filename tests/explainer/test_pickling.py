@@ -53,3 +53,9 @@ def test_a_pool_of_processes_explains(toy_images):
     expected = explainer.explain(toy_images[0], [1, 2])
     np.testing.assert_allclose(found.maps, expected.maps, atol=1e-6)
     assert found.names == expected.names
+
+
+def test_a_model_s_weights_go_along_once():
+    explainer = gcam.Explainer(model := build_toy())
+    alone, weights = len(pickle.dumps(model)), len(pickle.dumps(model.get_weights()))
+    assert len(pickle.dumps(explainer)) < alone + weights
